@@ -1,0 +1,91 @@
+/**
+ * CallContext on the wire: remaining milliseconds (never a time of day: the clocks of two machines differ), and criticality as the
+ * baggage member `evenkeel.criticality`, where OpenTelemetry's propagators carry it through services that do not know evenkeel.
+ */
+import { type CallContext, type Criticality, capCriticality, DEFAULT_CRITICALITY, isCriticality } from './call-context.js';
+import { invalidArgument } from './errors.js';
+import { HEADERS, type HeaderList, headerValue } from './headers.js';
+
+const BAGGAGE_MEMBER = 'evenkeel.criticality';
+/** W3C Baggage, section 3.3.2. */
+const MAX_BAGGAGE_LENGTH = 8192;
+
+/** The longest time a caller may give itself when nothing else is said: an hour. */
+export const DEFAULT_MAX_TIMEOUT_MS = 3_600_000;
+/** What an unlisted caller can claim at most. */
+export const DEFAULT_UNTRUSTED_CRITICALITY: Criticality = 'critical';
+
+/** Adds the context to a flat header list in place. `now`: Clock.now(); a deadline in the past goes out as 0. */
+export function writeContextHeaders(headers: string[], context: CallContext, now: number): void {
+  if (context.deadline !== undefined) {
+    headers.push(HEADERS.timeout.text, String(Math.max(0, Math.floor(context.deadline - now))));
+  }
+  if (context.criticality !== DEFAULT_CRITICALITY) addBaggage(headers, context.criticality);
+}
+
+export interface ReadContextOptions {
+  /** Clock.now() at the arrival of the request. */
+  now: number;
+  /** The caller is listed as trusted: what it says is not capped. Default false. */
+  isTrusted?: boolean;
+  /** Caps the deadline of everybody. Milliseconds; default one hour. */
+  maxTimeoutMs?: number;
+  /** Caps the criticality of callers that are not trusted. Default `critical`. */
+  untrustedCriticality?: Criticality;
+}
+
+/**
+ * The context a request came with. `evenkeel-timeout-ms` wins over `grpc-timeout`; an unknown criticality counts as the default.
+ * @throws {EvenkeelError} `invalid-argument` for a timeout that does not parse.
+ */
+export function readContextHeaders(headers: HeaderList, options: ReadContextOptions): CallContext {
+  const timeoutMs = readTimeout(headers);
+  const claimed = readCriticality(headerValue(headers, HEADERS.baggage));
+  const cap = options.untrustedCriticality ?? DEFAULT_UNTRUSTED_CRITICALITY;
+  const criticality = options.isTrusted ? claimed : capCriticality(claimed, cap);
+  if (timeoutMs === undefined) return { criticality };
+  return { criticality, deadline: options.now + Math.min(timeoutMs, options.maxTimeoutMs ?? DEFAULT_MAX_TIMEOUT_MS) };
+}
+
+function readTimeout(headers: HeaderList): number | undefined {
+  const own = headerValue(headers, HEADERS.timeout);
+  if (own !== undefined) {
+    if (!/^\d{1,12}$/.test(own)) throw invalidArgument(HEADERS.timeout.text, own, 'whole milliseconds');
+    return Number(own);
+  }
+  const grpc = headerValue(headers, HEADERS.grpcTimeout);
+  return grpc === undefined ? undefined : parseGrpcTimeout(grpc);
+}
+
+const GRPC_UNITS: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1000, m: 1, u: 1e-3, n: 1e-6 };
+
+/** Milliseconds of a `grpc-timeout` value: at most eight digits and a unit. */
+export function parseGrpcTimeout(value: string): number {
+  const match = /^(\d{1,8})([HMSmun])$/.exec(value);
+  if (match === null) throw invalidArgument(HEADERS.grpcTimeout.text, value, '1 to 8 digits and one of H M S m u n');
+  return Number(match[1]) * (GRPC_UNITS[match[2] as string] as number);
+}
+
+function readCriticality(baggage: string | undefined): Criticality {
+  if (baggage === undefined || baggage.length > MAX_BAGGAGE_LENGTH) return DEFAULT_CRITICALITY;
+  for (const member of baggage.split(',')) {
+    const [pair = ''] = member.split(';', 1);
+    const equals = pair.indexOf('=');
+    if (equals < 0 || pair.slice(0, equals).trim() !== BAGGAGE_MEMBER) continue;
+    const value = pair.slice(equals + 1).trim();
+    if (isCriticality(value)) return value;
+  }
+  return DEFAULT_CRITICALITY;
+}
+
+/** There may be baggage already, the application's own: one header, our member last, an old one of ours replaced. */
+function addBaggage(headers: string[], criticality: Criticality): void {
+  const member = `${BAGGAGE_MEMBER}=${criticality}`;
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    if ((headers[i] as string).toLowerCase() !== HEADERS.baggage.text) continue;
+    const others = (headers[i + 1] as string).split(',').filter((item) => !item.trim().startsWith(`${BAGGAGE_MEMBER}=`));
+    headers[i + 1] = [...others, member].join(',');
+    return;
+  }
+  headers.push(HEADERS.baggage.text, member);
+}

@@ -1,0 +1,85 @@
+/**
+ * Headers as flat arrays, and the table of every header the library reads or writes.
+ *
+ * A header list is `[name, value, name, value, ...]`. Objects built per call cost up to a quarter of the whole call (measured:
+ * object spread 1.24x, flat array 1.04x). What a transport received may still be bytes; nothing is decoded until it is asked for.
+ */
+
+/** Names and values in turn; even length. */
+export type HeaderList = readonly (string | Uint8Array)[];
+
+/** A header's name, ready to be compared with bytes off the wire. */
+export interface HeaderName {
+  /** Lower case. */
+  readonly text: string;
+  readonly length: number;
+  /** Lower-case ASCII bytes. */
+  readonly bytes: Uint8Array;
+}
+
+export function headerName(text: string): HeaderName {
+  const lower = text.toLowerCase();
+  return { text: lower, length: lower.length, bytes: new TextEncoder().encode(lower) };
+}
+
+/** Every header of the library. HTTP and gRPC metadata use the same names. */
+export const HEADERS = {
+  /** Milliseconds left for the call, a whole number. Remaining time, never a time of day: clocks of two machines differ. */
+  timeout: headerName('evenkeel-timeout-ms'),
+  /** The same from gRPC callers: digits and a unit (H M S m u n). */
+  grpcTimeout: headerName('grpc-timeout'),
+  /** W3C baggage; criticality travels as its member `evenkeel.criticality`. */
+  baggage: headerName('baggage'),
+  /** ORCA load report: `TEXT ...`, `JSON ...` or `BIN ...`. */
+  load: headerName('endpoint-load-metrics'),
+  /** ORCA load report, protobuf in base64 (gRPC trailers, older Envoy). */
+  loadBinary: headerName('endpoint-load-metrics-bin'),
+  /** ORCA load report, JSON without the format word (older Envoy). */
+  loadJson: headerName('endpoint-load-metrics-json'),
+  /** `1`: the server turned the call away before it did any work, so that it may be sent elsewhere. */
+  rejected: headerName('evenkeel-rejected'),
+  retryAfter: headerName('retry-after'),
+  grpcPushback: headerName('grpc-retry-pushback-ms'),
+} as const satisfies Record<string, HeaderName>;
+
+/** The first value of `name`, or undefined. Case-insensitive. Allocates only the string it returns. */
+export function headerValue(headers: HeaderList, name: HeaderName): string | undefined {
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    if (isName(headers[i] as string | Uint8Array, name)) return decode(headers[i + 1] as string | Uint8Array);
+  }
+  return undefined;
+}
+
+/** How often `name` occurs. A load report sent twice is refused: there is no telling which holds. */
+export function headerCount(headers: HeaderList, name: HeaderName): number {
+  let count = 0;
+  for (let i = 0; i + 1 < headers.length; i += 2) if (isName(headers[i] as string | Uint8Array, name)) count++;
+  return count;
+}
+
+/** All headers as strings, names in lower case, in order. */
+export function headerEntries(headers: HeaderList): [name: string, value: string][] {
+  const entries: [string, string][] = [];
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    const name = decode(headers[i] as string | Uint8Array).toLowerCase();
+    entries.push([name, decode(headers[i + 1] as string | Uint8Array)]);
+  }
+  return entries;
+}
+
+function isName(candidate: string | Uint8Array, name: HeaderName): boolean {
+  if (candidate.length !== name.length) return false;
+  if (typeof candidate === 'string') return candidate === name.text || candidate.toLowerCase() === name.text;
+  for (let i = 0; i < name.length; i++) {
+    const byte = candidate[i] as number;
+    const lower = byte >= 65 && byte <= 90 ? byte + 32 : byte;
+    if (lower !== name.bytes[i]) return false;
+  }
+  return true;
+}
+
+function decode(value: string | Uint8Array): string {
+  if (typeof value === 'string') return value;
+  // Header bytes are Latin-1 (RFC 9110, section 5.5).
+  return Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('latin1');
+}

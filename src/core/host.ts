@@ -1,0 +1,182 @@
+/**
+ * The machine, as a value that is passed in: small files, file watching, DNS, the environment, the event loop's delay. Bulk file
+ * I/O has its own transport. The only file of core that touches the operating system.
+ */
+import { promises as dns } from 'node:dns';
+import { type FSWatcher, watch } from 'node:fs';
+import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { dirname } from 'node:path';
+import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
+import { EvenkeelError } from './errors.js';
+
+export interface Host {
+  /**
+   * The whole file, or undefined when there is none.
+   * @throws {EvenkeelError} `out-of-range` above `maxBytes`; `permission-denied`, `internal` with the system's error as cause.
+   */
+  readFile(path: string, maxBytes: number): Promise<Uint8Array | undefined>;
+  /** Replaces the file whole or not at all, folder made if missing, flushed before the rename. Errors as `readFile`. */
+  writeFile(path: string, bytes: Uint8Array): Promise<void>;
+  /** Says when the file may have changed (also when it appears or is replaced). Hints only: read it to know. */
+  watchFile(path: string, onChange: () => void): Disposable;
+  /** Addresses or services behind a name; an empty array when the name has none of that type. */
+  lookup(name: string, type: 'A' | 'AAAA' | 'SRV'): Promise<DnsRecord[]>;
+  env(name: string): string | undefined;
+  /** 99th percentile of the event loop's delay since the last reading, in milliseconds. The first reading starts the meter. */
+  eventLoopDelayMs(): number;
+  /** Processors this process may use. */
+  parallelism(): number;
+  /** CPU time of this process since it started, in milliseconds. */
+  cpuTimeMs(): number;
+  /** A line for the operator; the live host uses `process.emitWarning`. */
+  warn(message: string): void;
+}
+
+export interface DnsRecord {
+  /** IP address for A and AAAA, host name for SRV. */
+  readonly host: string;
+  /** SRV only. */
+  readonly port?: number;
+  readonly priority?: number;
+  readonly weight?: number;
+  /** Seconds the answer may be kept; absent where the resolver does not say. */
+  readonly ttl?: number;
+}
+
+export function liveHost(): Host {
+  return new LiveHost();
+}
+
+class LiveHost implements Host {
+  #delay: IntervalHistogram | undefined;
+  #writes = 0;
+
+  async readFile(path: string, maxBytes: number): Promise<Uint8Array | undefined> {
+    const file = await open(path, 'r').catch((error) => {
+      if (error.code === 'ENOENT') return undefined;
+      throw fileError('read', path, error);
+    });
+    if (file === undefined) return undefined;
+    try {
+      const { size } = await file.stat();
+      if (size > maxBytes) {
+        throw new EvenkeelError('out-of-range', `${path} has ${size} bytes; at most ${maxBytes} are read`, {
+          details: { path, size, maxBytes },
+        });
+      }
+      return await readFile(file);
+    } catch (error) {
+      throw fileError('read', path, error);
+    } finally {
+      await file.close();
+    }
+  }
+
+  async writeFile(path: string, bytes: Uint8Array): Promise<void> {
+    const temporary = `${path}.${process.pid}.${++this.#writes}.tmp`;
+    try {
+      await mkdir(dirname(path), { recursive: true });
+      const file = await open(temporary, 'w');
+      try {
+        await file.writeFile(bytes);
+        await file.datasync();
+      } finally {
+        await file.close();
+      }
+      await rename(temporary, path);
+      await flushFolder(dirname(path));
+    } catch (error) {
+      await rm(temporary, { force: true }).catch(() => {});
+      throw fileError('write', path, error);
+    }
+  }
+
+  watchFile(path: string, onChange: () => void): Disposable {
+    // The folder is watched: a watch on the file itself dies with the first rename over it.
+    let watcher: FSWatcher | undefined;
+    const name = path.slice(dirname(path).length).replace(/^[/\\]/, '') || path;
+    try {
+      watcher = watch(dirname(path), { persistent: false }, (_event, changed) => {
+        if (changed === null || changed === name) onChange();
+      });
+      watcher.on('error', () => watcher?.close());
+    } catch {
+      // No such folder, or no watches left: the caller polls as well.
+    }
+    return { [Symbol.dispose]: () => watcher?.close() };
+  }
+
+  async lookup(name: string, type: 'A' | 'AAAA' | 'SRV'): Promise<DnsRecord[]> {
+    try {
+      if (type === 'SRV') {
+        const records = await dns.resolveSrv(name);
+        return records.map(({ name: host, port, priority, weight }) => ({ host, port, priority, weight }));
+      }
+      const records = await (type === 'A' ? dns.resolve4(name, { ttl: true }) : dns.resolve6(name, { ttl: true }));
+      return records.map(({ address, ttl }) => ({ host: address, ttl }));
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'ENODATA' || code === 'ENOTFOUND') return this.#lookupHosts(name, type);
+      throw new EvenkeelError('unavailable', `DNS look-up of ${name} (${type}) failed: ${code}`, {
+        retryable: 'yes',
+        cause: error,
+      });
+    }
+  }
+
+  env(name: string): string | undefined {
+    return process.env[name];
+  }
+
+  eventLoopDelayMs(): number {
+    if (this.#delay === undefined) {
+      this.#delay = monitorEventLoopDelay({ resolution: 10 });
+      this.#delay.enable();
+      return 0;
+    }
+    const ms = this.#delay.percentile(99) / 1e6;
+    this.#delay.reset();
+    return Number.isFinite(ms) ? ms : 0;
+  }
+
+  parallelism(): number {
+    return availableParallelism();
+  }
+
+  cpuTimeMs(): number {
+    const { user, system } = process.cpuUsage();
+    return (user + system) / 1000;
+  }
+
+  warn(message: string): void {
+    process.emitWarning(message, 'EvenkeelWarning');
+  }
+
+  /** Names in the hosts file (localhost above all) are unknown to the DNS proper. */
+  async #lookupHosts(name: string, type: 'A' | 'AAAA' | 'SRV'): Promise<DnsRecord[]> {
+    if (type === 'SRV') return [];
+    const family = type === 'A' ? 4 : 6;
+    const found = await dns.lookup(name, { all: true, family }).catch(() => []);
+    return found.map(({ address }) => ({ host: address }));
+  }
+}
+
+/** Without it the rename may be lost with the power. Some systems cannot open folders: there the rename is all there is. */
+async function flushFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r').catch(() => undefined);
+  if (folder === undefined) return;
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+function fileError(action: string, path: string, error: unknown): EvenkeelError {
+  if (error instanceof EvenkeelError) return error;
+  const { code } = error as NodeJS.ErrnoException;
+  const kind =
+    code === 'EACCES' || code === 'EPERM' ? 'permission-denied' : code === 'ENOSPC' ? 'resource-exhausted' : 'internal';
+  return new EvenkeelError(kind, `cannot ${action} ${path}: ${code ?? error}`, { cause: error, details: { path } });
+}

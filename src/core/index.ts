@@ -1,0 +1,79 @@
+export { AmbientContext } from './ambient-context.js';
+export { type Cache, createCache } from './cache.js';
+export {
+  type CallContext,
+  CRITICALITIES,
+  type Criticality,
+  capCriticality,
+  DEFAULT_CRITICALITY,
+  isCriticality,
+} from './call-context.js';
+export { type Clock, deadlineSignal, liveClock, type Timer } from './clock.js';
+export {
+  DEFAULT_MAX_TIMEOUT_MS,
+  DEFAULT_UNTRUSTED_CRITICALITY,
+  parseGrpcTimeout,
+  type ReadContextOptions,
+  readContextHeaders,
+  writeContextHeaders,
+} from './context-headers.js';
+export type { Diagnostics } from './diagnostics.js';
+export { type Endpoint, type EndpointLike, MAX_ENDPOINTS, parseEndpoint, parseEndpoints } from './endpoint.js';
+export {
+  ERROR_CODES,
+  type ErrorCode,
+  EvenkeelError,
+  type EvenkeelErrorOptions,
+  isEvenkeelError,
+  type Retryable,
+} from './errors.js';
+export { type EventMap, EventSource, type Events } from './events.js';
+export { fanOut } from './fan-out.js';
+export { HEADERS, type HeaderList, type HeaderName, headerEntries, headerName, headerValue } from './headers.js';
+export { type DnsRecord, type Host, liveHost } from './host.js';
+export type { Drainable } from './lifecycle.js';
+export { createLoadBoard, type LoadBoard, MAX_COUNTERS, type SignalKind } from './load-board.js';
+export type { InFlight, LoadCounter, LoadSample, LoadUnit, Outcome } from './load-counter.js';
+export type { LoadReport, RemoteLoad } from './load-report.js';
+export { ATTRIBUTES, METRICS, type MetricDefinition, type MetricKind, type MetricName } from './metrics.js';
+export { decodeBinary, encodeBinary } from './orca/binary.js';
+export { decodeLoadHeader, encodeLoadHeader, type LoadFormat, readLoadHeaders } from './orca/header.js';
+export { liveRandom, type Random, randomId, seededRandom } from './random.js';
+export {
+  DEFAULT_RETRIES_PER_SECOND,
+  DEFAULT_RETRY_RATIO,
+  DEFAULT_RETRY_WINDOW_MS,
+  RetryBudget,
+  type RetryBudgetOptions,
+} from './retry-budget.js';
+export { createRuntime, type Runtime, type RuntimeOptions, runWithContext } from './runtime.js';
+export { type Attributes, type CallSpan, type Observe, openTelemetry, type Telemetry } from './telemetry.js';
+export { TimerWheel, WheelEntry } from './timer-wheel.js';
+export type {
+  BlobStat,
+  BlobTransport,
+  BlobWriter,
+  CallAnswer,
+  CallBody,
+  CallExtension,
+  CallHandle,
+  CallHandler,
+  CallRequest,
+  CallSink,
+  CallTransport,
+  DeadLetter,
+  Delivery,
+  IncomingCall,
+  Listener,
+  ListenOptions,
+  PutOptions,
+  QueueItem,
+  QueueStats,
+  QueueTransport,
+  StateEntry,
+  StateEvent,
+  StateTransport,
+  Watch,
+} from './transport/index.js';
+export { MAX_QUEUE_BATCH, MAX_QUEUE_BODY_BYTES, MAX_STATE_BYTES, MAX_STATE_KEY_BYTES } from './transport/index.js';
+export { type VirtualClock, type VirtualClockOptions, virtualClock } from './virtual-clock.js';

@@ -1,0 +1,68 @@
+/** Every metric and attribute of the library, once. docs/metrics.md explains each; a test holds the two together. */
+
+export type MetricKind = 'gauge' | 'counter' | 'updown' | 'histogram';
+
+export interface MetricDefinition {
+  readonly kind: MetricKind;
+  /** UCUM. */
+  readonly unit: string;
+  readonly description: string;
+}
+
+export const METRICS = {
+  'evenkeel.load.in_flight': { kind: 'updown', unit: '{work}', description: 'Pieces of work in flight, by key.' },
+  'evenkeel.load.weight': { kind: 'updown', unit: '1', description: "Outstanding work in the counter's unit, by key." },
+  'evenkeel.load.utilization': {
+    kind: 'gauge',
+    unit: '1',
+    description: 'Weight over capacity, by key; absent while the capacity is unknown.',
+  },
+  'evenkeel.load.pressure': { kind: 'gauge', unit: '1', description: 'How full the process is, 0 to 1.' },
+  'rpc.client.call.duration': {
+    kind: 'histogram',
+    unit: 's',
+    description: 'From router.call to the end of the response, attempts included.',
+  },
+  'evenkeel.router.calls': { kind: 'counter', unit: '{call}', description: 'Calls ended, by outcome.' },
+  'evenkeel.router.attempts': { kind: 'counter', unit: '{attempt}', description: 'Attempts sent to an endpoint.' },
+  'evenkeel.router.retries': { kind: 'counter', unit: '{attempt}', description: 'Attempts beyond the first of their call.' },
+  'evenkeel.router.retries.refused': {
+    kind: 'counter',
+    unit: '{attempt}',
+    description: 'Retries not made because the budget was spent.',
+  },
+  'evenkeel.router.queued': { kind: 'updown', unit: '{call}', description: 'Calls waiting for an endpoint below its limit.' },
+  'evenkeel.router.endpoints': {
+    kind: 'updown',
+    unit: '{endpoint}',
+    description: 'Endpoints known, by state: open, ejected, unhealthy.',
+  },
+  'evenkeel.router.ejections': { kind: 'counter', unit: '{ejection}', description: 'Endpoints taken out for failing.' },
+  'evenkeel.router.panics': {
+    kind: 'counter',
+    unit: '{event}',
+    description: 'Times that too few endpoints were left and all were used.',
+  },
+  'evenkeel.router.reports.broken': { kind: 'counter', unit: '{report}', description: 'Load reports that did not parse.' },
+  'evenkeel.router.table.age': { kind: 'gauge', unit: 's', description: 'Age of the endpoint list the router works with.' },
+  'evenkeel.diagnostics.errors': {
+    kind: 'counter',
+    unit: '{error}',
+    description: 'Errors nobody awaited: listeners that threw, failed polls.',
+  },
+} as const satisfies Record<string, MetricDefinition>;
+
+export type MetricName = keyof typeof METRICS;
+
+/** Attributes. Values are bounded: names given by the program, never by a request. */
+export const ATTRIBUTES = {
+  key: 'evenkeel.load.key',
+  service: 'evenkeel.service',
+  outcome: 'evenkeel.outcome',
+  state: 'evenkeel.endpoint.state',
+  endpoint: 'evenkeel.endpoint',
+  attempts: 'evenkeel.attempts',
+  reason: 'evenkeel.pick.reason',
+  status: 'http.response.status_code',
+  code: 'error.type',
+} as const;

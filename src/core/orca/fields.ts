@@ -1,0 +1,82 @@
+/**
+ * The fields of an ORCA report, once, for all three encodings.
+ * @see cncf/xds, xds/data/orca/v3/orca_load_report.proto
+ */
+import { EvenkeelError } from '../errors.js';
+import type { LoadReport } from '../load-report.js';
+
+export type ScalarField = 'cpuUtilization' | 'memUtilization' | 'applicationUtilization' | 'rps' | 'eps';
+export type MapField = 'requestCost' | 'utilization' | 'namedMetrics';
+
+/** A report while it is being read. */
+export type Draft = { -readonly [K in keyof LoadReport]: K extends MapField ? Record<string, number> : number };
+
+/** Name on the wire → field. The deprecated whole-number `rps` and `rps_fractional` are one field here. */
+export const SCALARS: ReadonlyMap<string, ScalarField> = new Map([
+  ['cpu_utilization', 'cpuUtilization'],
+  ['mem_utilization', 'memUtilization'],
+  ['application_utilization', 'applicationUtilization'],
+  ['rps_fractional', 'rps'],
+  ['rps', 'rps'],
+  ['eps', 'eps'],
+]);
+
+export const MAPS: ReadonlyMap<string, MapField> = new Map([
+  ['request_cost', 'requestCost'],
+  ['utilization', 'utilization'],
+  ['named_metrics', 'namedMetrics'],
+]);
+
+/** Bounds of what is read; a header is no place for more. */
+export const MAX_REPORT_LENGTH = 16 * 1024;
+export const MAX_REPORT_METRICS = 256;
+const MAX_NAME_LENGTH = 256;
+
+/** `invalid-argument`; `fault` says what is wrong with the report. */
+export function malformed(format: string, fault: string): EvenkeelError {
+  return new EvenkeelError('invalid-argument', `malformed ${format} load report: ${fault}`);
+}
+
+export function setScalar(draft: Draft, field: ScalarField, value: number, format: string): void {
+  if (draft[field] !== undefined) throw malformed(format, `${field} twice`);
+  draft[field] = checkValue(field, value, format);
+}
+
+export function setMetric(draft: Draft, field: MapField, name: string, value: number, format: string): void {
+  if (name.length === 0 || name.length > MAX_NAME_LENGTH) {
+    throw malformed(format, `a name of ${name.length} characters in ${field}; expected 1 to ${MAX_NAME_LENGTH}`);
+  }
+  let map = draft[field];
+  if (map === undefined) {
+    // No prototype: a metric may well be called `constructor` or `__proto__`.
+    map = Object.create(null) as Record<string, number>;
+    draft[field] = map;
+  }
+  if (name in map) throw malformed(format, `${field}.${name} twice`);
+  map[name] = checkValue(name, value, format);
+}
+
+function checkValue(name: string, value: number, format: string): number {
+  if (typeof value !== 'number' || !Number.isFinite(value))
+    throw malformed(format, `${name} is ${value}; expected a finite number`);
+  return value;
+}
+
+/** Calls back for every number of a report, in a fixed order; the writer's side refuses what a reader would. */
+export function eachField(
+  report: LoadReport,
+  format: string,
+  onScalar: (wireName: string, value: number) => void,
+  onMetric: (wireMap: string, name: string, value: number) => void,
+): void {
+  for (const [wireName, field] of SCALARS) {
+    const value = report[field];
+    if (value === undefined || wireName === 'rps') continue;
+    onScalar(wireName, checkValue(field, value, format));
+  }
+  for (const [wireMap, field] of MAPS) {
+    const map = report[field];
+    if (map === undefined) continue;
+    for (const name of Object.keys(map)) onMetric(wireMap, name, checkValue(name, map[name] as number, format));
+  }
+}

@@ -1,0 +1,155 @@
+/**
+ * The one door to @opentelemetry/api. Absent by default: then nothing is measured for export and nothing costs anything. Load and
+ * counts are observable instruments: they are read when the exporter asks, not written at every call.
+ */
+import {
+  type Attributes,
+  context,
+  type Meter,
+  type ObservableResult,
+  propagation,
+  type Span,
+  SpanKind,
+  SpanStatusCode,
+  type Tracer,
+  trace,
+} from '@opentelemetry/api';
+import type { LoadBoard } from './load-board.js';
+import { ATTRIBUTES, METRICS, type MetricName } from './metrics.js';
+
+export type { Attributes } from '@opentelemetry/api';
+
+/** Called once per value and collection. */
+export type Observe = (value: number, attributes?: Attributes) => void;
+
+export interface Telemetry {
+  /** Exports the counters, utilizations and the pressure of a load board. */
+  observe(load: LoadBoard): void;
+  /** Exports what `read` tells, each time the exporter asks. A `read` that throws is left out of that collection. */
+  observable(name: MetricName, read: (observe: Observe) => void): Disposable;
+  /** A histogram's recording function, or undefined without a meter. */
+  histogram(name: MetricName): ((value: number, attributes: Attributes) => void) | undefined;
+  /** Begins a client span below the active one, or returns undefined: no tracer, or the span is not recorded. */
+  startSpan(name: string): CallSpan | undefined;
+}
+
+export interface CallSpan {
+  set(name: string, value: string | number): void;
+  /** Adds the propagator's headers (traceparent) to a flat list. */
+  inject(headers: string[]): void;
+  /** An error's code marks the span as failed. */
+  end(errorCode?: string): void;
+}
+
+/**
+ * @param options.meter - Where metrics go. Absent: no metrics.
+ * @param options.tracer - Where spans go. Absent: no spans.
+ * @example
+ * ```ts
+ * import { metrics, trace } from '@opentelemetry/api';
+ * import { createRuntime, openTelemetry } from 'evenkeel/core';
+ *
+ * const telemetry = openTelemetry({ meter: metrics.getMeter('app'), tracer: trace.getTracer('app') });
+ * const runtime = createRuntime({ telemetry });
+ * ```
+ */
+export function openTelemetry(options: { meter?: Meter; tracer?: Tracer }): Telemetry {
+  return new OpenTelemetry(options.meter, options.tracer);
+}
+
+class OpenTelemetry implements Telemetry {
+  readonly #meter: Meter | undefined;
+  readonly #tracer: Tracer | undefined;
+
+  constructor(meter: Meter | undefined, tracer: Tracer | undefined) {
+    this.#meter = meter;
+    this.#tracer = tracer;
+  }
+
+  observe(load: LoadBoard): void {
+    const each = (pick: (key: string) => number | undefined) => (observe: Observe) => {
+      for (const key of load.keys()) {
+        const value = pick(key);
+        if (value !== undefined) observe(value, { [ATTRIBUTES.key]: key });
+      }
+    };
+    this.observable(
+      'evenkeel.load.in_flight',
+      each((key) => load.counter(key).read().inFlight),
+    );
+    this.observable(
+      'evenkeel.load.weight',
+      each((key) => load.counter(key).read().weight),
+    );
+    this.observable(
+      'evenkeel.load.utilization',
+      each((key) => {
+        const { capacity, utilization } = load.counter(key).read();
+        return capacity === Number.POSITIVE_INFINITY ? undefined : utilization;
+      }),
+    );
+    this.observable('evenkeel.load.pressure', (observe) => observe(load.pressure()));
+  }
+
+  observable(name: MetricName, read: (observe: Observe) => void): Disposable {
+    const meter = this.#meter;
+    if (meter === undefined) return { [Symbol.dispose]: () => {} };
+    const { kind, unit, description } = METRICS[name];
+    const options = { unit, description };
+    const instrument =
+      kind === 'counter'
+        ? meter.createObservableCounter(name, options)
+        : kind === 'updown'
+          ? meter.createObservableUpDownCounter(name, options)
+          : meter.createObservableGauge(name, options);
+    const callback = (result: ObservableResult) => {
+      try {
+        read((value, attributes) => result.observe(value, attributes));
+      } catch {
+        // One broken reading must not cost the exporter the rest of its collection.
+      }
+    };
+    instrument.addCallback(callback);
+    return { [Symbol.dispose]: () => instrument.removeCallback(callback) };
+  }
+
+  histogram(name: MetricName): ((value: number, attributes: Attributes) => void) | undefined {
+    const { unit, description } = METRICS[name];
+    const histogram = this.#meter?.createHistogram(name, { unit, description });
+    return histogram && ((value, attributes) => histogram.record(value, attributes));
+  }
+
+  startSpan(name: string): CallSpan | undefined {
+    if (this.#tracer === undefined) return undefined;
+    const span = this.#tracer.startSpan(name, { kind: SpanKind.CLIENT });
+    return span.isRecording() ? new OpenTelemetrySpan(span) : undefined;
+  }
+}
+
+class OpenTelemetrySpan implements CallSpan {
+  readonly #span: Span;
+
+  constructor(span: Span) {
+    this.#span = span;
+  }
+
+  set(name: string, value: string | number): void {
+    this.#span.setAttribute(name, value);
+  }
+
+  inject(headers: string[]): void {
+    propagation.inject(trace.setSpan(context.active(), this.#span), headers, {
+      set: (carrier, name, value) => {
+        carrier.push(name, value);
+      },
+    });
+  }
+
+  end(errorCode?: string): void {
+    if (errorCode !== undefined) {
+      this.#span.setAttribute(ATTRIBUTES.code, errorCode);
+      this.#span.setStatus({ code: SpanStatusCode.ERROR });
+    }
+    this.#span.end();
+  }
+}

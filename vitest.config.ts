@@ -1,0 +1,26 @@
+import { defineConfig } from 'vitest/config';
+import { root, subpaths } from './scripts/lib/subpaths.mjs';
+
+/**
+ * EVENKEEL_DIST=1 runs the tests that know public names only against the built library, loaded by node itself: the way .ci/run
+ * tries other Node versions. By rule (check-imports.mjs) these are the files of three folders, unless named *.internal.test.ts.
+ */
+const isDist = process.env.EVENKEEL_DIST === '1';
+
+export default defineConfig({
+  resolve: {
+    alias: subpaths().map(({ name, source, output }) => ({
+      find: new RegExp(`^${name}$`),
+      replacement: root + (isDist ? output : source),
+    })),
+  },
+  test: {
+    pool: 'threads',
+    isolate: false,
+    include: isDist ? ['test/{integration,conformance,property}/**/*.test.ts'] : ['test/**/*.test.ts'],
+    exclude: isDist ? ['**/*.internal.test.ts'] : [],
+    passWithNoTests: isDist,
+    testTimeout: 20_000,
+    server: { deps: { external: [/\/dist\/.*\.js$/] } },
+  },
+});
