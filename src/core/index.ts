@@ -1,5 +1,3 @@
-export { AmbientContext } from './ambient-context.js';
-export { type Cache, createCache } from './cache.js';
 export {
   type CallContext,
   CRITICALITIES,
@@ -27,8 +25,7 @@ export {
   isEvenkeelError,
   type Retryable,
 } from './errors.js';
-export { type EventMap, EventSource, type Events } from './events.js';
-export { fanOut } from './fan-out.js';
+export type { EventMap, Events } from './events.js';
 export { HEADERS, type HeaderList, type HeaderName, headerEntries, headerName, headerValue } from './headers.js';
 export { type DnsRecord, type Host, liveHost } from './host.js';
 export type { Drainable } from './lifecycle.js';
@@ -48,7 +45,6 @@ export {
 } from './retry-budget.js';
 export { createRuntime, type Runtime, type RuntimeOptions, runWithContext } from './runtime.js';
 export { type Attributes, type CallSpan, type Observe, openTelemetry, type Telemetry } from './telemetry.js';
-export { TimerWheel, WheelEntry } from './timer-wheel.js';
 export type {
   BlobStat,
   BlobTransport,

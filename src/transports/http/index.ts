@@ -1,0 +1,10 @@
+export {
+  createHttpTransport,
+  DEFAULT_CONNECT_TIMEOUT_MS,
+  DEFAULT_CONNECTIONS,
+  DEFAULT_KEEP_ALIVE_MS,
+  DEFAULT_MAX_HEADER_BYTES,
+  type HttpTransportOptions,
+  type Undici,
+  type UndiciDispatcher,
+} from './transport.js';

@@ -1,0 +1,130 @@
+/** The server side of CallTransport on node:http: streams both ways, trailers, and an AbortSignal when the caller goes away. */
+
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { EvenkeelError, invalidArgument } from '../../core/errors.js';
+import type { CallAnswer, CallBody, CallHandler, Listener, ListenOptions } from '../../core/transport/call.js';
+
+export async function serveHttp(at: ListenOptions, handler: CallHandler): Promise<Listener> {
+  const url = parseAddress(at.address);
+  const server = createServer((request, response) => {
+    answer(request, response, handler).catch(() => response.destroy());
+  });
+  server.listen(url.port === '' ? 80 : Number(url.port), url.hostname.replace(/^\[|\]$/g, ''));
+  try {
+    await once(server, 'listening');
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code === 'EADDRINUSE' ? 'already-exists' : 'unavailable';
+    throw new EvenkeelError(code, `cannot listen at ${at.address}: ${(cause as Error).message}`, { cause });
+  }
+  const { port } = server.address() as AddressInfo;
+  return new HttpListener(server, `http://${url.hostname}:${port}`);
+}
+
+class HttpListener implements Listener {
+  readonly address: string;
+  readonly #server: Server;
+  #closed: Promise<void> | undefined;
+
+  constructor(server: Server, address: string) {
+    this.#server = server;
+    this.address = address;
+  }
+
+  drain(): Promise<void> {
+    this.#closed ??= new Promise((resolve) => this.#server.close(() => resolve()));
+    this.#server.closeIdleConnections();
+    return this.#closed;
+  }
+
+  close(): Promise<void> {
+    const closed = this.drain();
+    this.#server.closeAllConnections();
+    return closed;
+  }
+}
+
+async function answer(request: IncomingMessage, response: ServerResponse, handler: CallHandler): Promise<void> {
+  const gone = new AbortController();
+  response.once('close', () => {
+    if (!response.writableFinished) gone.abort(new EvenkeelError('cancelled', 'the caller went away'));
+  });
+  let result: CallAnswer;
+  try {
+    result = await handler({
+      path: request.url ?? '/',
+      method: request.method ?? 'GET',
+      headers: request.rawHeaders,
+      body: request,
+      signal: gone.signal,
+    });
+    if (response.destroyed) return;
+    // Trailers need chunked encoding, which a body of known length would not get.
+    const isStream = result.trailers !== undefined || isIterable(result.body);
+    response.writeHead(result.status, lengthFor(result, isStream));
+  } catch {
+    if (!response.headersSent) response.writeHead(500);
+    response.end();
+    return;
+  }
+  await writeBody(response, result.body, gone.signal);
+  const trailers = typeof result.trailers === 'function' ? result.trailers() : result.trailers;
+  if (trailers !== undefined) response.addTrailers(pairs(trailers));
+  response.end();
+  // What is left of the request would block the connection for the next one.
+  request.resume();
+}
+
+async function writeBody(response: ServerResponse, body: CallBody | undefined, signal: AbortSignal): Promise<void> {
+  if (body === undefined) return;
+  if (!isIterable(body)) {
+    response.write(body);
+    return;
+  }
+  for await (const chunk of body) {
+    if (signal.aborted) return;
+    if (!response.write(chunk)) await drained(response);
+  }
+}
+
+/** `drain` never comes on a connection that is gone. */
+function drained(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      response.off('drain', done);
+      response.off('close', done);
+      resolve();
+    };
+    response.once('drain', done);
+    response.once('close', done);
+  });
+}
+
+function lengthFor(result: CallAnswer, isStream: boolean): string[] {
+  const headers = [...(result.headers ?? [])];
+  if (isStream) return headers;
+  headers.push('content-length', String(result.body === undefined ? 0 : Buffer.byteLength(result.body as string | Uint8Array)));
+  return headers;
+}
+
+function isIterable(body: CallBody | undefined): body is AsyncIterable<Uint8Array | string> {
+  return body !== undefined && typeof body !== 'string' && !(body instanceof Uint8Array);
+}
+
+function pairs(flat: readonly string[]): [string, string][] {
+  const list: [string, string][] = [];
+  for (let i = 0; i + 1 < flat.length; i += 2) list.push([flat[i] as string, flat[i + 1] as string]);
+  return list;
+}
+
+function parseAddress(address: string): URL {
+  if (typeof address === 'string' && /^http:\/\//.test(address)) {
+    try {
+      return new URL(address);
+    } catch {
+      // Reported below.
+    }
+  }
+  throw invalidArgument('address', address, 'http://host:port; port 0 takes a free one');
+}
