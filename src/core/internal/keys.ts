@@ -3,10 +3,9 @@
  * as another name. One rule for every transport, so that a key which works on one works on all.
  */
 import { invalidArgument } from '../errors.js';
+import { MAX_STATE_KEY_BYTES } from '../transport/state.js';
 
-export const MAX_KEY_BYTES = 512;
-
-const EXPECTED = `1 to ${MAX_KEY_BYTES} bytes, segments joined by "/", none of them empty, "." or "..", no control characters`;
+const EXPECTED = `1 to ${MAX_STATE_KEY_BYTES} bytes, segments joined by "/", none of them empty, "." or "..", no control characters`;
 /** Control characters, and halves of surrogate pairs, which UTF-8 cannot carry. */
 const UNFIT = /[\p{Cc}\p{Surrogate}]/u;
 
@@ -39,7 +38,7 @@ function rank(unit: number): number {
 }
 
 function isFit(text: string): boolean {
-  return text.length <= MAX_KEY_BYTES && !UNFIT.test(text) && Buffer.byteLength(text) <= MAX_KEY_BYTES;
+  return text.length <= MAX_STATE_KEY_BYTES && !UNFIT.test(text) && Buffer.byteLength(text) <= MAX_STATE_KEY_BYTES;
 }
 
 function isSegment(segment: string): boolean {

@@ -11,6 +11,7 @@ export interface BlobTransport {
   /**
    * Begins a blob. A name that exists is replaced by `commit`, atomically: a reader sees the old bytes or the new, never a mixture.
    * @param options.bytes - The size, when known. `commit` then fails with `data-loss` if another number was written.
+   * @param options.signal - Aborts the writer; its operations then fail with `cancelled`.
    */
   writer(name: string, options?: { bytes?: number; signal?: AbortSignal }): Promise<BlobWriter>;
   /**
@@ -28,11 +29,14 @@ export interface BlobTransport {
 }
 
 export interface BlobWriter {
-  /** An empty buffer to fill; its length is the largest `n` of the next `write`. Waits while the writer is behind: back-pressure. */
+  /**
+   * An empty buffer to fill; its length is the largest `n` of the next `write`. Waits while the writer is behind:
+   * back-pressure. One is lent at a time: asking again before `write` is `failed-precondition`.
+   */
   buffer(): Promise<Uint8Array>;
   /** Takes the first `n` bytes of the buffer lent last. */
   write(n: number): Promise<void>;
-  /** Makes the blob durable and visible under its name. After it, or after a failure, the writer is spent. */
+  /** Makes the blob durable and visible under its name. After it, or after a failure, the writer is spent: `failed-precondition`. */
   commit(): Promise<BlobStat>;
   /** Leaves nothing behind. Idempotent; after `commit` it does nothing. */
   abort(): Promise<void>;

@@ -13,7 +13,11 @@ import type { Endpoint } from '../endpoint.js';
 import type { EvenkeelError } from '../errors.js';
 import type { HeaderList } from '../headers.js';
 
-/** What can be sent as a body. A stream is pulled no faster than the wire takes it, and its iterator is returned on failure. */
+/**
+ * What can be sent as a body. A stream is pulled no faster than the wire takes it. Once pulled, its iterator is returned when the
+ * call ends early; before, it is left alone and can be sent elsewhere. What the stream itself throws ends the call with
+ * `cancelled`, the thrown value as its cause: the endpoint is not to blame.
+ */
 export type CallBody = string | Uint8Array | AsyncIterable<Uint8Array | string>;
 
 export interface CallRequest {
@@ -21,7 +25,7 @@ export interface CallRequest {
   readonly path: string;
   /** Default `GET` without a body, `POST` with one. */
   readonly method?: string;
-  /** Flat: name, value, name, value. */
+  /** Flat: name, value, name, value. Read before `start` returns; the array is the caller's again afterwards. */
   readonly headers?: readonly string[];
   readonly body?: CallBody;
 }

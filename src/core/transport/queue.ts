@@ -32,7 +32,10 @@ export interface QueueItem {
   readonly body: Uint8Array;
   /** Wall-clock milliseconds before which the item is not delivered; survives a restart. Default: at once. */
   readonly notBefore?: number;
-  /** An item whose key is that of one still stored is not stored again: its id is returned. */
+  /**
+   * An item whose key is that of one still stored is not stored again: its id is returned. 1 to 512 bytes of UTF-8.
+   * A dead letter no longer holds its key.
+   */
   readonly key?: string;
 }
 
@@ -43,7 +46,10 @@ export interface Delivery {
   readonly attempt: number;
   /** Rises with every lease of this item. */
   readonly fence: number;
-  /** Done: the item is gone. Each of these four throws `aborted` when the lease is no longer ours; `ack` twice is one ack. */
+  /**
+   * Done: the item is gone. Each of these four throws `aborted` when the lease is no longer ours; `ack` twice is one ack.
+   * A lease that ran out is not ours, but a store may still take its `ack` while nobody else holds the item.
+   */
   ack(): Promise<void>;
   /** Due again after `delayMs` (default 0). */
   nack(delayMs?: number): Promise<void>;

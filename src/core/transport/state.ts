@@ -20,14 +20,17 @@ export interface StateTransport {
    * @throws {EvenkeelError} `aborted` when `expect` does not hold (`details.revision`: the present one, 0 when absent);
    *   `invalid-argument` for a bad key or lease; `out-of-range` for a value above the limit; `unavailable` when the store cannot
    *   be reached, retryable `unknown` if the write may have landed.
+   * The bytes of `value` are read before this returns its promise; afterwards they are the caller's again.
    */
   put(key: string, value: Uint8Array, options?: PutOptions): Promise<number>;
   /** Resolves with the revision of the delete, 0 when there was nothing to delete. Throws as `put`. */
   delete(key: string, options?: { expect?: number; signal?: AbortSignal }): Promise<number>;
   /**
-   * Everything below `prefix` (a string prefix; empty: all keys), then `synced`, then each change in order of revision. Events
-   * are delivered one at a time, never inside the call to `watch`. After a gap that cannot be replayed: `reset`, the whole list
+   * Everything below `prefix` (a string prefix; empty: all keys) in order of revision, then `synced`, then each change in order of
+   * revision. Events are delivered one at a time, never inside the call to `watch`; what `on` throws is ignored and the watch goes
+   * on. After a gap that cannot be replayed: `reset`, the whole list
    * again, `synced`. A put that came twice has the same revision twice; the later one is ignored by the rule "only rising revisions".
+   * @throws {EvenkeelError} At once: `invalid-argument` for a prefix that no key can begin with, `failed-precondition` when closed.
    */
   watch(prefix: string, on: (event: StateEvent) => void): Watch;
   /** Ends watches, refuses further use with `failed-precondition`. Idempotent. */
@@ -35,11 +38,11 @@ export interface StateTransport {
 }
 
 export interface PutOptions {
-  /** The revision the key must have now, or `'absent'`. Without it the write is unconditional. */
+  /** The revision the key must have now (1 or more), or `'absent'`. Without it the write is unconditional. */
   expect?: number | 'absent';
   /**
    * The value is gone when nobody has put it again for this long. A duration: each observer judges by its own monotonic clock,
-   * counted from the moment it saw the revision. 100 ms to 1 day.
+   * counted from the moment it saw the revision. 100 ms to 1 day. A later put without it makes the value permanent.
    */
   leaseMs?: number;
   signal?: AbortSignal;

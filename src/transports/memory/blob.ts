@@ -1,0 +1,142 @@
+/**
+ * The reference BlobTransport: blobs in this process's memory. A writer lends one buffer for its whole life and copies out of it
+ * on `write`, so what a caller does to the buffer afterwards changes nothing that was written.
+ */
+import { checkInteger, EvenkeelError, invalidArgument } from '../../core/errors.js';
+import { checkKey, checkKeyPrefix, compareKeys } from '../../core/internal/keys.js';
+import type { BlobStat, BlobTransport, BlobWriter } from '../../core/transport/blob.js';
+import { MemoryBlobWriter } from './blob-writer.js';
+import { checkOpen, checkSignal, full } from './guards.js';
+
+export interface MemoryBlobOptions {
+  /** Shared by transports that act as several processes on one store. Default: a store of its own. */
+  store?: MemoryBlobStore;
+  /** Bytes the store holds, unfinished writers included; more are refused with `resource-exhausted`. Default 1 GiB. */
+  maxBytes?: number;
+}
+
+/** What several memory blob transports share. Unfinished writers are no part of it. */
+export interface MemoryBlobStore {
+  /** Bytes stored and being written. */
+  readonly bytes: number;
+}
+
+const DEFAULT_MAX_BYTES = 2 ** 30;
+const MAX_PAGE = 1000;
+
+export function memoryBlobStore(): MemoryBlobStore {
+  return new BlobStore();
+}
+
+/**
+ * Immutable named bytes inside one process: for tests, and as the fastest tier of what must not outlive the process.
+ *
+ * @example
+ * ```ts
+ * import { createMemoryBlob } from 'evenkeel/memory';
+ *
+ * const writer = await createMemoryBlob().writer('step/1');
+ * const buffer = await writer.buffer();
+ * await writer.write(new TextEncoder().encodeInto('weights', buffer).written);
+ * await writer.commit();
+ * ```
+ * @throws {EvenkeelError} `invalid-argument` for `maxBytes` below 1, or a `store` that `memoryBlobStore` did not make.
+ */
+export function createMemoryBlob(options: MemoryBlobOptions = {}): BlobTransport {
+  const store = options.store ?? memoryBlobStore();
+  if (!(store instanceof BlobStore)) throw invalidArgument('store', store, 'what memoryBlobStore() returned');
+  return new MemoryBlob(store, checkInteger('maxBytes', options.maxBytes ?? DEFAULT_MAX_BYTES, 1));
+}
+
+class BlobStore implements MemoryBlobStore {
+  readonly blobs = new Map<string, Uint8Array>();
+  bytes = 0;
+}
+
+class MemoryBlob implements BlobTransport {
+  readonly #store: BlobStore;
+  readonly #maxBytes: number;
+  readonly #writers = new Set<MemoryBlobWriter>();
+  #isClosed = false;
+
+  constructor(store: BlobStore, maxBytes: number) {
+    this.#store = store;
+    this.#maxBytes = maxBytes;
+  }
+
+  async writer(name: string, options: { bytes?: number; signal?: AbortSignal } = {}): Promise<BlobWriter> {
+    this.#check(name, options.signal);
+    if (options.bytes !== undefined) checkInteger('bytes', options.bytes, 0);
+    const store = this.#store;
+    const writer = new MemoryBlobWriter(name, options, {
+      reserve: (bytes) => {
+        if (store.bytes + bytes > this.#maxBytes) throw full('the store', this.#maxBytes);
+        store.bytes += bytes;
+      },
+      publish: (bytes) => {
+        store.bytes -= store.blobs.get(name)?.byteLength ?? 0;
+        store.blobs.set(name, bytes);
+      },
+      finish: (released) => {
+        store.bytes -= released;
+        this.#writers.delete(writer);
+      },
+    });
+    this.#writers.add(writer);
+    return writer;
+  }
+
+  async readInto(name: string, offset: number, target: Uint8Array, options?: { signal?: AbortSignal }): Promise<number> {
+    this.#check(name, options?.signal);
+    checkInteger('offset', offset, 0);
+    if (!(target instanceof Uint8Array)) throw invalidArgument('target', target, 'a Uint8Array');
+    const bytes = this.#store.blobs.get(name);
+    if (bytes === undefined) throw new EvenkeelError('not-found', `there is no blob ${name}`, { details: { name } });
+    if (offset > bytes.byteLength) {
+      throw new EvenkeelError('out-of-range', `offset ${offset} is past the end of ${name}`, {
+        details: { offset, bytes: bytes.byteLength },
+      });
+    }
+    const part = bytes.subarray(offset, offset + target.byteLength);
+    target.set(part);
+    return part.byteLength;
+  }
+
+  async stat(name: string): Promise<BlobStat | undefined> {
+    this.#check(name);
+    const bytes = this.#store.blobs.get(name);
+    return bytes === undefined ? undefined : { name, bytes: bytes.byteLength };
+  }
+
+  async list(prefix: string, options: { after?: string; limit: number }): Promise<readonly BlobStat[]> {
+    checkOpen(this.#isClosed, 'the blob transport');
+    checkKeyPrefix('prefix', prefix);
+    const { after } = options;
+    if (after !== undefined && typeof after !== 'string') throw invalidArgument('after', after, 'a name');
+    const limit = checkInteger('limit', options.limit, 1, MAX_PAGE);
+    const names: string[] = [];
+    for (const name of this.#store.blobs.keys()) {
+      if (name.startsWith(prefix) && (after === undefined || compareKeys(name, after) > 0)) names.push(name);
+    }
+    const page = names.sort(compareKeys).slice(0, limit);
+    return page.map((name) => ({ name, bytes: this.#store.blobs.get(name)?.byteLength ?? 0 }));
+  }
+
+  async delete(name: string): Promise<boolean> {
+    this.#check(name);
+    this.#store.bytes -= this.#store.blobs.get(name)?.byteLength ?? 0;
+    return this.#store.blobs.delete(name);
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    for (const writer of this.#writers) writer.fail(new EvenkeelError('failed-precondition', 'the blob transport is closed'));
+  }
+
+  #check(name: string, signal?: AbortSignal): void {
+    checkOpen(this.#isClosed, 'the blob transport');
+    checkKey('name', name);
+    checkSignal(signal, 'the operation');
+  }
+}
