@@ -1,0 +1,107 @@
+/**
+ * Which endpoints may be called now.
+ *
+ * Known: what the resolver lists. Open: known, healthy by the last check, not ejected. When too few are open the list itself is
+ * doubted and all known ones are used (panic): a check that fails everywhere more likely tests the network than the servers.
+ * A removed endpoint leaves the open list at once; what is in flight there goes on to its end.
+ */
+import { type Endpoint, sameEndpoint } from '../core/endpoint.js';
+import type { LoadBoard } from '../core/load-board.js';
+import type { WorkCounter } from '../core/load-counter.js';
+import { Candidate } from './candidate.js';
+import type { PickSet } from './pickers/picker.js';
+
+/** Below this share of open endpoints all known ones are used. Envoy's and Finagle's. */
+export const DEFAULT_PANIC_THRESHOLD = 0.5;
+
+export class Member extends Candidate {
+  isHealthy = true;
+  isEjected = false;
+  isRemoved = false;
+  /** Back from an ejection, not yet proved: one call at a time. */
+  isOnProbation = false;
+  /** How often it was ejected in a row; the next time is that much longer. */
+  ejections = 0;
+
+  get isOpen(): boolean {
+    return this.isHealthy && !this.isEjected && !this.isRemoved;
+  }
+
+  get state(): 'open' | 'ejected' | 'unhealthy' | 'probation' {
+    if (this.isEjected) return 'ejected';
+    if (!this.isHealthy) return 'unhealthy';
+    return this.isOnProbation ? 'probation' : 'open';
+  }
+}
+
+export interface TableListener {
+  onAdd(member: Member): void;
+  /** Gone from the list; calls may still be in flight. */
+  onRemove(member: Member): void;
+  onPanic(open: number, known: number): void;
+}
+
+export class EndpointTable implements PickSet {
+  readonly #load: LoadBoard;
+  readonly #listener: TableListener;
+  readonly #panicThreshold: number;
+  readonly #members = new Map<string, Member>();
+  candidates: readonly Member[] = [];
+  version = 0;
+  isPanicking = false;
+
+  constructor(load: LoadBoard, panicThreshold: number, listener: TableListener) {
+    this.#load = load;
+    this.#panicThreshold = panicThreshold;
+    this.#listener = listener;
+  }
+
+  get size(): number {
+    return this.#members.size;
+  }
+
+  members(): Iterable<Member> {
+    return this.#members.values();
+  }
+
+  /** Takes over a new list. An endpoint whose address or weight changed is a new one under its old name. */
+  update(endpoints: readonly Endpoint[]): void {
+    const listed = new Map(endpoints.map((endpoint) => [endpoint.id, endpoint]));
+    for (const member of [...this.#members.values()]) {
+      const endpoint = listed.get(member.endpoint.id);
+      if (endpoint === undefined || !sameEndpoint(endpoint, member.endpoint)) this.#remove(member);
+    }
+    for (const endpoint of endpoints) if (!this.#members.has(endpoint.id)) this.#add(endpoint);
+    this.refresh();
+  }
+
+  /** To be called after a member's state changed. */
+  refresh(): void {
+    const known = [...this.#members.values()];
+    const open = known.filter((member) => member.isOpen);
+    const wasPanicking = this.isPanicking;
+    this.isPanicking = known.length > 0 && open.length < known.length * this.#panicThreshold;
+    this.candidates = this.isPanicking ? known : open;
+    this.version++;
+    if (this.isPanicking && !wasPanicking) this.#listener.onPanic(open.length, known.length);
+  }
+
+  close(): void {
+    for (const member of [...this.#members.values()]) this.#remove(member);
+    this.candidates = [];
+  }
+
+  #add(endpoint: Endpoint): void {
+    const counter = this.#load.counter(`endpoint:${endpoint.id}`) as WorkCounter;
+    const member = new Member(endpoint, counter);
+    this.#members.set(endpoint.id, member);
+    this.#listener.onAdd(member);
+  }
+
+  #remove(member: Member): void {
+    this.#members.delete(member.endpoint.id);
+    member.isRemoved = true;
+    this.#load.forgetEndpoint(member.endpoint.id);
+    this.#listener.onRemove(member);
+  }
+}

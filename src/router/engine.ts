@@ -1,0 +1,395 @@
+/**
+ * The inside of a router: it owns the parts (endpoint table, picker, ejection, queue, budget, wheel, load sources) and gives each call
+ * what it needs of them. The public face is router.ts.
+ */
+import type { CallContext } from '../core/call-context.js';
+import type { Clock } from '../core/clock.js';
+import { writeCriticality, writeTimeoutHeader } from '../core/context-headers.js';
+import { EvenkeelError, prebuiltError } from '../core/errors.js';
+import type { EventSource } from '../core/events.js';
+import type { HeaderList } from '../core/headers.js';
+import { Lifecycle } from '../core/lifecycle.js';
+import type { Outcome } from '../core/load-counter.js';
+import type { LoadReport } from '../core/load-report.js';
+import type { Random } from '../core/random.js';
+import type { Resolution } from '../core/resolver.js';
+import { RetryBudget } from '../core/retry-budget.js';
+import type { Runtime } from '../core/runtime.js';
+import { TimerWheel, type WheelEntry } from '../core/timer-wheel.js';
+import type { CallExtension, CallRequest, CallTransport } from '../core/transport/call.js';
+import { Attempt } from './attempt.js';
+import type { Candidate } from './candidate.js';
+import { EndpointTable, type Member } from './endpoint-table.js';
+import type { RouterEvents } from './events.js';
+import { startHealthChecks } from './health-checks.js';
+import type { LoadSourceSession } from './load-sources/source.js';
+import { type ResolvedOptions, type RouterOptions, resolveOptions } from './options.js';
+import { type EjectionOptions, OutlierEjection } from './outlier-ejection.js';
+import type { Picker } from './pickers/picker.js';
+import type { CallResponse } from './response.js';
+import { RetryPolicy } from './retry-policy.js';
+import { type CallEngine, RoutedCall, type RouterRequest } from './routed-call.js';
+import { RouterTelemetry } from './router-telemetry.js';
+
+/** Random re-picks before the endpoints are looked through one by one. */
+const REPICKS = 2;
+
+export class RouterEngine implements CallEngine {
+  readonly options: ResolvedOptions;
+  readonly transport: CallTransport;
+  readonly runtime: Runtime;
+  readonly table: EndpointTable;
+  readonly picker: Picker;
+  readonly budget: RetryBudget;
+  readonly events: EventSource<RouterEvents>;
+  readonly lifecycle: Lifecycle;
+  readonly telemetry: RouterTelemetry;
+  readonly waiting = new Set<RoutedCall>();
+  readonly timeoutMs: number;
+  readonly attemptTimeoutMs: number;
+  readonly firstByteTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+  readonly maxResponseBytes: number;
+  readonly maxAttempts: number;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #wheel: TimerWheel;
+  readonly #policy: RetryPolicy;
+  readonly #ejection: OutlierEjection | undefined;
+  readonly #extensions: readonly CallExtension[];
+  readonly #sources: LoadSourceSession[] = [];
+  readonly #headerSources: LoadSourceSession[];
+  readonly #chooser: LoadSourceSession | undefined;
+  readonly #resolution: Resolution;
+  readonly #stopHealth = new AbortController();
+  readonly #noEndpoints: EvenkeelError;
+  readonly #queueFull: EvenkeelError;
+  /** The resolver has answered at least once. */
+  #isResolved = false;
+
+  constructor(options: RouterOptions, runtime: Runtime, events: EventSource<RouterEvents>) {
+    this.options = resolveOptions(options);
+    const { service } = this.options;
+    this.runtime = runtime;
+    this.transport = options.transport;
+    this.events = events;
+    this.lifecycle = new Lifecycle(`router ${service}`);
+    this.#clock = runtime.clock;
+    this.#random = runtime.random.fork(`router ${service}`);
+    this.#wheel = new TimerWheel(runtime.clock, (error) => runtime.diagnostics.report('router:deadline', error));
+    this.timeoutMs = this.options.timeoutMs;
+    this.attemptTimeoutMs = this.options.attemptTimeoutMs;
+    this.firstByteTimeoutMs = this.options.firstByteTimeoutMs;
+    this.idleTimeoutMs = this.options.idleTimeoutMs;
+    this.maxResponseBytes = this.options.maxResponseBytes;
+    this.#extensions = options.extensions ?? [];
+    const retry = options.retry === false ? { maxAttempts: 1 } : (options.retry ?? {});
+    this.#policy = new RetryPolicy(retry, this.#random.fork('backoff'));
+    this.maxAttempts = this.#policy.maxAttempts;
+    this.budget = new RetryBudget(runtime.clock, retry.budget);
+    this.picker = this.options.picker(this.#random.fork('picker'));
+    this.#noEndpoints = prebuiltError('unavailable', `no endpoint of ${service} is known`, { retryable: 'yes', rejected: true });
+    this.#queueFull = prebuiltError('resource-exhausted', `every endpoint of ${service} is at its limit and the queue is full`, {
+      retryable: 'yes',
+      rejected: true,
+    });
+    this.table = this.#makeTable();
+    this.#ejection = options.ejection === false ? undefined : this.#makeEjection(options.ejection ?? {});
+    this.telemetry = new RouterTelemetry(this, runtime);
+    for (const source of this.options.loadSources) this.#sources.push(this.#startSource(source.start));
+    this.#headerSources = this.#sources.filter((source) => source.onHeaders !== undefined);
+    this.#chooser = this.#sources.find((source) => source.choose !== undefined);
+    if (options.health !== undefined) this.#startHealth(options.health);
+    this.#resolution = options.resolver.start(runtime, {
+      onEndpoints: (endpoints, { source }) => {
+        if (this.lifecycle.isClosed) return;
+        this.#isResolved = true;
+        this.table.update(endpoints);
+        this.events.emit('endpoints', { endpoints: endpoints.length, source });
+        this.#sendWaiting();
+      },
+      onError: (error) => runtime.diagnostics.report(`resolver ${options.resolver.name} of ${service}`, error),
+    });
+  }
+
+  /** Milliseconds since the last proof that the endpoint list holds. */
+  get tableAgeMs(): number {
+    return this.#resolution.ageMs;
+  }
+
+  call(
+    request: RouterRequest,
+    context: CallContext | undefined,
+    resolve: (response: CallResponse) => void,
+    reject: (error: EvenkeelError) => void,
+  ): void {
+    if (!this.lifecycle.isOpen) {
+      reject(this.lifecycle.refusal);
+      return;
+    }
+    const now = this.#clock.now();
+    const call = new RoutedCall(this, request, context ?? this.runtime.ambient.get(), now, resolve, reject);
+    this.lifecycle.enter();
+    this.budget.deposit(now);
+    this.telemetry.onCallStart(call);
+    call.start();
+  }
+
+  now(): number {
+    return this.#clock.now();
+  }
+
+  coarse(): number {
+    return this.#clock.coarse();
+  }
+
+  arm(entry: WheelEntry, deadline: number, now: number): void {
+    this.#wheel.arm(entry, deadline, now);
+  }
+
+  disarm(entry: WheelEntry): void {
+    this.#wheel.disarm(entry);
+  }
+
+  pick(call: RoutedCall, avoid: Member | undefined): Member | undefined {
+    const { candidates } = this.table;
+    if (candidates.length === 0) return undefined;
+    for (let tries = 0; tries <= REPICKS; tries++) {
+      const member = candidates[this.picker.pickIndex(this.table, call)];
+      if (member !== undefined && member !== avoid && this.#hasRoom(member)) {
+        if (this.events.has('pick')) this.#explain(member, call, tries === 0 ? 'picked' : 'picked again');
+        return member;
+      }
+    }
+    return this.#findRoom(call, avoid);
+  }
+
+  choose(call: RoutedCall, done: (member: Member | undefined) => void): boolean {
+    if (this.#chooser?.choose === undefined || this.table.candidates.length === 0) return false;
+    this.#chooser.choose(call, (candidate) => {
+      const member = candidate as Member | undefined;
+      const isUsable = member !== undefined && this.#hasRoom(member);
+      if (isUsable && this.events.has('pick')) this.#explain(member, call, 'asked before dispatch');
+      done(isUsable ? member : undefined);
+    });
+    return true;
+  }
+
+  enqueue(call: RoutedCall): void {
+    if (this.#isResolved && this.table.size === 0) call.fail(this.#noEndpoints);
+    else if (this.waiting.size >= this.options.maxQueued) call.fail(this.#queueFull);
+    else {
+      this.waiting.add(call);
+      this.#wheel.arm(call, call.deadline, call.now);
+    }
+  }
+
+  dequeue(call: RoutedCall): void {
+    this.waiting.delete(call);
+  }
+
+  prepare(request: RouterRequest, call: RoutedCall, now: number): CallRequest {
+    const { context, span } = call;
+    const tellsTimeout = this.options.tellsTimeout || context?.deadline !== undefined;
+    const isPlain = !tellsTimeout && context === undefined && span === undefined && this.#extensions.length === 0;
+    if (isPlain && (request.headers === undefined || Array.isArray(request.headers))) return request as CallRequest;
+    const headers = flatHeaders(request.headers);
+    if (tellsTimeout) writeTimeoutHeader(headers, call.deadline - now);
+    if (context !== undefined) writeCriticality(headers, context.criticality);
+    span?.inject(headers);
+    for (const extension of this.#extensions) this.#guard('extension', () => extension.request?.(headers, context));
+    return { path: request.path, method: request.method, headers, body: request.body };
+  }
+
+  onHeaders(member: Member, headers: HeaderList, now: number): void {
+    for (const source of this.#headerSources) source.onHeaders?.(member, headers, now);
+    for (const extension of this.#extensions) this.#guard('extension', () => extension.response?.(headers, member.endpoint));
+  }
+
+  onAttemptEnd(attempt: Attempt, outcome: Outcome, now: number): void {
+    const { member } = attempt;
+    this.telemetry.attempts++;
+    if (outcome !== 'ignored') this.#ejection?.onEnd(member, Attempt.isServerFault(outcome, attempt.status), now);
+    // An endpoint that nobody answers at may have moved.
+    if (outcome === 'error' && attempt.status === 0) this.#resolution.refresh();
+    if (member.isRemoved && member.counter.inFlight === 0) this.transport.forget(member.endpoint);
+    if (this.waiting.size > 0) this.#sendWaiting();
+  }
+
+  backoffMs(next: number, isUnsent: boolean): number {
+    return this.#policy.backoffMs(next, isUnsent);
+  }
+
+  mayRetry(now: number): boolean {
+    if (this.budget.withdraw(now)) return true;
+    this.telemetry.retriesRefused++;
+    return false;
+  }
+
+  onRetry(call: RoutedCall, member: Member, cause: string): void {
+    this.telemetry.retries++;
+    if (this.events.has('retry')) this.events.emit('retry', { endpoint: member.endpoint.id, attempt: call.attempts, cause });
+  }
+
+  onCallEnd(call: RoutedCall, error: EvenkeelError | undefined, now: number): void {
+    this.telemetry.onCallEnd(call, error, now);
+    this.lifecycle.leave();
+  }
+
+  async drain(): Promise<void> {
+    await this.lifecycle.drain();
+    await this.close();
+  }
+
+  async close(): Promise<void> {
+    const isFirst = this.lifecycle.close();
+    if (isFirst) {
+      const error = new EvenkeelError('unavailable', `router ${this.options.service} was closed`, { retryable: 'unknown' });
+      for (const entry of this.#wheel.entries()) {
+        if (entry instanceof Attempt || entry instanceof RoutedCall) entry.cancel(error);
+      }
+      this.#resolution.close();
+      this.#stopHealth.abort();
+      for (const source of this.#sources) source.close();
+      this.#ejection?.close();
+      this.table.close();
+      this.telemetry.close();
+    }
+    await this.lifecycle.idle();
+  }
+
+  #hasRoom(member: Member): boolean {
+    const { inFlight } = member.counter;
+    return inFlight < this.options.maxInFlightPerEndpoint && !(member.isOnProbation && inFlight > 0);
+  }
+
+  /** The picker's choice had no room, or was where the call has just failed: the least loaded of the rest, `avoid` last. */
+  #findRoom(call: RoutedCall, avoid: Member | undefined): Member | undefined {
+    const { candidates } = this.table;
+    let best: Member | undefined;
+    let index = this.#random.int(candidates.length);
+    for (let looked = 0; looked < candidates.length; looked++) {
+      index = index + 1 === candidates.length ? 0 : index + 1;
+      const member = candidates[index] as Member;
+      if (member === avoid || !this.#hasRoom(member)) continue;
+      if (best === undefined || member.counter.weight / member.weight < best.counter.weight / best.weight) best = member;
+    }
+    if (best === undefined && avoid !== undefined && candidates.includes(avoid) && this.#hasRoom(avoid)) best = avoid;
+    if (best !== undefined && this.events.has('pick'))
+      this.#explain(best, call, best === avoid ? 'the only one' : 'others have no room');
+    return best;
+  }
+
+  #sendWaiting(): void {
+    if (this.#isResolved && this.table.size === 0) {
+      for (const call of [...this.waiting]) call.cancel(this.#noEndpoints);
+      return;
+    }
+    const now = this.#clock.now();
+    for (const call of this.waiting) {
+      this.waiting.delete(call);
+      if (call.tryDispatch(now)) continue;
+      // No room yet: back to its place at the head.
+      const rest = [...this.waiting];
+      this.waiting.clear();
+      this.waiting.add(call);
+      for (const other of rest) this.waiting.add(other);
+      return;
+    }
+  }
+
+  #explain(member: Member, call: RoutedCall, how: string): void {
+    const reason = this.table.isPanicking ? `${how}, in panic` : how;
+    const score = this.picker.score?.(member, call);
+    this.events.emit('pick', {
+      endpoint: member.endpoint.id,
+      attempt: call.attempts + 1,
+      picker: this.picker.name,
+      reason,
+      score,
+      open: this.table.candidates.length,
+      inFlight: member.counter.inFlight,
+      reportAgeMs: member.report === undefined ? undefined : call.now - member.reportAtMs,
+    });
+    call.span?.set('evenkeel.pick.reason', reason);
+  }
+
+  #makeTable(): EndpointTable {
+    return new EndpointTable(this.runtime.load, this.options.panicThreshold, {
+      onAdd: () => {},
+      onRemove: (member) => {
+        this.#ejection?.forget(member);
+        if (member.counter.inFlight === 0) this.transport.forget(member.endpoint);
+      },
+      onPanic: (open, known) => {
+        this.telemetry.panics++;
+        this.events.emit('panic', { open, known });
+      },
+    });
+  }
+
+  #makeEjection(options: EjectionOptions): OutlierEjection {
+    return new OutlierEjection(this.#clock, this.#random.fork('ejection'), this.table, options, {
+      onEject: (member, reason, forMs) => {
+        this.telemetry.ejections++;
+        this.events.emit('eject', { endpoint: member.endpoint.id, reason, forMs });
+      },
+      onReturn: (member) => {
+        this.events.emit('return', { endpoint: member.endpoint.id });
+        this.#sendWaiting();
+      },
+    });
+  }
+
+  #startSource(start: ResolvedOptions['loadSources'][number]['start']): LoadSourceSession {
+    return start({
+      runtime: this.runtime,
+      random: this.#random.fork('load source'),
+      transport: this.transport,
+      open: this.table,
+      members: () => this.table.members(),
+      onReport: (candidate, report, now) => this.#onReport(candidate, report, now),
+      onBroken: (candidate, error) => {
+        this.telemetry.brokenReports++;
+        this.runtime.diagnostics.report(`load report of ${this.options.service}`, error);
+        if (this.events.has('broken-report')) this.events.emit('broken-report', { endpoint: candidate.endpoint.id, error });
+      },
+    });
+  }
+
+  #onReport(candidate: Candidate, report: LoadReport, now: number): void {
+    candidate.onReport(report, now);
+    this.runtime.load.setRemote(candidate.endpoint.id, report);
+  }
+
+  #startHealth(options: NonNullable<RouterOptions['health']>): void {
+    startHealthChecks(options, {
+      runtime: this.runtime,
+      random: this.#random.fork('health'),
+      transport: this.transport,
+      table: this.table,
+      signal: this.#stopHealth.signal,
+      onHealth: (member, isHealthy, reason) => {
+        this.events.emit('health', { endpoint: member.endpoint.id, isHealthy, reason });
+        if (isHealthy) this.#sendWaiting();
+      },
+    });
+  }
+
+  #guard(source: string, work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.runtime.diagnostics.report(`router:${source}`, error);
+    }
+  }
+}
+
+function flatHeaders(headers: RouterRequest['headers']): string[] {
+  if (headers === undefined) return [];
+  if (Array.isArray(headers)) return headers.slice();
+  const flat: string[] = [];
+  const object = headers as Readonly<Record<string, string>>;
+  for (const name of Object.keys(object)) flat.push(name, String(object[name]));
+  return flat;
+}

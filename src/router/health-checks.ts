@@ -1,0 +1,79 @@
+/**
+ * Asks every known endpoint how it is, in the background. An endpoint is taken out after some failures in a row and back in after
+ * some successes; a new one counts as healthy until it is known not to be, so that it takes traffic at once.
+ */
+import { checkInteger, checkNumber, invalidArgument } from '../core/errors.js';
+import { fanOut } from '../core/fan-out.js';
+import type { Random } from '../core/random.js';
+import type { Runtime } from '../core/runtime.js';
+import type { CallTransport } from '../core/transport/call.js';
+import type { EndpointTable, Member } from './endpoint-table.js';
+import { probe } from './probe.js';
+
+export interface HealthOptions {
+  /** Route asked with GET. Default `/health`. */
+  path?: string;
+  /** Milliseconds between checks of one endpoint, with a jitter of 10 %. Default 5000. */
+  intervalMs?: number;
+  /** Milliseconds to wait for an answer. Default 1000. */
+  timeoutMs?: number;
+  /** Failures in a row that take an endpoint out. Default 2. */
+  unhealthyAfter?: number;
+  /** Successes in a row that take it back. Default 1. */
+  healthyAfter?: number;
+  /** Judges an answer. Default: status 200 to 299. */
+  isHealthy?: (status: number, body: Uint8Array) => boolean;
+}
+
+export interface HealthListener {
+  onHealth(member: Member, isHealthy: boolean, reason: string): void;
+}
+
+const CHECKS_AT_ONCE = 32;
+
+/** Runs until `signal` aborts. */
+export function startHealthChecks(
+  options: HealthOptions,
+  env: { runtime: Runtime; random: Random; transport: CallTransport; table: EndpointTable; signal: AbortSignal } & HealthListener,
+): void {
+  const { runtime, random, transport, table, signal } = env;
+  const path = options.path ?? '/health';
+  if (!path.startsWith('/')) throw invalidArgument('health.path', path, 'a path that begins with /');
+  const intervalMs = checkNumber('health.intervalMs', options.intervalMs ?? 5000, 10);
+  const timeoutMs = checkNumber('health.timeoutMs', options.timeoutMs ?? 1000, 1);
+  const unhealthyAfter = checkInteger('health.unhealthyAfter', options.unhealthyAfter ?? 2, 1);
+  const healthyAfter = checkInteger('health.healthyAfter', options.healthyAfter ?? 1, 1);
+  const judge = options.isHealthy ?? ((status) => status >= 200 && status < 300);
+  /** Answers in a row: above 0 good ones, below 0 bad ones. */
+  const streaks = new WeakMap<Member, number>();
+
+  const check = async (member: Member) => {
+    let fault = '';
+    try {
+      const { status, body } = await probe(transport, runtime.clock, member.endpoint, path, timeoutMs, signal);
+      if (!judge(status, body)) fault = `${path} answers ${status}`;
+    } catch (error) {
+      fault = error instanceof Error ? error.message : String(error);
+    }
+    if (signal.aborted || member.isRemoved) return;
+    const streak = streaks.get(member) ?? 0;
+    const next = fault === '' ? Math.max(0, streak) + 1 : Math.min(0, streak) - 1;
+    streaks.set(member, next);
+    const isHealthy = member.isHealthy ? next > -unhealthyAfter : next >= healthyAfter;
+    if (isHealthy === member.isHealthy) return;
+    member.isHealthy = isHealthy;
+    if (isHealthy) member.forgive();
+    table.refresh();
+    env.onHealth(member, isHealthy, fault);
+  };
+
+  const run = async () => {
+    while (!signal.aborted) {
+      await fanOut([...table.members()], check, { concurrency: CHECKS_AT_ONCE, signal }).catch((error: unknown) => {
+        if (!signal.aborted) runtime.diagnostics.report('health', error);
+      });
+      await runtime.clock.sleep(intervalMs * (0.9 + 0.2 * random.next()), signal).catch(() => {});
+    }
+  };
+  void run();
+}

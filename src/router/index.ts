@@ -1,0 +1,34 @@
+export type { BodyStream } from './body-stream.js';
+export type { Candidate } from './candidate.js';
+export { DEFAULT_PANIC_THRESHOLD } from './endpoint-table.js';
+export type { RouterEvents } from './events.js';
+export type { RouterFetch, RouterFetchInit } from './fetch.js';
+export type { HealthOptions } from './health-checks.js';
+export { type PollingOptions, polling } from './load-sources/polling.js';
+export { responseHeader } from './load-sources/response-header.js';
+export type { LoadSource, LoadSourceEnvironment, LoadSourceSession } from './load-sources/source.js';
+export {
+  DEFAULT_MAX_IN_FLIGHT,
+  DEFAULT_MAX_QUEUED,
+  DEFAULT_MAX_RESPONSE_BYTES,
+  DEFAULT_TIMEOUT_MS,
+  type RouterOptions,
+} from './options.js';
+export type { EjectionOptions } from './outlier-ejection.js';
+export {
+  auto,
+  leastLoaded,
+  type Picker,
+  type PickerFactory,
+  type PickRequest,
+  type PickSet,
+  p2c,
+  peakEwma,
+  random,
+  roundRobin,
+  weightedRoundRobin,
+} from './pickers/index.js';
+export type { CallResponse } from './response.js';
+export type { RetryOptions } from './retry-policy.js';
+export type { RouterRequest } from './routed-call.js';
+export { createRouter, type EndpointSnapshot, type Router, type RouterSnapshot } from './router.js';

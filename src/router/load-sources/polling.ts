@@ -1,0 +1,164 @@
+/**
+ * Load reports that are asked for.
+ *
+ * `background`: every endpoint, every `intervalMs`. For servers whose responses carry no report, or stream for seconds before one could
+ * come. `before-dispatch`: two random endpoints are asked, and the call goes to the less loaded one. That costs a round trip and is
+ * the freshest there is: worth it for requests of tens of milliseconds and more, which inference is.
+ * @see Meta, "Taming the tail utilization of ads inference"; Prequal, NSDI'24
+ */
+import { checkInteger, checkNumber, EvenkeelError, invalidArgument } from '../../core/errors.js';
+import { fanOut } from '../../core/fan-out.js';
+import type { LoadReport } from '../../core/load-report.js';
+import { decodeLoadHeader } from '../../core/orca/header.js';
+import type { Candidate } from '../candidate.js';
+import { outstandingOf } from '../pickers/load.js';
+import { probe } from '../probe.js';
+import type { LoadSource, LoadSourceEnvironment, LoadSourceSession } from './source.js';
+
+export interface PollingOptions {
+  mode: 'background' | 'before-dispatch';
+  /** Route that answers with a report. Default `/load`. */
+  path?: string;
+  /** Background: milliseconds between polls of one endpoint, with a jitter of 10 %. Default 1000. */
+  intervalMs?: number;
+  /** Milliseconds to wait for an answer. Default 1000 in the background, 50 before a dispatch. */
+  timeoutMs?: number;
+  /** Before a dispatch: endpoints asked. Default 2; 1 to 8. */
+  choices?: number;
+  /** Reads the body. Default: an ORCA report in TEXT or JSON, or vLLM's `{"server_load": n}`. */
+  parse?: (body: string) => LoadReport;
+}
+
+export const DEFAULT_POLL_PATH = '/load';
+export const DEFAULT_POLL_INTERVAL_MS = 1000;
+export const DEFAULT_POLL_TIMEOUT_MS = 1000;
+export const DEFAULT_DISPATCH_POLL_TIMEOUT_MS = 50;
+const POLLS_AT_ONCE = 32;
+
+/** @throws {EvenkeelError} `invalid-argument` naming the option. */
+export function polling(options: PollingOptions): LoadSource {
+  const { mode, path = DEFAULT_POLL_PATH, parse = parseReport } = options;
+  if (mode !== 'background' && mode !== 'before-dispatch')
+    throw invalidArgument('mode', mode, "'background' or 'before-dispatch'");
+  if (!path.startsWith('/')) throw invalidArgument('path', path, 'a path that begins with /');
+  const isBackground = mode === 'background';
+  const intervalMs = checkNumber('intervalMs', options.intervalMs ?? DEFAULT_POLL_INTERVAL_MS, 10);
+  const timeoutMs = checkNumber(
+    'timeoutMs',
+    options.timeoutMs ?? (isBackground ? DEFAULT_POLL_TIMEOUT_MS : DEFAULT_DISPATCH_POLL_TIMEOUT_MS),
+    1,
+  );
+  const choices = checkInteger('choices', options.choices ?? 2, 1, 8);
+  return {
+    name: `polling (${mode})`,
+    start: (env) => {
+      const poller = new Poller(env, path, timeoutMs, parse);
+      return isBackground ? pollInBackground(env, poller, intervalMs) : pollBeforeDispatch(env, poller, choices);
+    },
+  };
+}
+
+class Poller {
+  readonly #env: LoadSourceEnvironment;
+  readonly #path: string;
+  readonly #timeoutMs: number;
+  readonly #parse: (body: string) => LoadReport;
+  readonly #stop = new AbortController();
+
+  constructor(env: LoadSourceEnvironment, path: string, timeoutMs: number, parse: (body: string) => LoadReport) {
+    this.#env = env;
+    this.#path = path;
+    this.#timeoutMs = timeoutMs;
+    this.#parse = parse;
+  }
+
+  get signal(): AbortSignal {
+    return this.#stop.signal;
+  }
+
+  close(): void {
+    this.#stop.abort();
+  }
+
+  /** Asks one endpoint; never rejects. */
+  async ask(candidate: Candidate): Promise<LoadReport | undefined> {
+    const { runtime, transport } = this.#env;
+    try {
+      const answer = await probe(transport, runtime.clock, candidate.endpoint, this.#path, this.#timeoutMs, this.signal);
+      if (answer.status !== 200) {
+        throw new EvenkeelError('unavailable', `${this.#path} of ${candidate.endpoint.id} answers ${answer.status}`);
+      }
+      const report = this.#parse(new TextDecoder().decode(answer.body));
+      this.#env.onReport(candidate, report, runtime.clock.now());
+      return report;
+    } catch (error) {
+      if (!this.signal.aborted) this.#env.onBroken(candidate, error);
+      return undefined;
+    }
+  }
+}
+
+function pollInBackground(env: LoadSourceEnvironment, poller: Poller, intervalMs: number): LoadSourceSession {
+  const { clock } = env.runtime;
+  const run = async () => {
+    while (!poller.signal.aborted) {
+      const ask = async (candidate: Candidate) => {
+        await poller.ask(candidate);
+      };
+      await fanOut([...env.members()], ask, { concurrency: POLLS_AT_ONCE, signal: poller.signal }).catch(() => {});
+      await clock.sleep(intervalMs * (0.9 + 0.2 * env.random.next()), poller.signal).catch(() => {});
+    }
+  };
+  void run();
+  return { close: () => poller.close() };
+}
+
+function pollBeforeDispatch(env: LoadSourceEnvironment, poller: Poller, choices: number): LoadSourceSession {
+  return {
+    choose(request, done) {
+      const asked = sample(env, choices);
+      if (asked.length < 2) {
+        done(asked[0]);
+        return;
+      }
+      const { loadKey } = request;
+      const answers = asked.map(async (candidate) => {
+        const report = await poller.ask(candidate);
+        const outstanding = report && outstandingOf(report, loadKey);
+        // Who does not answer in time is no candidate, unless nobody does.
+        return { candidate, load: outstanding === undefined ? Number.POSITIVE_INFINITY : load(candidate, outstanding, env) };
+      });
+      void Promise.all(answers).then((results) => {
+        const best = results.reduce((a, b) => (b.load < a.load ? b : a));
+        done(best.load === Number.POSITIVE_INFINITY ? undefined : best.candidate);
+      });
+    },
+    close: () => poller.close(),
+  };
+}
+
+/** What it told, and what we sent there since it was asked. */
+function load(candidate: Candidate, outstanding: number, env: LoadSourceEnvironment): number {
+  const since = Math.max(0, candidate.counter.inFlight - candidate.ownAtReport);
+  return ((outstanding + since + 1) * candidate.slowdown(env.runtime.clock.now())) / candidate.weight;
+}
+
+/** Distinct, in random order. */
+function sample(env: LoadSourceEnvironment, count: number): Candidate[] {
+  const pool = [...env.open.candidates];
+  const chosen: Candidate[] = [];
+  while (chosen.length < count && pool.length > 0) {
+    const [candidate] = pool.splice(env.random.int(pool.length), 1);
+    if (candidate !== undefined) chosen.push(candidate);
+  }
+  return chosen;
+}
+
+function parseReport(body: string): LoadReport {
+  const text = body.trim();
+  if (text.startsWith('{') && text.includes('"server_load"')) {
+    const { server_load: load } = JSON.parse(text) as { server_load?: unknown };
+    return { namedMetrics: { host: checkNumber('server_load', load as number, 0) } };
+  }
+  return decodeLoadHeader(text);
+}

@@ -1,0 +1,40 @@
+/** Where reports of the servers' load come from. */
+
+import type { HeaderList } from '../../core/headers.js';
+import type { LoadReport } from '../../core/load-report.js';
+import type { Random } from '../../core/random.js';
+import type { Runtime } from '../../core/runtime.js';
+import type { CallTransport } from '../../core/transport/call.js';
+import type { Candidate } from '../candidate.js';
+import type { PickRequest, PickSet } from '../pickers/picker.js';
+
+export interface LoadSource {
+  readonly name: string;
+  /** Called once, by the router it is given to. */
+  start(env: LoadSourceEnvironment): LoadSourceSession;
+}
+
+export interface LoadSourceEnvironment {
+  readonly runtime: Runtime;
+  readonly random: Random;
+  readonly transport: CallTransport;
+  /** The endpoints open now. */
+  readonly open: PickSet;
+  /** All known ones. */
+  members(): Iterable<Candidate>;
+  /** Takes over a report: the pickers and the load board see it. */
+  onReport(candidate: Candidate, report: LoadReport, now: number): void;
+  /** A report did not parse, or did not come. Old ones fade; nothing is taken for overloaded because it is silent. */
+  onBroken(candidate: Candidate, error: unknown): void;
+}
+
+export interface LoadSourceSession {
+  /** A response began, or ended with trailers. On the hot path. */
+  onHeaders?(candidate: Candidate, headers: HeaderList, now: number): void;
+  /**
+   * Chooses for one call, after asking. Calls `done` once, later, with an endpoint of `open`; undefined when none could be asked and the
+   * picker shall choose.
+   */
+  choose?(request: PickRequest, done: (candidate: Candidate | undefined) => void): void;
+  close(): void;
+}

@@ -1,0 +1,164 @@
+/**
+ * Takes endpoints out that keep failing, for a time that doubles with each ejection in a row, and lets them back on probation: one
+ * call at a time, whose success opens them and whose failure ejects them anew.
+ *
+ * Two signs: failures in a row, and the share of successes over a window. At most `maxShare` of the endpoints are out at once, one
+ * always may be: when everything fails, ejecting everything helps nobody.
+ * @see Finagle FailureAccrualPolicy (5 in a row; under 80 % over 30 s; 5 s to 300 s), Envoy outlier detection (largest share)
+ */
+import type { Clock, Timer } from '../core/clock.js';
+import { checkInteger, checkNumber } from '../core/errors.js';
+import type { Random } from '../core/random.js';
+import type { EndpointTable, Member } from './endpoint-table.js';
+
+export interface EjectionOptions {
+  /** Failures in a row. Default 5; 1 and up. */
+  consecutiveFailures?: number;
+  /** Share of successes below which an endpoint is ejected. Default 0.8; 0 turns this sign off. */
+  minSuccessShare?: number;
+  /** Over how long. Default 30,000 ms. */
+  windowMs?: number;
+  /** Attempts within the window before the share means anything. Default 20; 1 and up. */
+  minAttempts?: number;
+  /** Length of the first ejection. Default 5000 ms. */
+  baseMs?: number;
+  /** Longest ejection. Default 300,000 ms. */
+  maxMs?: number;
+  /** Largest share of endpoints out at once. Default 0.5; one always may be. */
+  maxShare?: number;
+}
+
+interface Window {
+  startMs: number;
+  ok: number;
+  failed: number;
+  previousOk: number;
+  previousFailed: number;
+}
+
+export interface EjectionListener {
+  onEject(member: Member, reason: string, forMs: number): void;
+  onReturn(member: Member): void;
+}
+
+export class OutlierEjection {
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #table: EndpointTable;
+  readonly #listener: EjectionListener;
+  readonly #consecutive: number;
+  readonly #minShare: number;
+  readonly #halfWindowMs: number;
+  readonly #minAttempts: number;
+  readonly #baseMs: number;
+  readonly #maxMs: number;
+  readonly #maxShare: number;
+  readonly #windows = new WeakMap<Member, Window>();
+  readonly #timers = new Map<Member, Timer>();
+
+  constructor(clock: Clock, random: Random, table: EndpointTable, options: EjectionOptions, listener: EjectionListener) {
+    this.#clock = clock;
+    this.#random = random;
+    this.#table = table;
+    this.#listener = listener;
+    this.#consecutive = checkInteger('ejection.consecutiveFailures', options.consecutiveFailures ?? 5, 1);
+    this.#minShare = checkNumber('ejection.minSuccessShare', options.minSuccessShare ?? 0.8, 0, 1);
+    this.#halfWindowMs = checkNumber('ejection.windowMs', options.windowMs ?? 30_000, 100) / 2;
+    this.#minAttempts = checkInteger('ejection.minAttempts', options.minAttempts ?? 20, 1);
+    this.#baseMs = checkNumber('ejection.baseMs', options.baseMs ?? 5000, 1);
+    this.#maxMs = checkNumber('ejection.maxMs', options.maxMs ?? 300_000, this.#baseMs);
+    this.#maxShare = checkNumber('ejection.maxShare', options.maxShare ?? 0.5, 0, 1);
+  }
+
+  /** An attempt ended. `hasFailed`: the server, or the way to it, is to blame. Called after the member noted the failure. */
+  onEnd(member: Member, hasFailed: boolean, now: number): void {
+    if (!hasFailed) {
+      if (member.isOnProbation) this.#prove(member);
+      // Without a past there is nothing to count, which is almost always.
+      const window = this.#windows.get(member);
+      if (window !== undefined) this.#count(window, false, now);
+      return;
+    }
+    let window = this.#windows.get(member);
+    if (window === undefined) {
+      window = { startMs: now, ok: 0, failed: 0, previousOk: 0, previousFailed: 0 };
+      this.#windows.set(member, window);
+    }
+    this.#count(window, true, now);
+    if (member.isEjected || member.isRemoved) return;
+    if (member.isOnProbation) this.#eject(member, 'failed on probation');
+    else if (member.consecutiveFailures >= this.#consecutive)
+      this.#eject(member, `${member.consecutiveFailures} failures in a row`);
+    else this.#judgeShare(member, window);
+  }
+
+  /** The member is gone. */
+  forget(member: Member): void {
+    this.#timers.get(member)?.cancel();
+    this.#timers.delete(member);
+  }
+
+  close(): void {
+    for (const timer of this.#timers.values()) timer.cancel();
+    this.#timers.clear();
+  }
+
+  #count(window: Window, hasFailed: boolean, now: number): void {
+    const elapsed = now - window.startMs;
+    if (elapsed >= this.#halfWindowMs) {
+      const isRecent = elapsed < 2 * this.#halfWindowMs;
+      window.previousOk = isRecent ? window.ok : 0;
+      window.previousFailed = isRecent ? window.failed : 0;
+      window.ok = 0;
+      window.failed = 0;
+      window.startMs = now;
+    }
+    if (hasFailed) window.failed++;
+    else window.ok++;
+  }
+
+  #judgeShare(member: Member, window: Window): void {
+    const failed = window.failed + window.previousFailed;
+    const attempts = failed + window.ok + window.previousOk;
+    if (attempts < this.#minAttempts) return;
+    const share = 1 - failed / attempts;
+    if (share < this.#minShare) this.#eject(member, `${Math.round(share * 100)} % of ${attempts} attempts succeeded`);
+  }
+
+  #eject(member: Member, reason: string): void {
+    if (!this.#mayEject()) return;
+    member.isEjected = true;
+    member.isOnProbation = false;
+    member.ejections++;
+    // Equal jitter: endpoints that failed together do not come back together.
+    const full = Math.min(this.#maxMs, this.#baseMs * 2 ** (member.ejections - 1));
+    const forMs = full / 2 + this.#random.next() * (full / 2);
+    this.#timers.set(
+      member,
+      this.#clock.timer(forMs, () => this.#readmit(member)),
+    );
+    this.#table.refresh();
+    this.#listener.onEject(member, reason, forMs);
+  }
+
+  #mayEject(): boolean {
+    const ejected = this.#timers.size;
+    return ejected === 0 || ejected + 1 <= this.#table.size * this.#maxShare;
+  }
+
+  #readmit(member: Member): void {
+    this.#timers.delete(member);
+    if (member.isRemoved) return;
+    member.isEjected = false;
+    member.isOnProbation = true;
+    member.forgive();
+    this.#windows.delete(member);
+    this.#table.refresh();
+    this.#listener.onReturn(member);
+  }
+
+  #prove(member: Member): void {
+    member.isOnProbation = false;
+    member.ejections = 0;
+  }
+}

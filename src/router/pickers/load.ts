@@ -1,0 +1,66 @@
+/** The load metrics that pickers compare. Lower is better; each is what the next call would meet, relative to the endpoint's weight. */
+import type { LoadReport } from '../../core/load-report.js';
+import type { Candidate } from '../candidate.js';
+import type { PickRequest } from './picker.js';
+
+/** A report fades with this time constant: what it told of other callers is old news soon. */
+const REPORT_FADE_MS = 500;
+/** Before the first answer an endpoint with work in flight might be dead: it looks this slow; without work it looks free. */
+const UNKNOWN_LATENCY_MS = 1000;
+
+/** Own work in flight, counted at dispatch. */
+export function ownLoad(candidate: Candidate, request: PickRequest): number {
+  return ((candidate.counter.weight + request.weight) * candidate.slowdown(request.now)) / candidate.weight;
+}
+
+/** Own work plus what the last report told of other callers' work. */
+export function reportedLoad(candidate: Candidate, request: PickRequest): number {
+  const load = candidate.counter.weight + othersLoad(candidate, request) + request.weight;
+  return (load * candidate.slowdown(request.now)) / candidate.weight;
+}
+
+/** Peak latency times own work. @see Finagle, PeakEwma.scala */
+export function peakEwmaLoad(candidate: Candidate, request: PickRequest): number {
+  const { now, weight } = request;
+  const latency = candidate.peakLatencyNow(now) || unknownLatency(candidate);
+  return (latency * (candidate.counter.weight + weight) * candidate.slowdown(now)) / candidate.weight;
+}
+
+/** Mean latency times all the work there that we know of: the expected time to finish this call. */
+export function expectedTime(candidate: Candidate, request: PickRequest): number {
+  const { now, weight } = request;
+  const latency = candidate.latencyNow(now) || unknownLatency(candidate);
+  const work = candidate.counter.weight + othersLoad(candidate, request) + weight;
+  return (latency * work * candidate.slowdown(now)) / candidate.weight;
+}
+
+/**
+ * Outstanding work that `report` tells, in the server's unit: of the request's own key (a model), else of the host. A counter at 0
+ * says nothing of a server that is busy with other models, so the host's answers for it. Undefined: the report does not say.
+ * @see Meta, "Taming the tail utilization of ads inference", per-model counters
+ */
+export function outstandingOf(report: LoadReport, loadKey: string | undefined): number | undefined {
+  const metrics = report.namedMetrics;
+  if (metrics === undefined) return undefined;
+  if (loadKey !== undefined) {
+    const own = metrics[loadKey];
+    if (own !== undefined && own > 0) return own;
+  }
+  // vLLM's report names its queue alone.
+  return metrics.host ?? metrics.num_requests_waiting;
+}
+
+function othersLoad(candidate: Candidate, request: PickRequest): number {
+  const { report } = candidate;
+  if (report === undefined) return 0;
+  const outstanding = outstandingOf(report, request.loadKey);
+  if (outstanding === undefined || outstanding <= candidate.ownAtReport) return 0;
+  const age = request.now - candidate.reportAtMs;
+  // The server counts calls; one call of other callers is taken to weigh as much as this one.
+  return ((outstanding - candidate.ownAtReport) * request.weight) / (1 + age / REPORT_FADE_MS);
+}
+
+function unknownLatency(candidate: Candidate): number {
+  // Not 0: among several unknown endpoints the one with less work goes first.
+  return candidate.counter.inFlight === 0 ? 1e-3 : UNKNOWN_LATENCY_MS;
+}

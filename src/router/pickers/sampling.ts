@@ -1,0 +1,81 @@
+/** Power of k choices: the best of k distinct random endpoints. Random order breaks ties, so that equal ones share alike. */
+import { checkInteger } from '../../core/errors.js';
+import type { Random } from '../../core/random.js';
+import type { Candidate } from '../candidate.js';
+import type { Picker, PickRequest, PickSet } from './picker.js';
+
+export type Score = (candidate: Candidate, request: PickRequest) => number;
+
+export const DEFAULT_CHOICES = 2;
+/** More choices than this is a scan in disguise. */
+const MAX_CHOICES = 64;
+
+export class SamplingPicker implements Picker {
+  readonly name: string;
+  readonly score: Score;
+  readonly #random: Random;
+  readonly #choices: number;
+  readonly #chosen: Int32Array;
+
+  constructor(name: string, random: Random, choices: number, score: Score) {
+    this.name = name;
+    this.score = score;
+    this.#random = random;
+    this.#choices = checkInteger('choices', choices, 1, MAX_CHOICES);
+    this.#chosen = new Int32Array(this.#choices);
+  }
+
+  pickIndex({ candidates }: PickSet, request: PickRequest): number {
+    const size = candidates.length;
+    if (size <= this.#choices) return pickBest(candidates, request, this.score, this.#random);
+    const first = this.#random.int(size);
+    if (this.#choices === 2) {
+      let second = this.#random.int(size - 1);
+      if (second >= first) second++;
+      const a = this.score(candidates[first] as Candidate, request);
+      return this.score(candidates[second] as Candidate, request) < a ? second : first;
+    }
+    return this.#pickOfMany(candidates, request, first);
+  }
+
+  #pickOfMany(candidates: readonly Candidate[], request: PickRequest, first: number): number {
+    const chosen = this.#chosen;
+    chosen[0] = first;
+    let best = first;
+    let bestScore = this.score(candidates[first] as Candidate, request);
+    for (let k = 1; k < this.#choices; k++) {
+      let index = this.#random.int(candidates.length);
+      // Few choices among more endpoints: a repeat is rare, so drawing again ends soon.
+      while (isAmong(chosen, k, index)) index = this.#random.int(candidates.length);
+      chosen[k] = index;
+      const score = this.score(candidates[index] as Candidate, request);
+      if (score < bestScore) {
+        best = index;
+        bestScore = score;
+      }
+    }
+    return best;
+  }
+}
+
+/** The best of all, looked at from a random start. */
+export function pickBest(candidates: readonly Candidate[], request: PickRequest, score: Score, random: Random): number {
+  const size = candidates.length;
+  let index = size === 1 ? 0 : random.int(size);
+  let best = index;
+  let bestScore = score(candidates[index] as Candidate, request);
+  for (let looked = 1; looked < size; looked++) {
+    if (++index === size) index = 0;
+    const value = score(candidates[index] as Candidate, request);
+    if (value < bestScore) {
+      best = index;
+      bestScore = value;
+    }
+  }
+  return best;
+}
+
+function isAmong(chosen: Int32Array, count: number, index: number): boolean {
+  for (let i = 0; i < count; i++) if (chosen[i] === index) return true;
+  return false;
+}

@@ -1,0 +1,323 @@
+/**
+ * One call, over all its attempts: where it goes, whether it is tried again, and how its promise settles. At any moment it is in one
+ * of four states: waiting for room, at an endpoint, waiting to be tried again, over.
+ */
+import type { CallContext } from '../core/call-context.js';
+import { EvenkeelError, invalidArgument } from '../core/errors.js';
+import { HEADERS, type HeaderList, headerValue } from '../core/headers.js';
+import type { CallSpan } from '../core/telemetry.js';
+import { WheelEntry } from '../core/timer-wheel.js';
+import type { CallBody, CallRequest } from '../core/transport/call.js';
+import { Attempt, type AttemptEngine, type AttemptOwner } from './attempt.js';
+import { BodyStream } from './body-stream.js';
+import type { Member } from './endpoint-table.js';
+import type { PickRequest } from './pickers/picker.js';
+import { CallResponse } from './response.js';
+import { isErrorRetryable, isIdempotent, isStatusRetryable } from './retry-policy.js';
+
+/** A call as the user writes it. */
+export interface RouterRequest {
+  /** The operation: `/v1/chat/completions`, `/pkg.Service/Method`. */
+  readonly path: string;
+  /** Default GET, POST with a body. */
+  readonly method?: string;
+  /** Flat (name, value, name, value: the fast form) or an object. */
+  readonly headers?: readonly string[] | Readonly<Record<string, string>>;
+  /** A stream is sent once: such a call is retried only while nothing of it was read. */
+  readonly body?: CallBody;
+  /** Default `buffer`. `stream` resolves with the response's head; the body is read from `response.stream`. */
+  readonly response?: 'buffer' | 'stream';
+  /** Doing it twice is harmless. Default: by method (RFC 9110). */
+  readonly idempotent?: boolean;
+  /** Name of the model asked for: its own load counter on the servers is compared, where they report it. */
+  readonly model?: string;
+  /** Expected work, in one unit for all calls of the router (tokens, say). Default 1; above 0. */
+  readonly weight?: number;
+  /** The work it really was, from the buffered body (a `usage` field, say); undefined: as expected. What it throws is ignored. */
+  readonly actualWeight?: (body: Uint8Array) => number | undefined;
+  /** Cancels the call. */
+  readonly signal?: AbortSignal;
+}
+
+/** What a call needs of its router. */
+export interface CallEngine extends AttemptEngine {
+  readonly timeoutMs: number;
+  /** Chooses an endpoint; undefined: none has room, or there is none. `avoid`: used only when there is no other. */
+  pick(call: RoutedCall, avoid: Member | undefined): Member | undefined;
+  /** A load source that asks before each dispatch, if there is one. False: it does not, pick now. */
+  choose(call: RoutedCall, done: (member: Member | undefined) => void): boolean;
+  /** Takes the call into the queue, or fails it when that is full or no endpoint is known. */
+  enqueue(call: RoutedCall): void;
+  dequeue(call: RoutedCall): void;
+  /** The request with the context's, the extensions' and the span's headers. */
+  prepare(request: RouterRequest, call: RoutedCall, now: number): CallRequest;
+  readonly maxAttempts: number;
+  /** Milliseconds to wait before attempt `next`. */
+  backoffMs(next: number, isUnsent: boolean): number;
+  /** Takes a retry from the budget. */
+  mayRetry(now: number): boolean;
+  onRetry(call: RoutedCall, member: Member, cause: string): void;
+  onCallEnd(call: RoutedCall, error: EvenkeelError | undefined, now: number): void;
+}
+
+export class RoutedCall extends WheelEntry implements PickRequest, AttemptOwner {
+  readonly request: RouterRequest;
+  readonly context: CallContext | undefined;
+  readonly deadline: number;
+  readonly weight: number;
+  readonly loadKey: string | undefined;
+  readonly startedAt: number;
+  /** Of the latest dispatch; pickers read it. */
+  now: number;
+  attempts = 0;
+  span: CallSpan | undefined;
+  readonly #engine: CallEngine;
+  readonly #resolve: (response: CallResponse) => void;
+  readonly #reject: (error: EvenkeelError) => void;
+  readonly #isIdempotent: boolean;
+  #attempt: Attempt | undefined;
+  /** Decided with the status, before the rest of that response was thrown away. */
+  #isRetryGranted = false;
+  #lastMember: Member | undefined;
+  #hasSettled = false;
+  #isOver = false;
+  #onAbort: (() => void) | undefined;
+
+  constructor(
+    engine: CallEngine,
+    request: RouterRequest,
+    context: CallContext | undefined,
+    now: number,
+    resolve: (response: CallResponse) => void,
+    reject: (error: EvenkeelError) => void,
+  ) {
+    super();
+    this.#engine = engine;
+    this.request = request;
+    this.context = context;
+    this.startedAt = now;
+    this.now = now;
+    this.deadline = Math.min(now + engine.timeoutMs, context?.deadline ?? Number.POSITIVE_INFINITY);
+    this.weight = request.weight ?? 1;
+    this.loadKey = request.model === undefined ? undefined : `model:${request.model}`;
+    this.#isIdempotent = isIdempotent(request.method, request.body !== undefined, request.idempotent);
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  /** A one-way body that an attempt has taken cannot be sent again. */
+  get #isReplayable(): boolean {
+    const { body } = this.request;
+    return body === undefined || typeof body === 'string' || body instanceof Uint8Array;
+  }
+
+  start(): void {
+    const fault = this.#faultOf(this.request);
+    if (fault !== undefined) this.fail(fault);
+    else if (this.deadline <= this.now)
+      this.fail(new EvenkeelError('deadline-exceeded', 'the deadline was past before the call began'));
+    else if (this.#isAborted()) this.fail(this.#cancelled());
+    else {
+      this.#listenForAbort();
+      this.dispatch(this.now);
+    }
+  }
+
+  /** Sends the call to an endpoint, or into the queue. */
+  dispatch(now: number): void {
+    this.now = now;
+    if (this.#engine.choose(this, (member) => this.#chosen(member))) return;
+    this.#sendTo(this.#engine.pick(this, this.#lastMember));
+  }
+
+  /** Tries to leave the queue; false when there is still no room. */
+  tryDispatch(now: number): boolean {
+    this.now = now;
+    const member = this.#engine.pick(this, this.#lastMember);
+    if (member === undefined) return false;
+    this.#engine.disarm(this);
+    this.#sendTo(member);
+    return true;
+  }
+
+  /** Ends the call with `error`, wherever it is. */
+  cancel(error: EvenkeelError): void {
+    if (this.#isOver) return;
+    if (this.#attempt !== undefined) {
+      this.#attempt.cancel(error);
+      return;
+    }
+    this.#engine.dequeue(this);
+    this.#engine.disarm(this);
+    this.fail(error);
+  }
+
+  /** The wheel: while waiting for room, the deadline; while waiting to be tried again, that moment. */
+  override onDeadline(): void {
+    const now = this.#engine.now();
+    this.#engine.dequeue(this);
+    if (now < this.deadline) this.dispatch(now);
+    else if (this.attempts > 0) this.fail(this.#tooLate('the deadline passed before the next attempt'));
+    else this.fail(this.#tooLate('the deadline passed while the call waited for an endpoint', true));
+  }
+
+  // What its attempt tells.
+
+  onResponse(attempt: Attempt, status: number, headers: HeaderList): 'buffer' | 'discard' | BodyStream {
+    if (status >= 429) {
+      attempt.retryAfterMs = readRetryAfterMs(headers);
+      if (this.#shouldRetryStatus(status, headers)) return 'discard';
+    }
+    if (this.request.response !== 'stream') return 'buffer';
+    const stream = new BodyStream(attempt);
+    this.#settle(
+      new CallResponse(status, headers, attempt.member.endpoint.id, this.attempts, NO_BODY, stream, undefined, attempt),
+    );
+    return stream;
+  }
+
+  reweigh(body: Uint8Array): number | undefined {
+    if (this.request.actualWeight === undefined) return undefined;
+    try {
+      const weight = this.request.actualWeight(body);
+      return weight !== undefined && Number.isFinite(weight) && weight > 0 ? weight : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
+  onSuccess(attempt: Attempt, body: Uint8Array, trailers: HeaderList | undefined, now: number): void {
+    this.#attempt = undefined;
+    const { status, headers, member } = attempt;
+    this.#settle(new CallResponse(status, headers, member.endpoint.id, this.attempts, body, undefined, trailers, undefined));
+    this.#end(undefined, now);
+  }
+
+  onFailure(attempt: Attempt, error: EvenkeelError, now: number): void {
+    this.#attempt = undefined;
+    // A byte of the response has reached the caller: the rest is theirs to judge.
+    if (this.#hasSettled) this.#end(error, now);
+    else if (this.#isRetryGranted || this.#shouldRetryError(error, now)) this.#tryAgain(attempt, error, now);
+    else this.fail(error);
+  }
+
+  #shouldRetryStatus(status: number, headers: HeaderList): boolean {
+    const wasRejected = headerValue(headers, HEADERS.rejected) === '1';
+    if (!isStatusRetryable(status, wasRejected, this.#isIdempotent) || !this.#canRetry(this.#engine.now())) return false;
+    this.#isRetryGranted = true;
+    return true;
+  }
+
+  #shouldRetryError(error: EvenkeelError, now: number): boolean {
+    return isErrorRetryable(error, this.#isIdempotent) && this.#canRetry(now);
+  }
+
+  #canRetry(now: number): boolean {
+    const engine = this.#engine;
+    if (!this.#isReplayable || this.attempts >= engine.maxAttempts || now >= this.deadline || this.#isAborted()) return false;
+    return engine.mayRetry(now);
+  }
+
+  #tryAgain(attempt: Attempt, error: EvenkeelError, now: number): void {
+    this.#isRetryGranted = false;
+    const engine = this.#engine;
+    engine.onRetry(this, attempt.member, attempt.status === 0 ? error.code : `status ${attempt.status}`);
+    const waitMs = engine.backoffMs(this.attempts + 1, attempt.status === 0 && error.retryable === 'yes');
+    if (waitMs === 0) this.dispatch(now);
+    else engine.arm(this, Math.min(this.deadline, now + waitMs), now);
+  }
+
+  #chosen(member: Member | undefined): void {
+    if (this.#isOver) return;
+    this.now = this.#engine.now();
+    const usable = member !== undefined && member.isOpen ? member : this.#engine.pick(this, this.#lastMember);
+    this.#sendTo(usable);
+  }
+
+  #sendTo(member: Member | undefined): void {
+    const engine = this.#engine;
+    if (member === undefined) {
+      engine.enqueue(this);
+      return;
+    }
+    this.#lastMember = member;
+    const attempt = new Attempt(engine, this, member, ++this.attempts, this.now);
+    this.#attempt = attempt;
+    attempt.start(engine.prepare(this.request, this, this.now));
+  }
+
+  /** Rejects, with what is known of the call added to the error. For the engine, too: the call cannot wait. */
+  fail(error: EvenkeelError): void {
+    const told = new EvenkeelError(error.code, error.message, {
+      retryable: error.retryable,
+      rejected: error.rejected,
+      retryAfterMs: error.retryAfterMs,
+      endpoint: error.endpoint ?? this.#lastMember?.endpoint.id,
+      attempts: this.attempts,
+      cause: error.cause,
+      details: error.details,
+    });
+    if (!this.#hasSettled) {
+      this.#hasSettled = true;
+      this.#reject(told);
+    }
+    this.#end(told, this.#engine.now());
+  }
+
+  #settle(response: CallResponse): void {
+    if (this.#hasSettled) return;
+    this.#hasSettled = true;
+    this.#resolve(response);
+  }
+
+  #end(error: EvenkeelError | undefined, now: number): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    const { signal } = this.request;
+    if (this.#onAbort !== undefined) {
+      signal?.removeEventListener('abort', this.#onAbort);
+      this.context?.signal?.removeEventListener('abort', this.#onAbort);
+    }
+    this.#engine.onCallEnd(this, error, now);
+  }
+
+  #isAborted(): boolean {
+    return this.request.signal?.aborted === true || this.context?.signal?.aborted === true;
+  }
+
+  #listenForAbort(): void {
+    const { signal } = this.request;
+    const other = this.context?.signal;
+    if (signal === undefined && other === undefined) return;
+    this.#onAbort = () => this.cancel(this.#cancelled());
+    signal?.addEventListener('abort', this.#onAbort, { once: true });
+    other?.addEventListener('abort', this.#onAbort, { once: true });
+  }
+
+  #cancelled(): EvenkeelError {
+    const cause = this.request.signal?.aborted ? this.request.signal.reason : this.context?.signal?.reason;
+    return new EvenkeelError('cancelled', 'the call was cancelled', { cause });
+  }
+
+  #tooLate(message: string, rejected = false): EvenkeelError {
+    return new EvenkeelError('deadline-exceeded', message, { rejected, retryable: rejected ? 'yes' : 'unknown' });
+  }
+
+  #faultOf({ path, weight }: RouterRequest): EvenkeelError | undefined {
+    if (typeof path !== 'string' || !path.startsWith('/')) return invalidArgument('path', path, 'a string that begins with /');
+    if (weight !== undefined && !(weight > 0 && weight < Number.POSITIVE_INFINITY)) {
+      return invalidArgument('weight', weight, 'a finite number above 0');
+    }
+    return undefined;
+  }
+}
+
+const NO_BODY = new Uint8Array(0);
+
+/** Seconds (RFC 9110, section 10.2.3; a date is not compared with our clock) or gRPC's milliseconds. 0 when absent or malformed. */
+function readRetryAfterMs(headers: HeaderList): number {
+  const pushback = Number(headerValue(headers, HEADERS.grpcPushback) ?? Number.NaN);
+  const seconds = Number(headerValue(headers, HEADERS.retryAfter) ?? Number.NaN);
+  if (pushback >= 0 && pushback < Number.POSITIVE_INFINITY) return pushback;
+  return seconds >= 0 && seconds < Number.POSITIVE_INFINITY ? seconds * 1000 : 0;
+}
