@@ -18,7 +18,7 @@ export interface Cache<K extends {}, V extends {}> {
 /**
  * @param options.maxEntries - 1 and up; the least recently used entry goes first.
  * @param options.ttlMs - Milliseconds after `set`. Default: no limit.
- * @param options.onEvict - Told of every entry that leaves, except by `delete` of its own key.
+ * @param options.onEvict - Told of every entry that leaves by age or for lack of room; not of those deleted, cleared or replaced.
  */
 export function createCache<K extends {}, V extends {}>(options: {
   clock: Clock;
@@ -33,7 +33,8 @@ export function createCache<K extends {}, V extends {}>(options: {
     // ttlResolution 0: the library would otherwise cache the time with a setTimeout of its own.
     ttlResolution: 0,
     ttlAutopurge: false,
-    perf: { now: () => clock.now() },
+    // It takes a start of 0, which a virtual clock has, for "no time to live".
+    perf: { now: () => clock.now() + 1 },
     ...(onEvict === undefined
       ? undefined
       : { dispose: (value: V, key: K, reason: string) => reason !== 'delete' && reason !== 'set' && onEvict(value, key) }),

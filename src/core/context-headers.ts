@@ -4,11 +4,14 @@
  */
 import { type CallContext, type Criticality, capCriticality, DEFAULT_CRITICALITY, isCriticality } from './call-context.js';
 import { invalidArgument } from './errors.js';
-import { HEADERS, type HeaderList, headerValue } from './headers.js';
+import { HEADERS, type HeaderList, headerValue, headerValues } from './headers.js';
 
 const BAGGAGE_MEMBER = 'evenkeel.criticality';
 /** W3C Baggage, section 3.3.2. */
 const MAX_BAGGAGE_LENGTH = 8192;
+
+/** Twelve digits, the longest a reader takes: some thirty years. */
+const MAX_WIRE_TIMEOUT_MS = 999_999_999_999;
 
 /** The longest time a caller may give itself when nothing else is said: an hour. */
 export const DEFAULT_MAX_TIMEOUT_MS = 3_600_000;
@@ -17,10 +20,20 @@ export const DEFAULT_UNTRUSTED_CRITICALITY: Criticality = 'critical';
 
 /** Adds the context to a flat header list in place. `now`: Clock.now(); a deadline in the past goes out as 0. */
 export function writeContextHeaders(headers: string[], context: CallContext, now: number): void {
-  if (context.deadline !== undefined) {
-    headers.push(HEADERS.timeout.text, String(Math.max(0, Math.floor(context.deadline - now))));
-  }
-  if (context.criticality !== DEFAULT_CRITICALITY) addBaggage(headers, context.criticality);
+  if (context.deadline !== undefined) writeTimeoutHeader(headers, context.deadline - now);
+  writeCriticality(headers, context.criticality);
+}
+
+/** An infinite one is not sent. */
+export function writeTimeoutHeader(headers: string[], remainingMs: number): void {
+  if (!Number.isFinite(remainingMs)) return;
+  headers.push(HEADERS.timeout.text, String(Math.min(Math.max(0, Math.floor(remainingMs)), MAX_WIRE_TIMEOUT_MS)));
+}
+
+/** The default goes without saying; what baggage from upstream says of another call is taken out. */
+export function writeCriticality(headers: string[], criticality: Criticality): void {
+  dropBaggage(headers);
+  if (criticality !== DEFAULT_CRITICALITY) addBaggage(headers, criticality);
 }
 
 export interface ReadContextOptions {
@@ -40,7 +53,7 @@ export interface ReadContextOptions {
  */
 export function readContextHeaders(headers: HeaderList, options: ReadContextOptions): CallContext {
   const timeoutMs = readTimeout(headers);
-  const claimed = readCriticality(headerValue(headers, HEADERS.baggage));
+  const claimed = readCriticality(headerValues(headers, HEADERS.baggage));
   const cap = options.untrustedCriticality ?? DEFAULT_UNTRUSTED_CRITICALITY;
   const criticality = options.isTrusted ? claimed : capCriticality(claimed, cap);
   if (timeoutMs === undefined) return { criticality };
@@ -66,8 +79,10 @@ export function parseGrpcTimeout(value: string): number {
   return Number(match[1]) * (GRPC_UNITS[match[2] as string] as number);
 }
 
-function readCriticality(baggage: string | undefined): Criticality {
-  if (baggage === undefined || baggage.length > MAX_BAGGAGE_LENGTH) return DEFAULT_CRITICALITY;
+/** There may be several headers; their members make one list (W3C Baggage, section 3.3). */
+function readCriticality(values: readonly string[]): Criticality {
+  const baggage = values.join(',');
+  if (baggage.length > MAX_BAGGAGE_LENGTH) return DEFAULT_CRITICALITY;
   for (const member of baggage.split(',')) {
     const [pair = ''] = member.split(';', 1);
     const equals = pair.indexOf('=');
@@ -78,14 +93,27 @@ function readCriticality(baggage: string | undefined): Criticality {
   return DEFAULT_CRITICALITY;
 }
 
-/** There may be baggage already, the application's own: one header, our member last, an old one of ours replaced. */
+function dropBaggage(headers: string[]): void {
+  for (let i = headers.length - 2; i >= 0; i -= 2) {
+    const value = headers[i + 1] as string;
+    if (!isBaggage(headers[i] as string) || !value.includes(BAGGAGE_MEMBER)) continue;
+    const others = value.split(',').filter((member) => member.split(/[=;]/, 1)[0]?.trim() !== BAGGAGE_MEMBER);
+    if (others.length === 0) headers.splice(i, 2);
+    else headers[i + 1] = others.join(',');
+  }
+}
+
+/** One header where there is one already, the application's own; our member last. */
 function addBaggage(headers: string[], criticality: Criticality): void {
   const member = `${BAGGAGE_MEMBER}=${criticality}`;
   for (let i = 0; i + 1 < headers.length; i += 2) {
-    if ((headers[i] as string).toLowerCase() !== HEADERS.baggage.text) continue;
-    const others = (headers[i + 1] as string).split(',').filter((item) => !item.trim().startsWith(`${BAGGAGE_MEMBER}=`));
-    headers[i + 1] = [...others, member].join(',');
+    if (!isBaggage(headers[i] as string)) continue;
+    headers[i + 1] = headers[i + 1] === '' ? member : `${headers[i + 1]},${member}`;
     return;
   }
   headers.push(HEADERS.baggage.text, member);
+}
+
+function isBaggage(name: string): boolean {
+  return name.length === HEADERS.baggage.length && name.toLowerCase() === HEADERS.baggage.text;
 }

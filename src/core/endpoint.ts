@@ -21,7 +21,7 @@ export type EndpointLike = string | Endpoint;
 export const MAX_ENDPOINTS = 100_000;
 const MAX_ID_LENGTH = 256;
 const MAX_ATTRIBUTES_LENGTH = 4096;
-const ADDRESS = /^[a-z][a-z0-9+.-]*:\/\/[^\s/?#]+\/?$/i;
+const ADDRESS = /^[a-z][a-z0-9+.-]*:\/\/[^\s/?#\\]+\/?$/i;
 
 /**
  * Checks one endpoint and gives it its canonical form (no trailing slash, weight set).
@@ -80,7 +80,10 @@ export function sameEndpoint(a: Endpoint, b: Endpoint): boolean {
 
 function checkAttributes(attributes: unknown): void {
   const isFlat =
-    typeof attributes === 'object' && attributes !== null && Object.values(attributes).every((item) => typeof item === 'string');
+    typeof attributes === 'object' &&
+    attributes !== null &&
+    !Array.isArray(attributes) &&
+    Object.values(attributes).every((item) => typeof item === 'string');
   if (!isFlat) throw invalidArgument('endpoint.attributes', attributes, 'an object of strings');
   const { length } = JSON.stringify(attributes);
   if (length > MAX_ATTRIBUTES_LENGTH) {

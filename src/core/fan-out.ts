@@ -25,8 +25,7 @@ export async function fanOut<T>(
   options.signal?.addEventListener('abort', onAbort, { once: true });
   const running = new Set<Promise<void>>();
   try {
-    for await (const item of items) {
-      if (stop.signal.aborted) break;
+    for await (const item of until(stop.signal, items)) {
       const task = limit(work, item, stop.signal)
         .catch((error: unknown) => stop.abort(error))
         .finally(() => running.delete(task));
@@ -42,4 +41,28 @@ export async function fanOut<T>(
     options.signal?.removeEventListener('abort', onAbort);
   }
   if (stop.signal.aborted) throw stop.signal.reason;
+}
+
+/** The items until `signal` aborts, be the source silent at that moment; the source is told to return and not waited for. */
+async function* until<T>(signal: AbortSignal, items: Iterable<T> | AsyncIterable<T>): AsyncGenerator<T, void> {
+  const source = Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]();
+  // One promise an item, not a race with one for all: that would remember every item until the end.
+  let wake: (() => void) | undefined;
+  const onAbort = () => wake?.();
+  signal.addEventListener('abort', onAbort, { once: true });
+  let isOver = false;
+  try {
+    while (!signal.aborted) {
+      const result = await new Promise<IteratorResult<T> | undefined>((resolve, reject) => {
+        wake = () => resolve(undefined);
+        Promise.resolve(source.next()).then(resolve, reject);
+      });
+      isOver = result?.done === true;
+      if (isOver || result === undefined || signal.aborted) return;
+      yield result.value;
+    }
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+    if (!isOver) void Promise.resolve(source.return?.()).catch(() => {});
+  }
 }

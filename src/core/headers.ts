@@ -50,6 +50,15 @@ export function headerValue(headers: HeaderList, name: HeaderName): string | und
   return undefined;
 }
 
+/** Every value of `name`, in order. */
+export function headerValues(headers: HeaderList, name: HeaderName): string[] {
+  const values: string[] = [];
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    if (isName(headers[i] as string | Uint8Array, name)) values.push(decode(headers[i + 1] as string | Uint8Array));
+  }
+  return values;
+}
+
 /** How often `name` occurs. A load report sent twice is refused: there is no telling which holds. */
 export function headerCount(headers: HeaderList, name: HeaderName): number {
   let count = 0;

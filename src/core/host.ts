@@ -2,11 +2,12 @@
  * The machine, as a value that is passed in: small files, file watching, DNS, the environment, the event loop's delay. Bulk file
  * I/O has its own transport. The only file of core that touches the operating system.
  */
+import { randomBytes } from 'node:crypto';
 import { promises as dns } from 'node:dns';
 import { type FSWatcher, watch } from 'node:fs';
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { dirname } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
 import { EvenkeelError } from './errors.js';
 
@@ -50,7 +51,6 @@ export function liveHost(): Host {
 
 class LiveHost implements Host {
   #delay: IntervalHistogram | undefined;
-  #writes = 0;
 
   async readFile(path: string, maxBytes: number): Promise<Uint8Array | undefined> {
     const file = await open(path, 'r').catch((error) => {
@@ -60,12 +60,11 @@ class LiveHost implements Host {
     if (file === undefined) return undefined;
     try {
       const { size } = await file.stat();
-      if (size > maxBytes) {
-        throw new EvenkeelError('out-of-range', `${path} has ${size} bytes; at most ${maxBytes} are read`, {
-          details: { path, size, maxBytes },
-        });
-      }
-      return await readFile(file);
+      if (size > maxBytes) throw tooLong(path, size, maxBytes);
+      const bytes = await file.readFile();
+      // It may have grown since, or be of the kind that has no size.
+      if (bytes.length > maxBytes) throw tooLong(path, bytes.length, maxBytes);
+      return bytes;
     } catch (error) {
       throw fileError('read', path, error);
     } finally {
@@ -74,7 +73,8 @@ class LiveHost implements Host {
   }
 
   async writeFile(path: string, bytes: Uint8Array): Promise<void> {
-    const temporary = `${path}.${process.pid}.${++this.#writes}.tmp`;
+    // Not the process's id and a number: two runtimes, or two threads, may write the same file.
+    const temporary = `${path}.${randomBytes(8).toString('hex')}.tmp`;
     try {
       await mkdir(dirname(path), { recursive: true });
       const file = await open(temporary, 'w');
@@ -95,7 +95,7 @@ class LiveHost implements Host {
   watchFile(path: string, onChange: () => void): Disposable {
     // The folder is watched: a watch on the file itself dies with the first rename over it.
     let watcher: FSWatcher | undefined;
-    const name = path.slice(dirname(path).length).replace(/^[/\\]/, '') || path;
+    const name = basename(path);
     try {
       watcher = watch(dirname(path), { persistent: false }, (_event, changed) => {
         if (changed === null || changed === name) onChange();
@@ -117,7 +117,8 @@ class LiveHost implements Host {
       return records.map(({ address, ttl }) => ({ host: address, ttl }));
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      if (code === 'ENODATA' || code === 'ENOTFOUND') return this.#lookupHosts(name, type);
+      const found = await this.#lookupHosts(name, type);
+      if (found.length > 0 || code === 'ENODATA' || code === 'ENOTFOUND') return found;
       throw new EvenkeelError('unavailable', `DNS look-up of ${name} (${type}) failed: ${code}`, {
         retryable: 'yes',
         cause: error,
@@ -153,13 +154,19 @@ class LiveHost implements Host {
     process.emitWarning(message, 'EvenkeelWarning');
   }
 
-  /** Names in the hosts file (localhost above all) are unknown to the DNS proper. */
+  /** Names in the hosts file (localhost above all) are unknown to the DNS proper, and known without any name server. */
   async #lookupHosts(name: string, type: 'A' | 'AAAA' | 'SRV'): Promise<DnsRecord[]> {
     if (type === 'SRV') return [];
     const family = type === 'A' ? 4 : 6;
     const found = await dns.lookup(name, { all: true, family }).catch(() => []);
     return found.map(({ address }) => ({ host: address }));
   }
+}
+
+function tooLong(path: string, size: number, maxBytes: number): EvenkeelError {
+  return new EvenkeelError('out-of-range', `${path} has ${size} bytes; at most ${maxBytes} are read`, {
+    details: { path, size, maxBytes },
+  });
 }
 
 /** Without it the rename may be lost with the power. Some systems cannot open folders: there the rename is all there is. */

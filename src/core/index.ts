@@ -1,4 +1,11 @@
 export {
+  type Announcement,
+  type AnnounceOptions,
+  announce,
+  DEFAULT_ANNOUNCE_LEASE_MS,
+  DEFAULT_LAME_DUCK_MS,
+} from './announce.js';
+export {
   type CallContext,
   CRITICALITIES,
   type Criticality,
@@ -36,6 +43,24 @@ export { ATTRIBUTES, METRICS, type MetricDefinition, type MetricKind, type Metri
 export { decodeBinary, encodeBinary } from './orca/binary.js';
 export { decodeLoadHeader, encodeLoadHeader, type LoadFormat, readLoadHeaders } from './orca/header.js';
 export { liveRandom, type Random, randomId, seededRandom } from './random.js';
+export type {
+  EndpointSource,
+  LastGoodOptions,
+  Resolution,
+  Resolver,
+  ResolverListener,
+  ResolverRuntime,
+} from './resolver.js';
+export {
+  DEFAULT_DNS_INTERVAL_MS,
+  DEFAULT_DNS_MAX_INTERVAL_MS,
+  type DnsRecordType,
+  type DnsResolverOptions,
+  dnsResolver,
+} from './resolver-dns.js';
+export { DEFAULT_FILE_INTERVAL_MS, type FileResolverOptions, fileResolver } from './resolver-file.js';
+export { type StateResolverOptions, stateResolver } from './resolver-state.js';
+export { staticResolver } from './resolver-static.js';
 export {
   DEFAULT_RETRIES_PER_SECOND,
   DEFAULT_RETRY_RATIO,

@@ -121,13 +121,14 @@ class Board implements LoadBoard {
 
   report(keys?: Iterable<string>): LoadReport {
     const host = this.#counters.get('host')?.read();
-    const namedMetrics: Record<string, number> = {};
+    // No prototype: a key may well be called `__proto__`.
+    const namedMetrics: Record<string, number> = Object.create(null);
     if (host !== undefined) namedMetrics.host = host.weight;
     for (const key of keys ?? this.#reportable()) {
       const counter = this.#counters.get(key);
       if (counter !== undefined) namedMetrics[key] = counter.weight;
     }
-    const utilization: Record<string, number> = {};
+    const utilization: Record<string, number> = Object.create(null);
     for (const [key, signal] of this.#signals) {
       const value = pressureOf(signal, this.#host.parallelism());
       if (value !== undefined) utilization[key] = value;

@@ -7,6 +7,8 @@ export interface MetricDefinition {
   /** UCUM. */
   readonly unit: string;
   readonly description: string;
+  /** Of a histogram: upper bounds of its buckets. The exporters' own default is made for milliseconds. */
+  readonly boundaries?: readonly number[];
 }
 
 export const METRICS = {
@@ -22,6 +24,8 @@ export const METRICS = {
     kind: 'histogram',
     unit: 's',
     description: 'From router.call to the end of the response, attempts included.',
+    // OpenTelemetry's semantic conventions for RPC durations, and longer: a generated answer streams for minutes.
+    boundaries: [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 30, 60, 120, 300],
   },
   'evenkeel.router.calls': { kind: 'counter', unit: '{call}', description: 'Calls ended, by outcome.' },
   'evenkeel.router.attempts': { kind: 'counter', unit: '{attempt}', description: 'Attempts sent to an endpoint.' },
@@ -35,7 +39,7 @@ export const METRICS = {
   'evenkeel.router.endpoints': {
     kind: 'updown',
     unit: '{endpoint}',
-    description: 'Endpoints known, by state: open, ejected, unhealthy.',
+    description: 'Endpoints known, by state: open, ejected, unhealthy, probation.',
   },
   'evenkeel.router.ejections': { kind: 'counter', unit: '{ejection}', description: 'Endpoints taken out for failing.' },
   'evenkeel.router.panics': {

@@ -2,7 +2,7 @@
  * Retries as a share of the traffic. Unlimited retries turn a short outage into a long one: every failure is sent again until the
  * servers that came back are drowned by the repeats.
  *
- * Within any window: retries <= `ratio` x originals + `minPerSecond` x its seconds. The window slides in slices; a retry is
+ * Within any window that ends with a retry: retries <= `ratio` x originals + `minPerSecond` x its seconds. The window slides in slices; a retry is
  * remembered one slice longer than an original, so that the bound holds for every window and not only on average.
  * @see Finagle, RetryBudget.scala (ratio 0.2, 10/s, 10 s)
  */
@@ -77,7 +77,8 @@ export class RetryBudget {
 
   #slide(now: number): void {
     const target = Math.floor(now / this.#sliceMs);
-    if (target === this.#slice) return;
+    // Readings of callers may be a little old; the window never slides back.
+    if (target <= this.#slice) return;
     const first = Math.max(this.#slice + 1, target - RING + 1);
     for (let slice = first; slice <= target; slice++) {
       this.#originalsInWindow -= this.#originals[(slice - SLICES + RING * 2) % RING] as number;

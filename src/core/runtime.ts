@@ -46,14 +46,16 @@ export function createRuntime(options: RuntimeOptions = {}): Runtime {
   const clock = options.clock ?? liveClock();
   const host = options.host ?? liveHost();
   const load = createLoadBoard({ clock, host });
+  const diagnostics = new Diagnostics(clock, (message) => host.warn(message));
   options.telemetry?.observe(load);
+  options.telemetry?.observable('evenkeel.diagnostics.errors', (observe) => observe(diagnostics.total));
   return {
     clock,
     random: options.random ?? liveRandom(),
     host,
     load,
     telemetry: options.telemetry,
-    diagnostics: new Diagnostics(clock, (message) => host.warn(message)),
+    diagnostics,
     ambient: new AmbientContext(),
   };
 }

@@ -15,7 +15,7 @@ import {
   trace,
 } from '@opentelemetry/api';
 import type { LoadBoard } from './load-board.js';
-import { ATTRIBUTES, METRICS, type MetricName } from './metrics.js';
+import { ATTRIBUTES, METRICS, type MetricDefinition, type MetricName } from './metrics.js';
 
 export type { Attributes } from '@opentelemetry/api';
 
@@ -56,6 +56,8 @@ export interface CallSpan {
 export function openTelemetry(options: { meter?: Meter; tracer?: Tracer }): Telemetry {
   return new OpenTelemetry(options.meter, options.tracer);
 }
+
+const CLIENT_SPAN = Object.freeze({ kind: SpanKind.CLIENT });
 
 class OpenTelemetry implements Telemetry {
   readonly #meter: Meter | undefined;
@@ -114,14 +116,15 @@ class OpenTelemetry implements Telemetry {
   }
 
   histogram(name: MetricName): ((value: number, attributes: Attributes) => void) | undefined {
-    const { unit, description } = METRICS[name];
-    const histogram = this.#meter?.createHistogram(name, { unit, description });
+    const { unit, description, boundaries }: MetricDefinition = METRICS[name];
+    const advice = boundaries && { explicitBucketBoundaries: [...boundaries] };
+    const histogram = this.#meter?.createHistogram(name, { unit, description, advice });
     return histogram && ((value, attributes) => histogram.record(value, attributes));
   }
 
   startSpan(name: string): CallSpan | undefined {
     if (this.#tracer === undefined) return undefined;
-    const span = this.#tracer.startSpan(name, { kind: SpanKind.CLIENT });
+    const span = this.#tracer.startSpan(name, CLIENT_SPAN);
     return span.isRecording() ? new OpenTelemetrySpan(span) : undefined;
   }
 }

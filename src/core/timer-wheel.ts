@@ -22,11 +22,13 @@ export abstract class WheelEntry {
 const DEFAULT_TICK_MS = 8;
 const SLOTS = 512;
 const MASK = SLOTS - 1;
+/** One more slot, for those whose time has come and whose callback has not been called. */
+const DUE = SLOTS;
 
 export class TimerWheel {
   readonly #clock: Clock;
   readonly #tickMs: number;
-  readonly #slots: (WheelEntry | undefined)[] = new Array(SLOTS).fill(undefined);
+  readonly #slots: (WheelEntry | undefined)[] = new Array(SLOTS + 1).fill(undefined);
   readonly #onError: (error: unknown) => void;
   /** Ticks before this one have been handled. */
   #tick = 0;
@@ -47,31 +49,36 @@ export class TimerWheel {
   /** Arms `entry` for `deadline` (absolute). An armed entry is moved. `now`: the caller's reading of the clock. */
   arm(entry: WheelEntry, deadline: number, now: number): void {
     if (entry.wheelSlot >= 0) this.disarm(entry);
-    if (this.#size === 0) this.#tick = Math.floor(now / this.#tickMs);
+    // Ticks that passed while nothing was armed need no look.
+    if (this.#size === 0) this.#tick = Math.max(this.#tick, Math.floor(now / this.#tickMs));
     const tick = Math.max(Math.ceil(deadline / this.#tickMs), this.#tick);
-    const slot = tick & MASK;
     entry.wheelDeadline = deadline;
-    entry.wheelSlot = slot;
-    entry.wheelPrevious = undefined;
-    const head = this.#slots[slot];
-    entry.wheelNext = head;
-    if (head !== undefined) head.wheelPrevious = entry;
-    this.#slots[slot] = entry;
+    this.#link(entry, tick & MASK);
     this.#size++;
-    this.#timer ??= this.#clock.timer(this.#tickMs, this.#onTick);
+    this.#schedule();
   }
 
   disarm(entry: WheelEntry): void {
-    const slot = entry.wheelSlot;
-    if (slot < 0) return;
-    const { wheelPrevious: previous, wheelNext: next } = entry;
-    if (previous === undefined) this.#slots[slot] = next;
-    else previous.wheelNext = next;
-    if (next !== undefined) next.wheelPrevious = previous;
-    entry.wheelSlot = -1;
-    entry.wheelNext = undefined;
-    entry.wheelPrevious = undefined;
+    if (entry.wheelSlot < 0) return;
+    this.#unlink(entry);
     this.#size--;
+  }
+
+  /** At the border of a tick, so that the phase of the first arming does not add to the lateness of all. */
+  #schedule(): void {
+    if (this.#timer !== undefined) return;
+    const now = this.#clock.now();
+    const border = (Math.floor(now / this.#tickMs) + 1) * this.#tickMs;
+    this.#timer = this.#clock.timer(border - now, this.#onTick);
+  }
+
+  /** All that is armed, at this moment; for shutting down. */
+  entries(): WheelEntry[] {
+    const entries: WheelEntry[] = [];
+    for (const head of this.#slots) {
+      for (let entry = head; entry !== undefined; entry = entry.wheelNext) entries.push(entry);
+    }
+    return entries;
   }
 
   readonly #onTick = (): void => {
@@ -80,26 +87,53 @@ export class TimerWheel {
     const last = Math.floor(now / this.#tickMs);
     // A blocked event loop may have skipped more than a turn; every slot is then looked at once.
     const first = Math.max(this.#tick, last - MASK);
-    for (let tick = first; tick <= last; tick++) this.#expire(tick & MASK, now);
-    this.#tick = last + 1;
-    if (this.#size > 0) this.#timer ??= this.#clock.timer(this.#tickMs, this.#onTick);
+    // Set before any callback: what is armed by one, however overdue, waits for the next tick.
+    this.#tick = Math.max(this.#tick, last + 1);
+    for (let tick = first; tick <= last; tick++) this.#collect(tick & MASK, now);
+    this.#fire();
+    if (this.#size > 0) this.#schedule();
   };
 
-  #expire(slot: number, now: number): void {
+  #collect(slot: number, now: number): void {
     let entry = this.#slots[slot];
     while (entry !== undefined) {
-      if (entry.wheelDeadline > now) {
-        entry = entry.wheelNext;
-        continue;
+      const next: WheelEntry | undefined = entry.wheelNext;
+      if (entry.wheelDeadline <= now) {
+        this.#unlink(entry);
+        this.#link(entry, DUE);
       }
+      entry = next;
+    }
+  }
+
+  /** A callback may disarm or move others that are due: the list is read anew each time. */
+  #fire(): void {
+    for (let entry = this.#slots[DUE]; entry !== undefined; entry = this.#slots[DUE]) {
       this.disarm(entry);
       try {
         entry.onDeadline();
       } catch (error) {
         this.#onError(error);
       }
-      // The callback may have armed or disarmed neighbours: start over from the head. Due entries leave, so this ends.
-      entry = this.#slots[slot];
     }
+  }
+
+  #link(entry: WheelEntry, slot: number): void {
+    const head = this.#slots[slot];
+    entry.wheelSlot = slot;
+    entry.wheelPrevious = undefined;
+    entry.wheelNext = head;
+    if (head !== undefined) head.wheelPrevious = entry;
+    this.#slots[slot] = entry;
+  }
+
+  #unlink(entry: WheelEntry): void {
+    const { wheelPrevious: previous, wheelNext: next } = entry;
+    if (previous === undefined) this.#slots[entry.wheelSlot] = next;
+    else previous.wheelNext = next;
+    if (next !== undefined) next.wheelPrevious = previous;
+    entry.wheelSlot = -1;
+    entry.wheelNext = undefined;
+    entry.wheelPrevious = undefined;
   }
 }

@@ -190,12 +190,14 @@ export class RouterEngine implements CallEngine {
 
   prepare(request: RouterRequest, call: RoutedCall, now: number): CallRequest {
     const { context, span } = call;
-    const tellsTimeout = this.options.tellsTimeout || context?.deadline !== undefined;
-    const isPlain = !tellsTimeout && context === undefined && span === undefined && this.#extensions.length === 0;
+    const isPlain = context === undefined && span === undefined && this.#extensions.length === 0;
     if (isPlain && (request.headers === undefined || Array.isArray(request.headers))) return request as CallRequest;
     const headers = flatHeaders(request.headers);
-    if (tellsTimeout) writeTimeoutHeader(headers, call.deadline - now);
-    if (context !== undefined) writeCriticality(headers, context.criticality);
+    if (context !== undefined) {
+      // The router's own timeouts may be tighter than the context's deadline; the server is told what holds.
+      writeTimeoutHeader(headers, call.deadline - now);
+      writeCriticality(headers, context.criticality);
+    }
     span?.inject(headers);
     for (const extension of this.#extensions) this.#guard('extension', () => extension.request?.(headers, context));
     return { path: request.path, method: request.method, headers, body: request.body };

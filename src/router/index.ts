@@ -4,6 +4,15 @@ export { DEFAULT_PANIC_THRESHOLD } from './endpoint-table.js';
 export type { RouterEvents } from './events.js';
 export type { RouterFetch, RouterFetchInit } from './fetch.js';
 export type { HealthOptions } from './health-checks.js';
+export {
+  createLoadReporter,
+  DEFAULT_LOAD_ROUTE,
+  type FetchHandler,
+  type LoadReporter,
+  type LoadReporterOptions,
+  type NodeHandler,
+  type ServedCall,
+} from './load-reporter.js';
 export { type PollingOptions, polling } from './load-sources/polling.js';
 export { responseHeader } from './load-sources/response-header.js';
 export type { LoadSource, LoadSourceEnvironment, LoadSourceSession } from './load-sources/source.js';

@@ -24,7 +24,7 @@ export interface RouterOptions {
   picker?: PickerFactory;
   /** Where reports of the servers' load come from. Default `[responseHeader()]`. */
   loadSources?: readonly LoadSource[];
-  /** Milliseconds for the whole call, attempts and waits included, to the last byte. Default 600,000. Told to the server when set. */
+  /** Milliseconds for the whole call, attempts and waits included, to the last byte. Default 600,000. Servers are told of it when the call has a context. */
   timeoutMs?: number;
   /** Milliseconds for one attempt, to the last byte. Default: none but the call's. */
   attemptTimeoutMs?: number;
@@ -61,8 +61,6 @@ export interface ResolvedOptions {
   readonly picker: PickerFactory;
   readonly loadSources: readonly LoadSource[];
   readonly timeoutMs: number;
-  /** The deadline is told to the server: somebody set it. */
-  readonly tellsTimeout: boolean;
   /** Infinity: none. */
   readonly attemptTimeoutMs: number;
   readonly firstByteTimeoutMs: number;
@@ -99,7 +97,6 @@ export function resolveOptions(options: RouterOptions): ResolvedOptions {
     picker: options.picker ?? auto(),
     loadSources: options.loadSources ?? [responseHeader()],
     timeoutMs,
-    tellsTimeout: options.timeoutMs !== undefined,
     attemptTimeoutMs,
     firstByteTimeoutMs,
     idleTimeoutMs: optional('idleTimeoutMs'),

@@ -74,7 +74,6 @@ export class RoutedCall extends WheelEntry implements PickRequest, AttemptOwner 
   readonly #engine: CallEngine;
   readonly #resolve: (response: CallResponse) => void;
   readonly #reject: (error: EvenkeelError) => void;
-  readonly #isIdempotent: boolean;
   #attempt: Attempt | undefined;
   /** Decided with the status, before the rest of that response was thrown away. */
   #isRetryGranted = false;
@@ -100,12 +99,16 @@ export class RoutedCall extends WheelEntry implements PickRequest, AttemptOwner 
     this.deadline = Math.min(now + engine.timeoutMs, context?.deadline ?? Number.POSITIVE_INFINITY);
     this.weight = request.weight ?? 1;
     this.loadKey = request.model === undefined ? undefined : `model:${request.model}`;
-    this.#isIdempotent = isIdempotent(request.method, request.body !== undefined, request.idempotent);
     this.#resolve = resolve;
     this.#reject = reject;
   }
 
-  /** A one-way body that an attempt has taken cannot be sent again. */
+  get #isIdempotent(): boolean {
+    const { method, body, idempotent } = this.request;
+    return isIdempotent(method, body !== undefined, idempotent);
+  }
+
+  /** A one-way body that an attempt has read from cannot be sent again. */
   get #isReplayable(): boolean {
     const { body } = this.request;
     return body === undefined || typeof body === 'string' || body instanceof Uint8Array;
@@ -203,18 +206,20 @@ export class RoutedCall extends WheelEntry implements PickRequest, AttemptOwner 
 
   #shouldRetryStatus(status: number, headers: HeaderList): boolean {
     const wasRejected = headerValue(headers, HEADERS.rejected) === '1';
-    if (!isStatusRetryable(status, wasRejected, this.#isIdempotent) || !this.#canRetry(this.#engine.now())) return false;
+    if (!this.#isReplayable || !isStatusRetryable(status, wasRejected, this.#isIdempotent)) return false;
+    if (!this.#canRetry(this.#engine.now())) return false;
     this.#isRetryGranted = true;
     return true;
   }
 
   #shouldRetryError(error: EvenkeelError, now: number): boolean {
-    return isErrorRetryable(error, this.#isIdempotent) && this.#canRetry(now);
+    const isReplayable = this.#isReplayable || error.retryable === 'yes';
+    return isReplayable && isErrorRetryable(error, this.#isIdempotent) && this.#canRetry(now);
   }
 
   #canRetry(now: number): boolean {
     const engine = this.#engine;
-    if (!this.#isReplayable || this.attempts >= engine.maxAttempts || now >= this.deadline || this.#isAborted()) return false;
+    if (this.attempts >= engine.maxAttempts || now >= this.deadline || this.#isAborted()) return false;
     return engine.mayRetry(now);
   }
 

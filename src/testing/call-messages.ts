@@ -116,10 +116,7 @@ export function callMessages(traits: CallTraits): CaseTable<CallSession> {
     },
 
     'pieces that the sink keeps stay what they were': async (session) => {
-      const { endpoint } = await session.serve(() => ({
-        status: 200,
-        body: reusedBuffer(),
-      }));
+      const { endpoint } = await session.serve(() => ({ status: 200, body: fourPieces() }));
       const sink = await answered(session, startCall(session, endpoint, { method: 'POST', body: 'x' }));
       assertBytes(sink.body, Buffer.concat([1, 2, 3, 4].map((n) => Buffer.alloc(1000, n))), 'the body');
     },
@@ -203,7 +200,6 @@ export function callMessages(traits: CallTraits): CaseTable<CallSession> {
   };
 }
 
-async function* reusedBuffer(): AsyncGenerator<Uint8Array> {
-  const buffer = new Uint8Array(1000);
-  for (let n = 1; n <= 4; n++) yield buffer.fill(n);
+async function* fourPieces(): AsyncGenerator<Uint8Array> {
+  for (let n = 1; n <= 4; n++) yield new Uint8Array(1000).fill(n);
 }

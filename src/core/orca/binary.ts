@@ -3,6 +3,7 @@ import type { LoadReport } from '../load-report.js';
 import {
   type Draft,
   eachField,
+  finish,
   MAX_REPORT_METRICS,
   type MapField,
   malformed,
@@ -57,21 +58,18 @@ export function decodeBinary(bytes: Uint8Array): LoadReport {
   const draft: Draft = {};
   const reader = new Reader(bytes);
   let metrics = 0;
-  let oldRps: number | undefined;
   while (!reader.isAtEnd) {
     const { number, type } = reader.tag();
     const scalar = SCALAR_NUMBERS[number];
     const map = MAP_NUMBERS[number];
     if (scalar !== undefined && type === FIXED64) setScalar(draft, scalar, reader.double(), 'binary');
-    else if (number === OLD_RPS && type === VARINT) oldRps = reader.varint();
+    else if (number === OLD_RPS && type === VARINT) setScalar(draft, 'wholeRps', reader.varint(), 'binary');
     else if (map !== undefined && type === BYTES) {
       if (++metrics > MAX_REPORT_METRICS) throw malformed('binary', `more than ${MAX_REPORT_METRICS} metrics`);
       readEntry(draft, map, reader.bytes());
     } else reader.skip(type);
   }
-  // A server that fills both says the same thing twice; the fractional one is finer.
-  if (oldRps !== undefined) draft.rps ??= oldRps;
-  return draft;
+  return finish(draft);
 }
 
 function readEntry(draft: Draft, map: MapField, entry: Uint8Array): void {
@@ -80,7 +78,7 @@ function readEntry(draft: Draft, map: MapField, entry: Uint8Array): void {
   let value = 0;
   while (!reader.isAtEnd) {
     const { number, type } = reader.tag();
-    if (number === 1 && type === BYTES) name = new TextDecoder().decode(reader.bytes());
+    if (number === 1 && type === BYTES) name = new TextDecoder('utf-8', { ignoreBOM: true }).decode(reader.bytes());
     else if (number === 2 && type === FIXED64) value = reader.double();
     else reader.skip(type);
   }

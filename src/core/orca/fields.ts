@@ -5,19 +5,22 @@
 import { EvenkeelError } from '../errors.js';
 import type { LoadReport } from '../load-report.js';
 
-export type ScalarField = 'cpuUtilization' | 'memUtilization' | 'applicationUtilization' | 'rps' | 'eps';
+/** `wholeRps` is the deprecated `rps` of the wire, see {@link finish}. */
+export type ScalarField = 'cpuUtilization' | 'memUtilization' | 'applicationUtilization' | 'rps' | 'wholeRps' | 'eps';
 export type MapField = 'requestCost' | 'utilization' | 'namedMetrics';
 
 /** A report while it is being read. */
-export type Draft = { -readonly [K in keyof LoadReport]: K extends MapField ? Record<string, number> : number };
+export type Draft = { -readonly [K in keyof LoadReport]: K extends MapField ? Record<string, number> : number } & {
+  wholeRps?: number;
+};
 
-/** Name on the wire → field. The deprecated whole-number `rps` and `rps_fractional` are one field here. */
+/** Name on the wire → field. */
 export const SCALARS: ReadonlyMap<string, ScalarField> = new Map([
   ['cpu_utilization', 'cpuUtilization'],
   ['mem_utilization', 'memUtilization'],
   ['application_utilization', 'applicationUtilization'],
   ['rps_fractional', 'rps'],
-  ['rps', 'rps'],
+  ['rps', 'wholeRps'],
   ['eps', 'eps'],
 ]);
 
@@ -43,9 +46,7 @@ export function setScalar(draft: Draft, field: ScalarField, value: number, forma
 }
 
 export function setMetric(draft: Draft, field: MapField, name: string, value: number, format: string): void {
-  if (name.length === 0 || name.length > MAX_NAME_LENGTH) {
-    throw malformed(format, `a name of ${name.length} characters in ${field}; expected 1 to ${MAX_NAME_LENGTH}`);
-  }
+  checkName(name, field, format);
   let map = draft[field];
   if (map === undefined) {
     // No prototype: a metric may well be called `constructor` or `__proto__`.
@@ -70,13 +71,33 @@ export function eachField(
   onMetric: (wireMap: string, name: string, value: number) => void,
 ): void {
   for (const [wireName, field] of SCALARS) {
+    if (field === 'wholeRps') continue;
     const value = report[field];
-    if (value === undefined || wireName === 'rps') continue;
+    if (value === undefined) continue;
     onScalar(wireName, checkValue(field, value, format));
   }
   for (const [wireMap, field] of MAPS) {
     const map = report[field];
     if (map === undefined) continue;
-    for (const name of Object.keys(map)) onMetric(wireMap, name, checkValue(name, map[name] as number, format));
+    for (const name of Object.keys(map)) {
+      checkName(name, field, format);
+      onMetric(wireMap, name, checkValue(name, map[name] as number, format));
+    }
   }
+}
+
+/** A server that fills both `rps` and `rps_fractional` says the same thing twice; the fractional one is finer. */
+export function finish(draft: Draft): LoadReport {
+  if (draft.wholeRps === undefined) return draft;
+  draft.rps ??= draft.wholeRps;
+  delete draft.wholeRps;
+  return draft;
+}
+
+/** Halves of surrogate pairs cannot be written as UTF-8, and would come back as another name. */
+const UNFIT = /\p{Surrogate}/u;
+
+function checkName(name: string, field: MapField, format: string): void {
+  if (name.length > 0 && name.length <= MAX_NAME_LENGTH && !UNFIT.test(name)) return;
+  throw malformed(format, `a name of ${name.length} characters in ${field}; expected 1 to ${MAX_NAME_LENGTH} of Unicode`);
 }

@@ -42,7 +42,8 @@ export function decodeLoadHeader(value: string): LoadReport {
     case 'JSON':
       return decodeJson(text.slice(space + 1));
     case 'BIN':
-      return decodeBase64(text.slice(space + 1));
+      // The empty report: nothing follows the word.
+      return decodeBase64(space < 0 ? '' : text.slice(space + 1));
     default:
       return text.startsWith('{') ? decodeJson(text) : decodeText(text);
   }
@@ -50,12 +51,22 @@ export function decodeLoadHeader(value: string): LoadReport {
 
 /** The report in a response's headers or trailers, undefined when there is none. Throws as {@link decodeLoadHeader}. */
 export function readLoadHeaders(headers: HeaderList): LoadReport | undefined {
+  if (!hasNameOfReport(headers)) return undefined;
   const binary = only(headers, HEADERS.loadBinary);
   if (binary !== undefined) return decodeBase64(binary);
   const value = only(headers, HEADERS.load);
   if (value !== undefined) return decodeLoadHeader(value);
   const json = only(headers, HEADERS.loadJson);
   return json === undefined ? undefined : decodeJson(json);
+}
+
+/** Most responses carry none: one look at the lengths tells. */
+function hasNameOfReport(headers: HeaderList): boolean {
+  for (let i = 0; i < headers.length; i += 2) {
+    const { length } = headers[i] as string | Uint8Array;
+    if (length === HEADERS.load.length || length === HEADERS.loadBinary.length || length === HEADERS.loadJson.length) return true;
+  }
+  return false;
 }
 
 function only(headers: HeaderList, name: (typeof HEADERS)[keyof typeof HEADERS]): string | undefined {

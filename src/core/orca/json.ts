@@ -3,7 +3,7 @@
  * `named_metrics` alone). Unknown names are skipped.
  */
 import type { LoadReport } from '../load-report.js';
-import { type Draft, eachField, MAPS, MAX_REPORT_METRICS, malformed, SCALARS, setMetric, setScalar } from './fields.js';
+import { type Draft, eachField, finish, MAPS, MAX_REPORT_METRICS, malformed, SCALARS, setMetric, setScalar } from './fields.js';
 
 /** With the leading `JSON `. */
 export function encodeJson(report: LoadReport): string {
@@ -47,7 +47,7 @@ export function decodeJson(text: string): LoadReport {
       setMetric(draft, map, metric, readNumber(metric, number), 'JSON');
     }
   }
-  return draft;
+  return finish(draft);
 }
 
 /** JSON.parse keeps the last of two equal names; a report that says two things says nothing. */
@@ -57,10 +57,18 @@ function refuseDuplicateNames(text: string, object: object): void {
   if (written !== countNames(object)) throw malformed('JSON', 'a name stands twice');
 }
 
-function countNames(value: unknown): number {
-  if (Array.isArray(value)) return value.reduce((sum: number, item) => sum + countNames(item), 0);
-  if (!isObject(value)) return 0;
-  return Object.values(value).reduce((sum: number, item) => sum + 1 + countNames(item), 0);
+/** Without recursion: 16 KiB of brackets are deeper than the stack. */
+function countNames(root: unknown): number {
+  const unseen = [root];
+  let names = 0;
+  while (unseen.length > 0) {
+    const value = unseen.pop();
+    if (typeof value !== 'object' || value === null) continue;
+    const items = Object.values(value);
+    if (!Array.isArray(value)) names += items.length;
+    for (const item of items) unseen.push(item);
+  }
+  return names;
 }
 
 function readNumber(name: string, value: unknown): number {

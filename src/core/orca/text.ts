@@ -6,7 +6,7 @@
  * `:` may stand for `=` (older Envoy), unknown names are skipped.
  */
 import type { LoadReport } from '../load-report.js';
-import { type Draft, eachField, MAPS, MAX_REPORT_METRICS, malformed, SCALARS, setMetric, setScalar } from './fields.js';
+import { type Draft, eachField, finish, MAPS, MAX_REPORT_METRICS, malformed, SCALARS, setMetric, setScalar } from './fields.js';
 
 const PLAIN_NAME = /^[A-Za-z0-9_./-]+$/;
 
@@ -34,7 +34,7 @@ export function decodeText(text: string): LoadReport {
     if (++metrics > MAX_REPORT_METRICS) throw malformed('TEXT', `more than ${MAX_REPORT_METRICS} metrics`);
     readPair(draft, pair);
   }
-  return draft;
+  return finish(draft);
 }
 
 function readPair(draft: Draft, pair: string): void {

@@ -16,7 +16,8 @@ import type { HeaderList } from '../headers.js';
 /**
  * What can be sent as a body. A stream is pulled no faster than the wire takes it. Once pulled, its iterator is returned when the
  * call ends early; before, it is left alone and can be sent elsewhere. What the stream itself throws ends the call with
- * `cancelled`, the thrown value as its cause: the endpoint is not to blame.
+ * `cancelled`, the thrown value as its cause: the endpoint is not to blame. Bytes belong to the transport once they are given:
+ * do not write to them again.
  */
 export type CallBody = string | Uint8Array | AsyncIterable<Uint8Array | string>;
 

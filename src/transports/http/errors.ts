@@ -20,7 +20,7 @@ export function callError(cause: unknown, endpoint: string, isConnected: boolean
   if (cause instanceof EvenkeelError) return cause;
   const { code: system = '', message = String(cause) } = (cause ?? {}) as NodeJS.ErrnoException;
   const code = CODES[system] ?? (system.startsWith('HPE_') ? 'internal' : 'unavailable');
-  const retryable = code === 'invalid-argument' || hasResponse ? 'no' : isConnected ? 'unknown' : 'yes';
+  const retryable = code === 'invalid-argument' ? 'no' : isConnected ? 'unknown' : 'yes';
   const when = hasResponse
     ? 'in the middle of the response'
     : isConnected

@@ -4,7 +4,7 @@
  * undici 7 hands headers over as bytes to handlers of its older interface and wraps newer ones; undici 8 has the newer interface
  * alone. Hence two small subclasses over one state machine.
  */
-import { EvenkeelError } from '../../core/errors.js';
+import { EvenkeelError, invalidArgument, isEvenkeelError } from '../../core/errors.js';
 import type { HeaderList } from '../../core/headers.js';
 import type { CallHandle, CallSink } from '../../core/transport/call.js';
 import { callError } from './errors.js';
@@ -13,6 +13,11 @@ import { callError } from './errors.js';
 export interface HttpCallOwner {
   now(): number;
   onCallEnd(): void;
+}
+
+function bodyFailure(cause: unknown, endpoint: string): EvenkeelError {
+  if (isEvenkeelError(cause, 'invalid-argument')) return cause;
+  return new EvenkeelError('cancelled', 'the request body failed midway', { cause, endpoint });
 }
 
 const NO_HEADERS: HeaderList = Object.freeze([]);
@@ -26,19 +31,30 @@ export abstract class HttpCall implements CallHandle {
   /** A connection was ours: from here on bytes may have been written. */
   #isConnected = false;
   #hasResponse = false;
+  /** An idle connection is ours, and a short request sent, while `start` still runs. */
+  #earlyPhases: ('connected' | 'sent')[] | undefined;
   /** What the request body's own stream threw. */
   #bodyError: { error: unknown } | undefined;
   protected isPaused = false;
+  /** Called by undici; present only where somebody listens, for undici calls what it finds. */
+  declare onRequestSent?: () => void;
 
   constructor(owner: HttpCallOwner, endpoint: string, sink: CallSink) {
     this.#owner = owner;
     this.#endpoint = endpoint;
     this.#sink = sink;
+    if (sink.onPhase !== undefined) this.onRequestSent = () => this.#hasEnded || this.#tellPhase('sent');
   }
 
   /** `start` has returned: what went wrong during it may be told now. */
   started(): void {
     this.#isStarting = false;
+    if (this.#earlyPhases === undefined) return;
+    const phases = this.#earlyPhases;
+    this.#earlyPhases = undefined;
+    queueMicrotask(() => {
+      for (const phase of phases) if (!this.#hasEnded) this.#tellPhase(phase);
+    });
   }
 
   cancel(code: 'cancelled' | 'deadline-exceeded'): void {
@@ -63,7 +79,11 @@ export abstract class HttpCall implements CallHandle {
   /** Passes the caller's body on, noting its failure: undici reports that as a failure of the connection. */
   async *guardBody(body: AsyncIterable<Uint8Array | string>): AsyncGenerator<Uint8Array | string> {
     try {
-      yield* body;
+      for await (const piece of body) {
+        if (typeof piece !== 'string' && !(piece instanceof Uint8Array))
+          throw invalidArgument('a piece of the body', piece, 'bytes or a string');
+        yield piece;
+      }
     } catch (error) {
       this.#bodyError = { error };
       throw error;
@@ -85,10 +105,6 @@ export abstract class HttpCall implements CallHandle {
     this.#isConnected = true;
     if (this.#sink.onPhase !== undefined) this.#tellPhase('connected');
     return true;
-  }
-
-  onRequestSent(): void {
-    if (!this.#hasEnded && this.#sink.onPhase !== undefined) this.#tellPhase('sent');
   }
 
   protected responded(status: number, headers: HeaderList): void {
@@ -127,10 +143,7 @@ export abstract class HttpCall implements CallHandle {
     const error =
       this.#bodyError === undefined
         ? callError(cause, this.#endpoint, this.#isConnected, this.#hasResponse)
-        : new EvenkeelError('cancelled', 'the request body failed midway', {
-            cause: this.#bodyError.error,
-            endpoint: this.#endpoint,
-          });
+        : bodyFailure(this.#bodyError.error, this.#endpoint);
     if (this.#isStarting) this.refuse(error);
     else this.#fail(error);
   }
@@ -153,6 +166,11 @@ export abstract class HttpCall implements CallHandle {
   }
 
   #tellPhase(phase: 'connected' | 'sent'): void {
+    if (this.#isStarting) {
+      this.#earlyPhases ??= [];
+      this.#earlyPhases.push(phase);
+      return;
+    }
     try {
       this.#sink.onPhase?.(phase, this.#owner.now());
     } catch (error) {

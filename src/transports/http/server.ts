@@ -63,6 +63,8 @@ async function answer(request: IncomingMessage, response: ServerResponse, handle
     // Trailers need chunked encoding, which a body of known length would not get.
     const isStream = result.trailers !== undefined || isIterable(result.body);
     response.writeHead(result.status, lengthFor(result, isStream));
+    // The caller may want to know the status long before the first piece.
+    if (isStream) response.flushHeaders();
   } catch {
     if (!response.headersSent) response.writeHead(500);
     response.end();

@@ -7,8 +7,10 @@
 import { type Clock, liveClock } from '../../core/clock.js';
 import type { Endpoint } from '../../core/endpoint.js';
 import { checkInteger, checkNumber, EvenkeelError, invalidArgument } from '../../core/errors.js';
+import { CALL_PATH, checkBody } from '../../core/internal/call-message.js';
 import { Lifecycle } from '../../core/lifecycle.js';
 import type {
+  CallBody,
   CallHandle,
   CallHandler,
   CallRequest,
@@ -37,7 +39,7 @@ export interface UndiciDispatcher {
 export interface HttpTransportOptions {
   /** The peer: `import * as undici from 'undici'`, version 7 or 8. */
   undici: Undici;
-  /** Connections per endpoint. Default 128; 1 to 65,535. */
+  /** Connections per endpoint. Default 1024, as many as a router sends at once; 1 to 65,535. */
   connections?: number;
   /** Milliseconds to set a connection up. Default 3000. */
   connectTimeoutMs?: number;
@@ -51,7 +53,7 @@ export interface HttpTransportOptions {
   clock?: Clock;
 }
 
-export const DEFAULT_CONNECTIONS = 128;
+export const DEFAULT_CONNECTIONS = 1024;
 export const DEFAULT_CONNECT_TIMEOUT_MS = 3000;
 export const DEFAULT_KEEP_ALIVE_MS = 30_000;
 export const DEFAULT_MAX_HEADER_BYTES = 16 * 1024;
@@ -107,7 +109,7 @@ class HttpTransport implements CallTransport, HttpCallOwner {
   }
 
   start(to: Endpoint, request: CallRequest, sink: CallSink): CallHandle {
-    const call = new this.#Call(this, to.id, sink);
+    const call = new this.#Call(this, to?.id ?? '', sink);
     this.#lifecycle.enter();
     if (!this.#lifecycle.isOpen) {
       call.refuse(
@@ -117,26 +119,18 @@ class HttpTransport implements CallTransport, HttpCallOwner {
     }
     const { path, body } = request;
     try {
+      checkHead(to, request);
       this.#poolOf(to.address).dispatch(
         {
           path,
           method: request.method ?? (body === undefined ? 'GET' : 'POST'),
           headers: request.headers,
-          body: body === undefined || typeof body === 'string' || body instanceof Uint8Array ? body : call.guardBody(body),
+          body: isWhole(body) ? body : call.guardBody(body),
         },
         call,
       );
     } catch (error) {
-      call.refuse(
-        new EvenkeelError(
-          'invalid-argument',
-          `${to.id}: the request cannot be sent: ${error instanceof Error ? error.message : error}`,
-          {
-            cause: error,
-            endpoint: to.id,
-          },
-        ),
-      );
+      call.refuse(unsendable(error, to?.id));
     }
     call.started();
     return call;
@@ -185,4 +179,27 @@ class HttpTransport implements CallTransport, HttpCallOwner {
     }
     return pool;
   }
+}
+
+/** What undici does not refuse, or refuses in other words. Bodies of one piece and the syntax of headers are left to it. */
+function checkHead(to: Endpoint, { path, headers, body }: CallRequest): void {
+  if (typeof to?.address !== 'string') throw invalidArgument('endpoint', to, 'an endpoint with an address');
+  if (typeof path !== 'string' || !CALL_PATH.test(path))
+    throw invalidArgument('request.path', path, 'a slash, then visible ASCII');
+  if (headers !== undefined && !Array.isArray(headers))
+    throw invalidArgument('request.headers', headers, 'names and values in turn');
+  for (const item of headers ?? []) {
+    if (typeof item !== 'string') throw invalidArgument('an item of request.headers', item, 'a string');
+  }
+  if (!isWhole(body)) checkBody('request.body', body);
+}
+
+function isWhole(body: CallBody | undefined): body is string | Uint8Array | undefined {
+  return body === undefined || typeof body === 'string' || body instanceof Uint8Array;
+}
+
+function unsendable(cause: unknown, endpoint: string | undefined): EvenkeelError {
+  if (cause instanceof EvenkeelError) return cause;
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new EvenkeelError('invalid-argument', `the request cannot be sent to ${endpoint}: ${why}`, { cause, endpoint });
 }

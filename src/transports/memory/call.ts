@@ -7,6 +7,7 @@
 import { type Clock, liveClock } from '../../core/clock.js';
 import type { Endpoint } from '../../core/endpoint.js';
 import { EvenkeelError, invalidArgument } from '../../core/errors.js';
+import { checkRequest } from '../../core/internal/call-message.js';
 import type {
   CallHandle,
   CallHandler,
@@ -17,7 +18,6 @@ import type {
   ListenOptions,
 } from '../../core/transport/call.js';
 import { Exchange, type Registry } from './exchange.js';
-import { checkRequest } from './message.js';
 
 export interface MemoryCallOptions {
   /** Default: the process's clock. */

@@ -1,8 +1,9 @@
-/** What may go over a wire: paths, methods, header lists, bodies. Memory would carry anything; the others would not. */
-import { checkInteger, invalidArgument } from '../../core/errors.js';
-import type { CallAnswer, CallBody, CallRequest } from '../../core/transport/call.js';
+/** What may go over a wire: paths, methods, header lists, bodies. Checked the same everywhere, so that a call refused by one transport is refused by all. */
+import { checkInteger, invalidArgument } from '../errors.js';
+import type { CallAnswer, CallBody, CallRequest } from '../transport/call.js';
 
-const PATH = /^\/[\x21-\x7e]*$/;
+/** Visible ASCII behind a slash. */
+export const CALL_PATH = /^\/[\x21-\x7e]*$/;
 /** RFC 9110, section 5.6.2. */
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 /** RFC 9110, section 5.5: Latin-1 without control characters except the tab. */
@@ -10,7 +11,8 @@ const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 export function checkRequest(request: CallRequest): void {
   const { path, method, headers, body } = request;
-  if (typeof path !== 'string' || !PATH.test(path)) throw invalidArgument('request.path', path, 'a slash, then visible ASCII');
+  if (typeof path !== 'string' || !CALL_PATH.test(path))
+    throw invalidArgument('request.path', path, 'a slash, then visible ASCII');
   if (method !== undefined && (typeof method !== 'string' || !TOKEN.test(method))) {
     throw invalidArgument('request.method', method, 'a token such as GET');
   }
@@ -39,7 +41,7 @@ export function checkHeaders(what: string, headers: readonly string[] | undefine
   }
 }
 
-function checkBody(what: string, body: CallBody | undefined): void {
+export function checkBody(what: string, body: CallBody | undefined): void {
   if (body === undefined || typeof body === 'string' || body instanceof Uint8Array) return;
   if (typeof body === 'object' && body !== null && Symbol.asyncIterator in body) return;
   throw invalidArgument(what, body, 'a string, bytes, or an async iterable of them');

@@ -1,0 +1,289 @@
+/**
+ * The server's side: counts the work it has in flight, by host and by model, and tells its callers with each response.
+ *
+ * What is told is as of the moment the response's head is written: a report from the request's arrival would be as old as the request
+ * took. When does work end? When the response is out or its caller has gone.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { CallContext, Criticality } from '../core/call-context.js';
+import { readContextHeaders } from '../core/context-headers.js';
+import { type EvenkeelError, invalidArgument } from '../core/errors.js';
+import { HEADERS, type HeaderList } from '../core/headers.js';
+import type { InFlight, Outcome } from '../core/load-counter.js';
+import type { LoadReport } from '../core/load-report.js';
+import { encodeLoadHeader, type LoadFormat } from '../core/orca/header.js';
+import { encodeJson } from '../core/orca/json.js';
+import { createRuntime, type Runtime, runWithContext } from '../core/runtime.js';
+
+export interface LoadReporterOptions {
+  /** Whose load board is reported. Default: a private one. */
+  runtime?: Runtime;
+  /** Calls this process can work on at once; told as utilization. Default: unknown. */
+  capacity?: number;
+  /** Encoding of the header. Default `text`, which Envoy and gRPC's tools read as well. */
+  format?: LoadFormat;
+  /** Route that answers a GET with the report as JSON. Default `/load`; `false`: none. */
+  route?: string | false;
+  /** Names the model a request asks for, when its head tells. Otherwise the handler says it: `call.model(name)`. */
+  modelOf?: (request: { method: string; path: string; headers: HeaderList }) => string | undefined;
+  /** Callers whose deadline and criticality are believed: their addresses, or a judgement. Default: nobody's criticality above `critical`. */
+  trusted?: readonly string[] | ((caller: { address: string | undefined; headers: HeaderList }) => boolean);
+  /** Longest deadline a caller can set, milliseconds. Default one hour. */
+  maxTimeoutMs?: number;
+  /** Most that callers who are not trusted can claim. Default `critical`. */
+  untrustedCriticality?: Criticality;
+  /** Puts the call's context in force for the handler and all it starts (see `runWithContext` for the cost). Default false. */
+  ambient?: boolean;
+}
+
+/** One request being worked on. */
+export interface ServedCall {
+  /** Deadline and criticality the caller set, capped. Hand it to the calls made for this one. */
+  readonly context: CallContext;
+  /** Counts the request for this model, from now to its end. */
+  model(name: string): void;
+  /** Corrects the work it counts for; default 1. */
+  reweigh(weight: number): void;
+}
+
+export type NodeHandler = (request: IncomingMessage, response: ServerResponse, call: ServedCall) => unknown;
+export type FetchHandler = (request: Request, call: ServedCall) => Response | Promise<Response>;
+
+export interface LoadReporter {
+  /** Wraps a node:http handler: `createServer(reporter.node(handler))`. What the handler throws becomes status 500. */
+  node(handler: NodeHandler): (request: IncomingMessage, response: ServerResponse) => void;
+  /** Wraps a handler of the fetch style. What it throws is thrown on, counted as an error. */
+  fetch(handler: FetchHandler): (request: Request) => Promise<Response>;
+  /** The report as of now, for other servers: the host's, and those of `models`. */
+  report(models?: readonly string[]): LoadReport;
+}
+
+export const DEFAULT_LOAD_ROUTE = '/load';
+
+/**
+ * @throws {EvenkeelError} `invalid-argument` for an option out of range.
+ * @example
+ * ```ts
+ * import { createServer } from 'node:http';
+ * import { createLoadReporter } from 'evenkeel/router';
+ *
+ * const reporter = createLoadReporter({ capacity: 16 });
+ * createServer(reporter.node((request, response, call) => {
+ *   call.model('llama-8b');
+ *   response.end('hello');
+ * })).listen(8000);
+ * ```
+ */
+export function createLoadReporter(options: LoadReporterOptions = {}): LoadReporter {
+  return new Reporter(options);
+}
+
+class Reporter implements LoadReporter {
+  readonly #options: LoadReporterOptions;
+  readonly #runtime: Runtime;
+  readonly #route: string | false;
+  readonly #format: LoadFormat;
+
+  constructor(options: LoadReporterOptions) {
+    this.#options = options;
+    this.#runtime = options.runtime ?? createRuntime();
+    this.#route = options.route ?? DEFAULT_LOAD_ROUTE;
+    this.#format = options.format ?? 'text';
+    if (this.#route !== false && !this.#route.startsWith('/'))
+      throw invalidArgument('route', this.#route, 'a path that begins with /');
+    this.#runtime.load.counter('host', options.capacity === undefined ? {} : { capacity: options.capacity });
+    encodeLoadHeader({}, this.#format);
+  }
+
+  node(handler: NodeHandler): (request: IncomingMessage, response: ServerResponse) => void {
+    return (request, response) => {
+      const { url = '/', method = 'GET', rawHeaders } = request;
+      if (this.#isLoadRoute(method, url)) {
+        response.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-store' });
+        response.end(this.#body());
+        return;
+      }
+      const context = this.#context(rawHeaders, request.socket.remoteAddress);
+      if ('code' in context) {
+        response.writeHead(400, { 'content-type': 'text/plain' });
+        response.end(context.message);
+        return;
+      }
+      const work = new Work(this.#runtime, context);
+      this.#nameModel(work, method, url, rawHeaders);
+      this.#tellAtHead(response, work);
+      response.once('close', () => work.end(response.writableFinished ? outcomeOf(response.statusCode) : 'ignored'));
+      this.#run(context, () => handler(request, response, work)).catch((error: unknown) => {
+        this.#runtime.diagnostics.report('load reporter: handler', error);
+        if (!response.headersSent) response.writeHead(500);
+        response.end();
+      });
+    };
+  }
+
+  fetch(handler: FetchHandler): (request: Request) => Promise<Response> {
+    return async (request) => {
+      const { pathname, search } = new URL(request.url);
+      if (this.#isLoadRoute(request.method, pathname)) {
+        return new Response(this.#body(), { headers: { 'content-type': 'application/json', 'cache-control': 'no-store' } });
+      }
+      const headers: string[] = [];
+      for (const [name, value] of request.headers) headers.push(name, value);
+      const context = this.#context(headers, undefined);
+      if ('code' in context) return new Response(context.message, { status: 400 });
+      const work = new Work(this.#runtime, context);
+      this.#nameModel(work, request.method, pathname + search, headers);
+      try {
+        const response = await this.#run(context, () => handler(request, work));
+        return this.#tellAndWatch(response, work);
+      } catch (error) {
+        work.end('error');
+        throw error;
+      }
+    };
+  }
+
+  report(models: readonly string[] = []): LoadReport {
+    return this.#runtime.load.report(models.map((name) => `model:${name}`));
+  }
+
+  #isLoadRoute(method: string, url: string): boolean {
+    return this.#route !== false && method === 'GET' && (url === this.#route || url.startsWith(`${this.#route}?`));
+  }
+
+  /** All counters but those of endpoints: whoever asks may be interested in any model. */
+  #body(): string {
+    return encodeJsonBody(this.#runtime.load.report());
+  }
+
+  /** The context, or what is wrong with its headers. */
+  #context(headers: HeaderList, address: string | undefined): CallContext | EvenkeelError {
+    const { trusted, maxTimeoutMs, untrustedCriticality } = this.#options;
+    const isTrusted = typeof trusted === 'function' ? trusted({ address, headers }) : trusted?.includes(address ?? '');
+    try {
+      return readContextHeaders(headers, { now: this.#runtime.clock.now(), isTrusted, maxTimeoutMs, untrustedCriticality });
+    } catch (error) {
+      return error as EvenkeelError;
+    }
+  }
+
+  #nameModel(work: Work, method: string, path: string, headers: HeaderList): void {
+    const name = this.#options.modelOf?.({ method, path, headers });
+    if (name !== undefined) work.model(name);
+  }
+
+  /** Async, so that a handler that throws and one that rejects are the same. */
+  async #run<T>(context: CallContext, work: () => T | Promise<T>): Promise<T> {
+    return this.#options.ambient ? runWithContext(this.#runtime, context, work) : work();
+  }
+
+  #header(work: Work): string | undefined {
+    try {
+      return encodeLoadHeader(this.#runtime.load.report(work.keys), this.#format);
+    } catch (error) {
+      this.#runtime.diagnostics.report('load reporter: header', error);
+      return undefined;
+    }
+  }
+
+  /** Node calls writeHead for implicit heads as well. */
+  #tellAtHead(response: ServerResponse, work: Work): void {
+    const writeHead = response.writeHead;
+    response.writeHead = ((...args: Parameters<typeof writeHead>) => {
+      response.writeHead = writeHead;
+      const value = this.#header(work);
+      if (value !== undefined) response.setHeader(HEADERS.load.text, value);
+      return writeHead.apply(response, args);
+    }) as typeof writeHead;
+  }
+
+  #tellAndWatch(response: Response, work: Work): Response {
+    const headers = new Headers(response.headers);
+    const value = this.#header(work);
+    if (value !== undefined) headers.set(HEADERS.load.text, value);
+    const outcome = outcomeOf(response.status);
+    const { status, statusText, body } = response;
+    if (body === null) {
+      work.end(outcome);
+      return new Response(null, { status, statusText, headers });
+    }
+    return new Response(
+      watched(body, (isWhole) => work.end(isWhole ? outcome : 'ignored')),
+      { status, statusText, headers },
+    );
+  }
+}
+
+class Work implements ServedCall {
+  readonly context: CallContext;
+  readonly #runtime: Runtime;
+  readonly #host: InFlight;
+  #model: InFlight | undefined;
+  #weight = 1;
+  /** Keys of the counters that the response tells of, beside the host's. */
+  keys: readonly string[] = NO_KEYS;
+
+  constructor(runtime: Runtime, context: CallContext) {
+    this.#runtime = runtime;
+    this.context = context;
+    this.#host = runtime.load.counter('host').begin();
+  }
+
+  model(name: string): void {
+    const key = `model:${name}`;
+    this.#model?.end('ignored');
+    this.#model = this.#runtime.load.counter(key).begin(this.#weight);
+    this.keys = [key];
+  }
+
+  reweigh(weight: number): void {
+    this.#host.reweigh(weight);
+    this.#model?.reweigh(weight);
+    this.#weight = weight;
+  }
+
+  end(outcome: Outcome): void {
+    this.#host.end(outcome);
+    this.#model?.end(outcome);
+  }
+}
+
+const NO_KEYS: readonly string[] = Object.freeze([]);
+
+function outcomeOf(status: number): Outcome {
+  if (status === 429 || status === 503) return 'dropped';
+  return status >= 500 ? 'error' : 'ok';
+}
+
+/** Without the word that names the format in a header. */
+function encodeJsonBody(report: LoadReport): string {
+  return encodeJson(report).slice('JSON '.length);
+}
+
+/** Passes a body on and says when it ended: whole, or left by its reader. */
+function watched(body: ReadableStream<Uint8Array>, onEnd: (isWhole: boolean) => void): ReadableStream<Uint8Array> {
+  const reader = body.getReader();
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        try {
+          const { done, value } = await reader.read();
+          if (!done) {
+            controller.enqueue(value);
+            return;
+          }
+          onEnd(true);
+          controller.close();
+        } catch (error) {
+          onEnd(false);
+          controller.error(error);
+        }
+      },
+      cancel(reason) {
+        onEnd(false);
+        return reader.cancel(reason);
+      },
+    },
+    { highWaterMark: 0 },
+  );
+}
