@@ -38,7 +38,10 @@ class BareCall {
     return true;
   }
   onComplete(): void {
-    this.resolve({ status: this.#status, body: this.#more === undefined ? (this.#chunk ?? Buffer.alloc(0)) : Buffer.concat(this.#more) });
+    this.resolve({
+      status: this.#status,
+      body: this.#more === undefined ? (this.#chunk ?? Buffer.alloc(0)) : Buffer.concat(this.#more),
+    });
   }
   onError(error: Error): void {
     this.reject(error);
@@ -103,7 +106,13 @@ async function main(): Promise<void> {
   };
   void routed;
   const results: Record<string, unknown>[] = [];
-  const measure = async (id: string, concurrency: number, requests: number, a: () => Promise<unknown>, b: () => Promise<unknown>) => {
+  const measure = async (
+    id: string,
+    concurrency: number,
+    requests: number,
+    a: () => Promise<unknown>,
+    b: () => Promise<unknown>,
+  ) => {
     const side = (name: string, one: () => Promise<unknown>): Side => ({ name, run: () => inFlight(concurrency, requests, one) });
     const ratio = await pairedRatio(side('evenkeel', a), side('undici', b), { pairs, warmUps: 6 });
     results.push({ id, concurrency, requests, ...ratio, aMicros: ratio.aMicros / requests, bMicros: ratio.bMicros / requests });

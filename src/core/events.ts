@@ -21,6 +21,8 @@ export class EventSource<M extends EventMap> implements Events<M> {
   readonly #emitter = new EventEmitter();
   readonly #diagnostics: Diagnostics;
   readonly #source: string;
+  /** Names with listeners: almost always 0, and then `has` is one comparison. */
+  #heard = 0;
 
   constructor(source: string, diagnostics: Diagnostics) {
     this.#source = source;
@@ -28,7 +30,7 @@ export class EventSource<M extends EventMap> implements Events<M> {
   }
 
   has(name: keyof M & string): boolean {
-    return this.#emitter.listenerCount(name) > 0;
+    return this.#heard > 0 && this.#emitter.listenerCount(name) > 0;
   }
 
   emit<K extends keyof M & string>(name: K, event: M[K]): void {
@@ -38,18 +40,29 @@ export class EventSource<M extends EventMap> implements Events<M> {
   on<K extends keyof M & string>(name: K, listener: (event: M[K]) => void): () => void {
     const guarded = this.#guard(name, listener);
     this.#emitter.on(name, guarded);
-    return () => this.#emitter.off(name, guarded);
+    this.#recount();
+    return () => {
+      this.#emitter.off(name, guarded);
+      this.#recount();
+    };
   }
 
   once<K extends keyof M & string>(name: K, listener: (event: M[K]) => void): () => void {
-    const guarded = this.#guard(name, listener);
-    this.#emitter.once(name, guarded);
-    return () => this.#emitter.off(name, guarded, undefined, true);
+    const off = this.on(name, (event) => {
+      off();
+      return listener(event);
+    });
+    return off;
   }
 
   /** Forgets every listener. */
   clear(): void {
     this.#emitter.removeAllListeners();
+    this.#recount();
+  }
+
+  #recount(): void {
+    this.#heard = this.#emitter.eventNames().length;
   }
 
   #guard<K extends keyof M & string>(name: K, listener: (event: M[K]) => void): (event: M[K]) => void {

@@ -31,7 +31,8 @@ export class Candidate {
   penaltyUntilMs = 0;
   /** Mean of failed (1) and succeeded (0) attempts over DECAY_MS. */
   failureShare = 0;
-  failureAtMs = 0;
+  /** Of the last sample that counted; a first failure is the whole of what is known. */
+  failureAtMs = Number.NEGATIVE_INFINITY;
 
   report: LoadReport | undefined;
   reportAtMs = 0;
@@ -50,6 +51,7 @@ export class Candidate {
     if (outcome === 'ok') {
       this.consecutiveFailures = 0;
       if (this.failureShare > 0) this.#noteFailure(0, now);
+      else this.failureAtMs = now;
       this.#noteLatency(latencyMs, now);
     } else {
       this.consecutiveFailures++;
@@ -85,9 +87,13 @@ export class Candidate {
   /** 1 for an endpoint that does not fail, up to FAILURE_SLOWDOWN: failing fast must not look like being fast. */
   slowdown(now: number): number {
     if (this.failureShare === 0) return 1;
-    const share =
-      now < this.penaltyUntilMs && this.consecutiveFailures > 0 ? 1 : this.failureShare * fade(now - this.failureAtMs);
+    const share = now < this.penaltyUntilMs && this.consecutiveFailures > 0 ? 1 : this.failureNow(now);
     return 1 + FAILURE_SLOWDOWN * share;
+  }
+
+  /** The share of failures, fading while nothing is sent. */
+  failureNow(now: number): number {
+    return this.failureShare * fade(now - this.failureAtMs);
   }
 
   #noteLatency(latencyMs: number, now: number): void {

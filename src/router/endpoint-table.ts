@@ -14,6 +14,15 @@ import type { PickSet } from './pickers/picker.js';
 /** Below this share of open endpoints all known ones are used. Envoy's and Finagle's. */
 export const DEFAULT_PANIC_THRESHOLD = 0.5;
 
+/** Outcomes of the last one to two half windows. */
+export interface OutcomeWindow {
+  startMs: number;
+  ok: number;
+  failed: number;
+  previousOk: number;
+  previousFailed: number;
+}
+
 export class Member extends Candidate {
   isHealthy = true;
   isEjected = false;
@@ -22,6 +31,8 @@ export class Member extends Candidate {
   isOnProbation = false;
   /** How often it was ejected in a row; the next time is that much longer. */
   ejections = 0;
+  /** Kept by the ejection, from the first failure on. */
+  outcomes: OutcomeWindow | undefined = undefined;
 
   get isOpen(): boolean {
     return this.isHealthy && !this.isEjected && !this.isRemoved;

@@ -164,15 +164,17 @@ export class RouterEngine implements CallEngine {
     return this.#findRoom(call, avoid);
   }
 
-  choose(call: RoutedCall, done: (member: Member | undefined) => void): boolean {
-    if (this.#chooser?.choose === undefined || this.table.candidates.length === 0) return false;
-    this.#chooser.choose(call, (candidate) => {
+  get asksFirst(): boolean {
+    return this.#chooser !== undefined && this.table.candidates.length > 0;
+  }
+
+  choose(call: RoutedCall, done: (member: Member | undefined) => void): void {
+    this.#chooser?.choose?.(call, (candidate) => {
       const member = candidate as Member | undefined;
       const isUsable = member !== undefined && this.#hasRoom(member);
       if (isUsable && this.events.has('pick')) this.#explain(member, call, 'asked before dispatch');
       done(isUsable ? member : undefined);
     });
-    return true;
   }
 
   enqueue(call: RoutedCall): void {

@@ -115,8 +115,15 @@ class Reporter implements LoadReporter {
       response.once('close', () => work.end(response.writableFinished ? outcomeOf(response.statusCode) : 'ignored'));
       this.#run(context, () => handler(request, response, work)).catch((error: unknown) => {
         this.#runtime.diagnostics.report('load reporter: handler', error);
-        if (!response.headersSent) response.writeHead(500);
-        response.end();
+        if (response.writableEnded) return;
+        if (!response.headersSent) {
+          response.writeHead(500);
+          response.end();
+          return;
+        }
+        // The caller must not take half an answer for a whole one.
+        work.end('error');
+        response.destroy();
       });
     };
   }
@@ -159,8 +166,11 @@ class Reporter implements LoadReporter {
   /** The context, or what is wrong with its headers. */
   #context(headers: HeaderList, address: string | undefined): CallContext | EvenkeelError {
     const { trusted, maxTimeoutMs, untrustedCriticality } = this.#options;
-    const isTrusted = typeof trusted === 'function' ? trusted({ address, headers }) : trusted?.includes(address ?? '');
     try {
+      // A server that listens on IPv6 sees callers over IPv4 as ::ffff:10.0.0.1.
+      const plain = address?.replace(/^::ffff:(?=[\d.]+$)/, '');
+      const isTrusted =
+        typeof trusted === 'function' ? trusted({ address: plain, headers }) : plain !== undefined && trusted?.includes(plain);
       return readContextHeaders(headers, { now: this.#runtime.clock.now(), isTrusted, maxTimeoutMs, untrustedCriticality });
     } catch (error) {
       return error as EvenkeelError;
@@ -168,8 +178,12 @@ class Reporter implements LoadReporter {
   }
 
   #nameModel(work: Work, method: string, path: string, headers: HeaderList): void {
-    const name = this.#options.modelOf?.({ method, path, headers });
-    if (name !== undefined) work.model(name);
+    try {
+      const name = this.#options.modelOf?.({ method, path, headers });
+      if (name !== undefined) work.model(name);
+    } catch (error) {
+      this.#runtime.diagnostics.report('load reporter: modelOf', error);
+    }
   }
 
   /** Async, so that a handler that throws and one that rejects are the same. */
@@ -208,7 +222,7 @@ class Reporter implements LoadReporter {
       return new Response(null, { status, statusText, headers });
     }
     return new Response(
-      watched(body, (isWhole) => work.end(isWhole ? outcome : 'ignored')),
+      watched(body, (how) => work.end(how === 'whole' ? outcome : how)),
       { status, statusText, headers },
     );
   }
@@ -220,6 +234,7 @@ class Work implements ServedCall {
   readonly #host: InFlight;
   #model: InFlight | undefined;
   #weight = 1;
+  #hasEnded = false;
   /** Keys of the counters that the response tells of, beside the host's. */
   keys: readonly string[] = NO_KEYS;
 
@@ -230,6 +245,8 @@ class Work implements ServedCall {
   }
 
   model(name: string): void {
+    // The caller may have gone while the handler was finding out.
+    if (this.#hasEnded) return;
     const key = `model:${name}`;
     this.#model?.end('ignored');
     this.#model = this.#runtime.load.counter(key).begin(this.#weight);
@@ -243,6 +260,7 @@ class Work implements ServedCall {
   }
 
   end(outcome: Outcome): void {
+    this.#hasEnded = true;
     this.#host.end(outcome);
     this.#model?.end(outcome);
   }
@@ -260,8 +278,11 @@ function encodeJsonBody(report: LoadReport): string {
   return encodeJson(report).slice('JSON '.length);
 }
 
-/** Passes a body on and says when it ended: whole, or left by its reader. */
-function watched(body: ReadableStream<Uint8Array>, onEnd: (isWhole: boolean) => void): ReadableStream<Uint8Array> {
+/** Passes a body on and says how it ended: whole, broken off by its source (`error`), or left by its reader (`ignored`). */
+function watched(
+  body: ReadableStream<Uint8Array>,
+  onEnd: (how: 'whole' | 'error' | 'ignored') => void,
+): ReadableStream<Uint8Array> {
   const reader = body.getReader();
   return new ReadableStream<Uint8Array>(
     {
@@ -272,15 +293,15 @@ function watched(body: ReadableStream<Uint8Array>, onEnd: (isWhole: boolean) => 
             controller.enqueue(value);
             return;
           }
-          onEnd(true);
+          onEnd('whole');
           controller.close();
         } catch (error) {
-          onEnd(false);
+          onEnd('error');
           controller.error(error);
         }
       },
       cancel(reason) {
-        onEnd(false);
+        onEnd('ignored');
         return reader.cancel(reason);
       },
     },

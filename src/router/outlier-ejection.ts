@@ -9,7 +9,7 @@
 import type { Clock, Timer } from '../core/clock.js';
 import { checkInteger, checkNumber } from '../core/errors.js';
 import type { Random } from '../core/random.js';
-import type { EndpointTable, Member } from './endpoint-table.js';
+import type { EndpointTable, Member, OutcomeWindow } from './endpoint-table.js';
 
 export interface EjectionOptions {
   /** Failures in a row. Default 5; 1 and up. */
@@ -26,14 +26,6 @@ export interface EjectionOptions {
   maxMs?: number;
   /** Largest share of endpoints out at once. Default 0.5; one always may be. */
   maxShare?: number;
-}
-
-interface Window {
-  startMs: number;
-  ok: number;
-  failed: number;
-  previousOk: number;
-  previousFailed: number;
 }
 
 export interface EjectionListener {
@@ -53,7 +45,6 @@ export class OutlierEjection {
   readonly #baseMs: number;
   readonly #maxMs: number;
   readonly #maxShare: number;
-  readonly #windows = new WeakMap<Member, Window>();
   readonly #timers = new Map<Member, Timer>();
 
   constructor(clock: Clock, random: Random, table: EndpointTable, options: EjectionOptions, listener: EjectionListener) {
@@ -70,25 +61,20 @@ export class OutlierEjection {
     this.#maxShare = checkNumber('ejection.maxShare', options.maxShare ?? 0.5, 0, 1);
   }
 
-  /** An attempt ended. `hasFailed`: the server, or the way to it, is to blame. Called after the member noted the failure. */
+  /** An attempt ended. `hasFailed`: the server, or the way to it, is to blame. */
   onEnd(member: Member, hasFailed: boolean, now: number): void {
     if (!hasFailed) {
       if (member.isOnProbation) this.#prove(member);
       // Without a past there is nothing to count, which is almost always.
-      const window = this.#windows.get(member);
-      if (window !== undefined) this.#count(window, false, now);
+      if (member.outcomes !== undefined) this.#count(member.outcomes, false, now);
       return;
     }
-    let window = this.#windows.get(member);
-    if (window === undefined) {
-      window = { startMs: now, ok: 0, failed: 0, previousOk: 0, previousFailed: 0 };
-      this.#windows.set(member, window);
-    }
+    member.outcomes ??= { startMs: now, ok: 0, failed: 0, previousOk: 0, previousFailed: 0, inARow: 0 };
+    const window = member.outcomes;
     this.#count(window, true, now);
     if (member.isEjected || member.isRemoved) return;
     if (member.isOnProbation) this.#eject(member, 'failed on probation');
-    else if (member.consecutiveFailures >= this.#consecutive)
-      this.#eject(member, `${member.consecutiveFailures} failures in a row`);
+    else if (window.inARow >= this.#consecutive) this.#eject(member, `${window.inARow} failures in a row`);
     else this.#judgeShare(member, window);
   }
 
@@ -103,7 +89,7 @@ export class OutlierEjection {
     this.#timers.clear();
   }
 
-  #count(window: Window, hasFailed: boolean, now: number): void {
+  #count(window: OutcomeWindow, hasFailed: boolean, now: number): void {
     const elapsed = now - window.startMs;
     if (elapsed >= this.#halfWindowMs) {
       const isRecent = elapsed < 2 * this.#halfWindowMs;
@@ -113,11 +99,16 @@ export class OutlierEjection {
       window.failed = 0;
       window.startMs = now;
     }
-    if (hasFailed) window.failed++;
-    else window.ok++;
+    if (hasFailed) {
+      window.failed++;
+      window.inARow++;
+    } else {
+      window.ok++;
+      window.inARow = 0;
+    }
   }
 
-  #judgeShare(member: Member, window: Window): void {
+  #judgeShare(member: Member, window: OutcomeWindow): void {
     const failed = window.failed + window.previousFailed;
     const attempts = failed + window.ok + window.previousOk;
     if (attempts < this.#minAttempts) return;
@@ -152,7 +143,7 @@ export class OutlierEjection {
     member.isEjected = false;
     member.isOnProbation = true;
     member.forgive();
-    this.#windows.delete(member);
+    member.outcomes = undefined;
     this.#table.refresh();
     this.#listener.onReturn(member);
   }

@@ -44,8 +44,10 @@ export interface CallEngine extends AttemptEngine {
   readonly timeoutMs: number;
   /** Chooses an endpoint; undefined: none has room, or there is none. `avoid`: used only when there is no other. */
   pick(call: RoutedCall, avoid: Member | undefined): Member | undefined;
-  /** A load source that asks before each dispatch, if there is one. False: it does not, pick now. */
-  choose(call: RoutedCall, done: (member: Member | undefined) => void): boolean;
+  /** A load source wants to ask endpoints before each dispatch: `choose` instead of `pick`. */
+  readonly asksFirst: boolean;
+  /** Calls `done` once, later; with undefined when nobody could be asked. */
+  choose(call: RoutedCall, done: (member: Member | undefined) => void): void;
   /** Takes the call into the queue, or fails it when that is full or no endpoint is known. */
   enqueue(call: RoutedCall): void;
   dequeue(call: RoutedCall): void;
@@ -129,7 +131,10 @@ export class RoutedCall extends WheelEntry implements PickRequest, AttemptOwner 
   /** Sends the call to an endpoint, or into the queue. */
   dispatch(now: number): void {
     this.now = now;
-    if (this.#engine.choose(this, (member) => this.#chosen(member))) return;
+    if (this.#engine.asksFirst) {
+      this.#engine.choose(this, (member) => this.#chosen(member));
+      return;
+    }
     this.#sendTo(this.#engine.pick(this, this.#lastMember));
   }
 

@@ -8,6 +8,10 @@ export type { Picker, PickerFactory, PickRequest, PickSet } from './picker.js';
 
 /** How many endpoints `auto` looks at: with four the chance that all of them are slow is small even in a small fleet. */
 const AUTO_CHOICES = 4;
+/**
+ * Latencies of equal servers differ by chance. Without a margin an idle client would send everything to the luckiest of them.
+ */
+const AUTO_MARGIN = 0.8;
 
 /**
  * The default: of four random endpoints the one where this call would end first, by mean latency per unit of work, work in flight
@@ -15,7 +19,7 @@ const AUTO_CHOICES = 4;
  * load reports.
  */
 export function auto(): PickerFactory {
-  return (random) => new SamplingPicker('auto', random, AUTO_CHOICES, expectedTime);
+  return (random) => new SamplingPicker('auto', random, AUTO_CHOICES, expectedTime, AUTO_MARGIN);
 }
 
 /**

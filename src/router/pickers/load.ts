@@ -22,14 +22,14 @@ export function reportedLoad(candidate: Candidate, request: PickRequest): number
 /** Peak latency times own work. @see Finagle, PeakEwma.scala */
 export function peakEwmaLoad(candidate: Candidate, request: PickRequest): number {
   const { now, weight } = request;
-  const latency = candidate.peakLatencyNow(now) || unknownLatency(candidate);
+  const latency = candidate.peakLatencyNow(now) || unknownLatency(candidate, now);
   return (latency * (candidate.counter.weight + weight) * candidate.slowdown(now)) / candidate.weight;
 }
 
 /** Mean latency times all the work there that we know of: the expected time to finish this call. */
 export function expectedTime(candidate: Candidate, request: PickRequest): number {
   const { now, weight } = request;
-  const latency = candidate.latencyNow(now) || unknownLatency(candidate);
+  const latency = candidate.latencyNow(now) || unknownLatency(candidate, now);
   const work = candidate.counter.weight + othersLoad(candidate, request) + weight;
   return (latency * work * candidate.slowdown(now)) / candidate.weight;
 }
@@ -60,7 +60,8 @@ function othersLoad(candidate: Candidate, request: PickRequest): number {
   return ((outstanding - candidate.ownAtReport) * request.weight) / (1 + age / REPORT_FADE_MS);
 }
 
-function unknownLatency(candidate: Candidate): number {
-  // Not 0: among several unknown endpoints the one with less work goes first.
-  return candidate.counter.inFlight === 0 ? 1e-3 : UNKNOWN_LATENCY_MS;
+function unknownLatency(candidate: Candidate, now: number): number {
+  if (candidate.counter.inFlight > 0) return UNKNOWN_LATENCY_MS;
+  // Not 0: among several unknown endpoints the one with less work goes first. One that has only failed is no longer unknown.
+  return 1e-3 + (candidate.failureShare === 0 ? 0 : UNKNOWN_LATENCY_MS * candidate.failureNow(now));
 }

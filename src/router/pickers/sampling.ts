@@ -15,25 +15,28 @@ export class SamplingPicker implements Picker {
   readonly score: Score;
   readonly #random: Random;
   readonly #choices: number;
+  readonly #margin: number;
   readonly #chosen: Int32Array;
 
-  constructor(name: string, random: Random, choices: number, score: Score) {
+  /** @param margin - A later one is better only below this share of the score so far; 1: any less is better. */
+  constructor(name: string, random: Random, choices: number, score: Score, margin = 1) {
     this.name = name;
     this.score = score;
     this.#random = random;
     this.#choices = checkInteger('choices', choices, 1, MAX_CHOICES);
     this.#chosen = new Int32Array(this.#choices);
+    this.#margin = margin;
   }
 
   pickIndex({ candidates }: PickSet, request: PickRequest): number {
     const size = candidates.length;
-    if (size <= this.#choices) return pickBest(candidates, request, this.score, this.#random);
+    if (size <= this.#choices) return pickBest(candidates, request, this.score, this.#random, this.#margin);
     const first = this.#random.int(size);
     if (this.#choices === 2) {
       let second = this.#random.int(size - 1);
       if (second >= first) second++;
       const a = this.score(candidates[first] as Candidate, request);
-      return this.score(candidates[second] as Candidate, request) < a ? second : first;
+      return this.score(candidates[second] as Candidate, request) < a * this.#margin ? second : first;
     }
     return this.#pickOfMany(candidates, request, first);
   }
@@ -49,7 +52,7 @@ export class SamplingPicker implements Picker {
       while (isAmong(chosen, k, index)) index = this.#random.int(candidates.length);
       chosen[k] = index;
       const score = this.score(candidates[index] as Candidate, request);
-      if (score < bestScore) {
+      if (score < bestScore * this.#margin) {
         best = index;
         bestScore = score;
       }
@@ -59,7 +62,13 @@ export class SamplingPicker implements Picker {
 }
 
 /** The best of all, looked at from a random start. */
-export function pickBest(candidates: readonly Candidate[], request: PickRequest, score: Score, random: Random): number {
+export function pickBest(
+  candidates: readonly Candidate[],
+  request: PickRequest,
+  score: Score,
+  random: Random,
+  margin = 1,
+): number {
   const size = candidates.length;
   let index = size === 1 ? 0 : random.int(size);
   let best = index;
@@ -67,7 +76,7 @@ export function pickBest(candidates: readonly Candidate[], request: PickRequest,
   for (let looked = 1; looked < size; looked++) {
     if (++index === size) index = 0;
     const value = score(candidates[index] as Candidate, request);
-    if (value < bestScore) {
+    if (value < bestScore * margin) {
       best = index;
       bestScore = value;
     }

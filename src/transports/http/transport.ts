@@ -83,6 +83,7 @@ class HttpTransport implements CallTransport, HttpCallOwner {
   readonly #pools = new Map<string, UndiciDispatcher>();
   readonly #retiring = new Set<Promise<void>>();
   readonly #lifecycle = new Lifecycle('http transport');
+  #lastPath = '/';
 
   constructor(options: HttpTransportOptions) {
     const { undici } = options;
@@ -119,7 +120,7 @@ class HttpTransport implements CallTransport, HttpCallOwner {
     }
     const { path, body } = request;
     try {
-      checkHead(to, request);
+      this.#checkHead(to, request);
       this.#poolOf(to.address).dispatch(
         {
           path,
@@ -171,6 +172,19 @@ class HttpTransport implements CallTransport, HttpCallOwner {
     return this.drain();
   }
 
+  /** What undici does not refuse, or refuses in other words. Bodies of one piece and the syntax of headers are left to it. */
+  #checkHead(to: Endpoint, { path, headers, body }: CallRequest): void {
+    if (typeof to?.address !== 'string') throw invalidArgument('endpoint', to, 'an endpoint with an address');
+    // Paths come from a few places of the program: the last good one mostly comes again.
+    if (path !== this.#lastPath) {
+      if (typeof path !== 'string' || !CALL_PATH.test(path))
+        throw invalidArgument('request.path', path, 'a slash, then visible ASCII');
+      this.#lastPath = path;
+    }
+    if (headers !== undefined) checkStrings(headers);
+    if (!isWhole(body)) checkBody('request.body', body);
+  }
+
   #poolOf(address: string): UndiciDispatcher {
     let pool = this.#pools.get(address);
     if (pool === undefined) {
@@ -181,17 +195,11 @@ class HttpTransport implements CallTransport, HttpCallOwner {
   }
 }
 
-/** What undici does not refuse, or refuses in other words. Bodies of one piece and the syntax of headers are left to it. */
-function checkHead(to: Endpoint, { path, headers, body }: CallRequest): void {
-  if (typeof to?.address !== 'string') throw invalidArgument('endpoint', to, 'an endpoint with an address');
-  if (typeof path !== 'string' || !CALL_PATH.test(path))
-    throw invalidArgument('request.path', path, 'a slash, then visible ASCII');
-  if (headers !== undefined && !Array.isArray(headers))
-    throw invalidArgument('request.headers', headers, 'names and values in turn');
-  for (const item of headers ?? []) {
-    if (typeof item !== 'string') throw invalidArgument('an item of request.headers', item, 'a string');
+function checkStrings(headers: readonly string[]): void {
+  if (!Array.isArray(headers)) throw invalidArgument('request.headers', headers, 'names and values in turn');
+  for (let i = 0; i < headers.length; i++) {
+    if (typeof headers[i] !== 'string') throw invalidArgument('an item of request.headers', headers[i], 'a string');
   }
-  if (!isWhole(body)) checkBody('request.body', body);
 }
 
 function isWhole(body: CallBody | undefined): body is string | Uint8Array | undefined {

@@ -1,0 +1,49 @@
+/**
+ * A fleet in one process: each server at a port of its own, with `slots` at work and the rest queued, and log-normal service times that
+ * burn no CPU. Arguments: JSON `{ means: ms[], sigma, slots, seed, ports? }`; without ports free ones
+ * are taken. Tells the parent the addresses.
+ */
+import { createServer, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { seededRandom } from 'evenkeel/core';
+
+interface Plan {
+  readonly means: readonly number[];
+  readonly sigma: number;
+  readonly slots: number;
+  readonly seed: number;
+  readonly ports?: readonly number[];
+}
+
+const plan = JSON.parse(process.argv[2] ?? '{}') as Plan;
+
+const addresses = await Promise.all(
+  plan.means.map(async (meanMs, index) => {
+    const random = seededRandom(`${plan.seed}/${index}`);
+    const waiting: ServerResponse[] = [];
+    let working = 0;
+    const work = (response: ServerResponse) => {
+      working++;
+      setTimeout(() => {
+        working--;
+        response.end('done');
+        const next = waiting.shift();
+        if (next !== undefined) work(next);
+      }, logNormal(meanMs));
+    };
+    const logNormal = (mean: number) => {
+      const normal = Math.sqrt(-2 * Math.log(1 - random.next())) * Math.cos(2 * Math.PI * random.next());
+      return mean * Math.exp(plan.sigma * normal - plan.sigma ** 2 / 2);
+    };
+    const server = createServer((request, response) => {
+      request.resume();
+      if (working < plan.slots) work(response);
+      else waiting.push(response);
+    });
+    server.keepAliveTimeout = 60_000;
+    await new Promise<void>((resolve) => server.listen(plan.ports?.[index] ?? 0, '127.0.0.1', resolve));
+    return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  }),
+);
+process.send?.(addresses);
+process.on('disconnect', () => process.exit(0));
