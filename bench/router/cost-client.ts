@@ -58,6 +58,7 @@ function inFlight(concurrency: number, requests: number, one: () => Promise<unkn
 
 async function main(): Promise<void> {
   const pairs = Number(process.argv[2] ?? '24');
+  const only = (process.argv[3] ?? '').split(',').filter((id) => id !== '');
   const server: ChildProcess = fork(new URL('./echo-server.mjs', import.meta.url), [String(PORTS)], { stdio: 'inherit' });
   const [addresses] = (await once(server, 'message')) as [string[]];
   const pools = new Map(
@@ -94,17 +95,13 @@ async function main(): Promise<void> {
     for await (const chunk of body) bytes += (chunk as Buffer).length;
     if (bytes !== 128) throw new Error(`${bytes} bytes`);
   };
-  const routed = async () => {
-    await router.call({ path: '/', method: 'POST', headers: HEADERS, body: BODY });
-  };
-  const routedPlain = () => router.call({ path: '/', method: 'POST', headers: HEADERS, body: BODY });
+  const routed = () => router.call({ path: '/', method: 'POST', headers: HEADERS, body: BODY });
   const routedStream = async () => {
     const { stream } = await router.call({ path: '/', method: 'POST', headers: HEADERS, body: BODY, response: 'stream' });
     let bytes = 0;
     for await (const chunk of stream ?? []) bytes += chunk.length;
     if (bytes !== 128) throw new Error(`${bytes} bytes`);
   };
-  void routed;
   const results: Record<string, unknown>[] = [];
   const measure = async (
     id: string,
@@ -113,16 +110,17 @@ async function main(): Promise<void> {
     a: () => Promise<unknown>,
     b: () => Promise<unknown>,
   ) => {
+    if (only.length > 0 && !only.some((prefix) => id.startsWith(prefix))) return;
     const side = (name: string, one: () => Promise<unknown>): Side => ({ name, run: () => inFlight(concurrency, requests, one) });
-    const ratio = await pairedRatio(side('evenkeel', a), side('undici', b), { pairs, warmUps: 6 });
+    const ratio = await pairedRatio(side('evenkeel', a), side('undici', b), { pairs, warmUps: 20 });
     results.push({ id, concurrency, requests, ...ratio, aMicros: ratio.aMicros / requests, bMicros: ratio.bMicros / requests });
     if (process.send === undefined) console.log(results.at(-1));
   };
   const all = async (label: string) => {
-    await measure(`R1.c16${label}`, 16, 3000, routedPlain, bareDispatch);
-    await measure(`R1.c1${label}`, 1, 1000, routedPlain, bareDispatch);
-    await measure(`R2.c16${label}`, 16, 3000, routedStream, bareRequest);
-    await measure(`R2.c1${label}`, 1, 1000, routedStream, bareRequest);
+    await measure(`R1.c16${label}`, 16, 2000, routed, bareDispatch);
+    await measure(`R1.c1${label}`, 1, 600, routed, bareDispatch);
+    await measure(`R2.c16${label}`, 16, 2000, routedStream, bareRequest);
+    await measure(`R2.c1${label}`, 1, 600, routedStream, bareRequest);
   };
   await all('');
   // Once a context was ambient, every await of the process pays; both sides run inside one.

@@ -58,6 +58,8 @@ export class Attempt extends WheelEntry implements CallSink, BodySource {
   headers: HeaderList = [];
   /** Milliseconds the server asked to wait. */
   retryAfterMs = 0;
+  /** It failed before a byte of it was written. */
+  isUnsent = false;
   readonly #engine: AttemptEngine;
   readonly #owner: AttemptOwner;
   #weight: number;
@@ -81,7 +83,7 @@ export class Attempt extends WheelEntry implements CallSink, BodySource {
     this.number = number;
     this.startedAt = now;
     this.#weight = owner.weight;
-    member.counter.enter(owner.weight);
+    member.begin(owner.weight, now);
   }
 
   start(request: CallRequest): void {
@@ -119,6 +121,8 @@ export class Attempt extends WheelEntry implements CallSink, BodySource {
     this.headers = headers;
     this.#lastByteAt = now;
     engine.onHeaders(this.member, headers, now);
+    // Until now the wheel stands at the first byte's time, or at the attempt's end.
+    if (engine.idleTimeoutMs < this.wheelDeadline - now) engine.arm(this, now + engine.idleTimeoutMs, now);
     const use = this.#owner.onResponse(this, status, headers);
     if (use === 'discard') {
       this.#isDiscarded = true;
@@ -163,6 +167,7 @@ export class Attempt extends WheelEntry implements CallSink, BodySource {
     const reason = this.#reason ?? error;
     const isOurs = reason.code === 'cancelled' || reason.code === 'invalid-argument' || reason.code === 'out-of-range';
     const now = this.#engine.now();
+    this.isUnsent = this.status === 0 && error.retryable === 'yes';
     this.#finish(this.#isDiscarded ? outcomeOf(this.status) : isOurs ? 'ignored' : 'error', now);
     this.#stream?.fail(reason);
     this.#owner.onFailure(this, reason, now);
@@ -208,8 +213,7 @@ export class Attempt extends WheelEntry implements CallSink, BodySource {
     const engine = this.#engine;
     const { member } = this;
     engine.disarm(this);
-    member.counter.leave(this.#weight, outcome, this.startedAt, now);
-    member.onEnd(outcome, (now - this.startedAt) / Math.max(this.#weight, Number.MIN_VALUE), this.retryAfterMs, now);
+    member.end(outcome, this.#weight, this.startedAt, this.retryAfterMs, now);
     engine.onAttemptEnd(this, outcome, now);
   }
 }

@@ -21,11 +21,16 @@ export class Candidate {
   readonly counter: WorkCounter;
   readonly weight: number;
 
-  /** Milliseconds per unit of weight: mean over DECAY_MS. 0 before the first success. */
+  /** Milliseconds per unit of weight: mean of the first answers, then over DECAY_MS. 0 before the first success. */
   latencyMs = 0;
+  #latencySamples = 0;
   /** The same, but jumping to every peak and decaying from there. */
   peakLatencyMs = 0;
   latencyAtMs = 0;
+
+  /** Our own work in flight: how much, and the sum of its starts. */
+  #begun = 0;
+  #begunAtSum = 0;
 
   consecutiveFailures = 0;
   penaltyUntilMs = 0;
@@ -38,6 +43,8 @@ export class Candidate {
   reportAtMs = 0;
   /** Our own work in flight when the report came: the rest of what it tells is other callers'. */
   ownAtReport = 0;
+  /** Other callers' pieces of work at that time, by the host's counter. */
+  others = 0;
 
   constructor(endpoint: Endpoint, counter: WorkCounter) {
     this.endpoint = endpoint;
@@ -64,6 +71,13 @@ export class Candidate {
     this.report = report;
     this.reportAtMs = now;
     this.ownAtReport = this.counter.inFlight;
+    this.others = this.othersOf(undefined);
+  }
+
+  /** Other callers' work when the report came: of the counter `loadKey`, else of the host's. 0 when the report does not say. */
+  othersOf(loadKey: string | undefined): number {
+    const outstanding = this.report && outstandingOf(this.report, loadKey);
+    return outstanding === undefined ? 0 : Math.max(0, outstanding - this.ownAtReport);
   }
 
   /** A second chance starts without the past: unknown looks attractive, and probation lets one request through. */
@@ -73,6 +87,29 @@ export class Candidate {
     this.failureShare = 0;
     this.latencyMs = 0;
     this.peakLatencyMs = 0;
+  }
+
+  /** Work begins here. */
+  begin(weight: number, now: number): void {
+    this.counter.enter(weight);
+    this.#begun++;
+    this.#begunAtSum += now;
+  }
+
+  /** Work that began at `startedAt` ended; `weight` as the counter has it now. */
+  end(outcome: Outcome, weight: number, startedAt: number, retryAfterMs: number, now: number): void {
+    this.counter.leave(weight, outcome, startedAt, now);
+    this.#begun--;
+    this.#begunAtSum = this.#begun === 0 ? 0 : this.#begunAtSum - startedAt;
+    this.onEnd(outcome, (now - startedAt) / weight, retryAfterMs, now);
+  }
+
+  /**
+   * Milliseconds per unit of weight that the work in flight has taken so far, on average. Where it exceeds the latency of the work
+   * that ended, the endpoint has become slower, and this tells before any of that work ends.
+   */
+  ageNow(now: number): number {
+    return this.#begun === 0 ? 0 : (this.#begun * now - this.#begunAtSum) / this.counter.weight;
   }
 
   /** Smoothed latency, fading while nothing is sent there, so that an endpoint which was slow is tried again. */
@@ -86,7 +123,10 @@ export class Candidate {
 
   /** 1 for an endpoint that does not fail, up to FAILURE_SLOWDOWN: failing fast must not look like being fast. */
   slowdown(now: number): number {
-    if (this.failureShare === 0) return 1;
+    return this.failureShare === 0 ? 1 : this.#slowdownOfFailing(now);
+  }
+
+  #slowdownOfFailing(now: number): number {
     const share = now < this.penaltyUntilMs && this.consecutiveFailures > 0 ? 1 : this.failureNow(now);
     return 1 + FAILURE_SLOWDOWN * share;
   }
@@ -100,10 +140,12 @@ export class Candidate {
     if (this.latencyMs === 0) {
       this.latencyMs = latencyMs;
       this.peakLatencyMs = latencyMs;
+      this.#latencySamples = 1;
     } else {
       const kept = Math.exp((this.latencyAtMs - now) / DECAY_MS);
-      // At high rates a sample counts for at least one in 500: the estimate follows a change within some hundred answers.
-      const share = Math.max(1 - kept, 0.002);
+      // The first answers count alike, or the very first would rule for seconds; at high rates a sample counts for at least one in
+      // 500, so that the estimate follows a change within some hundred answers.
+      const share = Math.max(1 - kept, 0.002, 1 / ++this.#latencySamples);
       this.latencyMs += (latencyMs - this.latencyMs) * share;
       this.peakLatencyMs = Math.max(latencyMs, this.peakLatencyMs + (latencyMs - this.peakLatencyMs) * (1 - kept));
     }
@@ -118,8 +160,30 @@ export class Candidate {
   }
 }
 
-/** exp(-t / DECAY_MS) by its first four terms: no call into libm on the way to a pick, and never negative. */
+/**
+ * Outstanding work that `report` tells, in the server's unit: of the request's own key (a model), else of the host. A counter at 0
+ * says nothing of a server that is busy with other models, so the host's answers for it. Undefined: the report does not say.
+ * @see Meta, "Taming the tail utilization of ads inference", per-model counters
+ */
+export function outstandingOf(report: LoadReport, loadKey: string | undefined): number | undefined {
+  const metrics = report.namedMetrics;
+  if (metrics === undefined) return undefined;
+  if (loadKey !== undefined) {
+    const own = metrics[loadKey];
+    if (own !== undefined && own > 0) return own;
+  }
+  // vLLM's report names its queue alone.
+  return metrics.host ?? metrics.num_requests_waiting;
+}
+
+/** Younger estimates have not faded by a hundredth. */
+const FRESH_MS = 100;
+
 function fade(elapsedMs: number): number {
-  const x = elapsedMs / DECAY_MS;
-  return x <= 0 ? 1 : 1 / (1 + x * (1 + x * (0.5 + x / 6)));
+  return elapsedMs < FRESH_MS ? 1 : fadeOf(elapsedMs / DECAY_MS);
+}
+
+/** exp(-x) by its first four terms: no call into libm on the way to a pick, and never negative. */
+function fadeOf(x: number): number {
+  return 1 / (1 + x * (1 + x * (0.5 + x / 6)));
 }

@@ -21,6 +21,8 @@ export interface OutcomeWindow {
   failed: number;
   previousOk: number;
   previousFailed: number;
+  /** Failures since the last success. */
+  inARow: number;
 }
 
 export class Member extends Candidate {
@@ -57,6 +59,7 @@ export class EndpointTable implements PickSet {
   readonly #listener: TableListener;
   readonly #panicThreshold: number;
   readonly #members = new Map<string, Member>();
+  #addresses: ReadonlySet<string> = new Set();
   candidates: readonly Member[] = [];
   version = 0;
   isPanicking = false;
@@ -75,15 +78,24 @@ export class EndpointTable implements PickSet {
     return this.#members.values();
   }
 
+  /** A listed endpoint is reached there. */
+  hasAddress(address: string): boolean {
+    return this.#addresses.has(address);
+  }
+
   /** Takes over a new list. An endpoint whose address or weight changed is a new one under its old name. */
   update(endpoints: readonly Endpoint[]): void {
     const listed = new Map(endpoints.map((endpoint) => [endpoint.id, endpoint]));
-    for (const member of [...this.#members.values()]) {
+    const gone = [...this.#members.values()].filter((member) => {
       const endpoint = listed.get(member.endpoint.id);
-      if (endpoint === undefined || !sameEndpoint(endpoint, member.endpoint)) this.#remove(member);
-    }
+      return endpoint === undefined || !sameEndpoint(endpoint, member.endpoint);
+    });
+    for (const member of gone) this.#remove(member);
     for (const endpoint of endpoints) if (!this.#members.has(endpoint.id)) this.#add(endpoint);
+    this.#addresses = new Set(endpoints.map(({ address }) => address));
     this.refresh();
+    // After the additions, so that the listener sees which addresses are still in use.
+    for (const member of gone) this.#listener.onRemove(member);
   }
 
   /** To be called after a member's state changed. */
@@ -98,8 +110,11 @@ export class EndpointTable implements PickSet {
   }
 
   close(): void {
-    for (const member of [...this.#members.values()]) this.#remove(member);
+    const gone = [...this.#members.values()];
+    for (const member of gone) this.#remove(member);
     this.candidates = [];
+    this.#addresses = new Set();
+    for (const member of gone) this.#listener.onRemove(member);
   }
 
   #add(endpoint: Endpoint): void {
@@ -113,6 +128,5 @@ export class EndpointTable implements PickSet {
     this.#members.delete(member.endpoint.id);
     member.isRemoved = true;
     this.#load.forgetEndpoint(member.endpoint.id);
-    this.#listener.onRemove(member);
   }
 }

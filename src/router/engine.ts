@@ -4,8 +4,7 @@
  */
 import type { CallContext } from '../core/call-context.js';
 import type { Clock } from '../core/clock.js';
-import { writeCriticality, writeTimeoutHeader } from '../core/context-headers.js';
-import { EvenkeelError, prebuiltError } from '../core/errors.js';
+import { checkNumber, EvenkeelError, invalidArgument, prebuiltError } from '../core/errors.js';
 import type { EventSource } from '../core/events.js';
 import type { HeaderList } from '../core/headers.js';
 import { Lifecycle } from '../core/lifecycle.js';
@@ -25,14 +24,15 @@ import { startHealthChecks } from './health-checks.js';
 import type { LoadSourceSession } from './load-sources/source.js';
 import { type ResolvedOptions, type RouterOptions, resolveOptions } from './options.js';
 import { type EjectionOptions, OutlierEjection } from './outlier-ejection.js';
+import { type Pick, PickedWork } from './picked-work.js';
 import type { Picker } from './pickers/picker.js';
+import { prepareRequest } from './request-head.js';
 import type { CallResponse } from './response.js';
 import { RetryPolicy } from './retry-policy.js';
 import { type CallEngine, RoutedCall, type RouterRequest } from './routed-call.js';
 import { RouterTelemetry } from './router-telemetry.js';
-
-/** Random re-picks before the endpoints are looked through one by one. */
-const REPICKS = 2;
+import { Selection } from './selection.js';
+import { WaitingCalls } from './waiting-calls.js';
 
 export class RouterEngine implements CallEngine {
   readonly options: ResolvedOptions;
@@ -44,7 +44,7 @@ export class RouterEngine implements CallEngine {
   readonly events: EventSource<RouterEvents>;
   readonly lifecycle: Lifecycle;
   readonly telemetry: RouterTelemetry;
-  readonly waiting = new Set<RoutedCall>();
+  readonly waiting: WaitingCalls;
   readonly timeoutMs: number;
   readonly attemptTimeoutMs: number;
   readonly firstByteTimeoutMs: number;
@@ -55,6 +55,7 @@ export class RouterEngine implements CallEngine {
   readonly #random: Random;
   readonly #wheel: TimerWheel;
   readonly #policy: RetryPolicy;
+  readonly #selection: Selection;
   readonly #ejection: OutlierEjection | undefined;
   readonly #extensions: readonly CallExtension[];
   readonly #sources: LoadSourceSession[] = [];
@@ -93,13 +94,16 @@ export class RouterEngine implements CallEngine {
       retryable: 'yes',
       rejected: true,
     });
+    this.waiting = new WaitingCalls(this.options.maxQueued);
     this.table = this.#makeTable();
+    this.#selection = new Selection(this.table, this.picker, this.#random, this.options.maxInFlightPerEndpoint, events, runtime.diagnostics);
     this.#ejection = options.ejection === false ? undefined : this.#makeEjection(options.ejection ?? {});
     this.telemetry = new RouterTelemetry(this, runtime);
+    // First, because it checks its options: what throws here must leave nothing running.
+    if (options.health !== undefined) this.#startHealth(options.health);
     for (const source of this.options.loadSources) this.#sources.push(this.#startSource(source.start));
     this.#headerSources = this.#sources.filter((source) => source.onHeaders !== undefined);
     this.#chooser = this.#sources.find((source) => source.choose !== undefined);
-    if (options.health !== undefined) this.#startHealth(options.health);
     this.#resolution = options.resolver.start(runtime, {
       onEndpoints: (endpoints, { source }) => {
         if (this.lifecycle.isClosed) return;
@@ -127,6 +131,10 @@ export class RouterEngine implements CallEngine {
       reject(this.lifecycle.refusal);
       return;
     }
+    if (typeof request !== 'object' || request === null) {
+      reject(invalidArgument('request', request, 'an object with a path'));
+      return;
+    }
     const now = this.#clock.now();
     const call = new RoutedCall(this, request, context ?? this.runtime.ambient.get(), now, resolve, reject);
     this.lifecycle.enter();
@@ -152,16 +160,20 @@ export class RouterEngine implements CallEngine {
   }
 
   pick(call: RoutedCall, avoid: Member | undefined): Member | undefined {
-    const { candidates } = this.table;
-    if (candidates.length === 0) return undefined;
-    for (let tries = 0; tries <= REPICKS; tries++) {
-      const member = candidates[this.picker.pickIndex(this.table, call)];
-      if (member !== undefined && member !== avoid && this.#hasRoom(member)) {
-        if (this.events.has('pick')) this.#explain(member, call, tries === 0 ? 'picked' : 'picked again');
-        return member;
-      }
-    }
-    return this.#findRoom(call, avoid);
+    return this.#selection.pick(call, avoid);
+  }
+
+  /** For work that is not a call of ours. */
+  pickFor({ model, weight = 1 }: { model?: string; weight?: number }): Pick {
+    if (!this.lifecycle.isOpen) throw this.lifecycle.refusal;
+    checkNumber('weight', weight, Number.MIN_VALUE);
+    const now = this.#clock.now();
+    const loadKey = model === undefined ? undefined : `model:${model}`;
+    const member = this.#selection.pick({ now, weight, loadKey, attempts: 0, span: undefined }, undefined);
+    if (member === undefined) throw this.#noEndpoints;
+    return new PickedWork(member, weight, this.#clock, (outcome, endedAt) => {
+      this.#onWorkEnd(member, outcome, outcome === 'error', false, endedAt);
+    });
   }
 
   get asksFirst(): boolean {
@@ -171,52 +183,42 @@ export class RouterEngine implements CallEngine {
   choose(call: RoutedCall, done: (member: Member | undefined) => void): void {
     this.#chooser?.choose?.(call, (candidate) => {
       const member = candidate as Member | undefined;
-      const isUsable = member !== undefined && this.#hasRoom(member);
-      if (isUsable && this.events.has('pick')) this.#explain(member, call, 'asked before dispatch');
+      const isUsable = member !== undefined && this.#selection.hasRoom(member);
+      if (isUsable) this.#selection.explain(member, call, 'asked before dispatch');
       done(isUsable ? member : undefined);
     });
   }
 
   enqueue(call: RoutedCall): void {
     if (this.#isResolved && this.table.size === 0) call.fail(this.#noEndpoints);
-    else if (this.waiting.size >= this.options.maxQueued) call.fail(this.#queueFull);
-    else {
-      this.waiting.add(call);
-      this.#wheel.arm(call, call.deadline, call.now);
-    }
+    else if (this.waiting.add(call)) this.#wheel.arm(call, call.deadline, call.now);
+    else call.fail(this.#queueFull);
   }
 
   dequeue(call: RoutedCall): void {
-    this.waiting.delete(call);
+    this.waiting.remove(call);
   }
 
   prepare(request: RouterRequest, call: RoutedCall, now: number): CallRequest {
-    const { context, span } = call;
-    const isPlain = context === undefined && span === undefined && this.#extensions.length === 0;
-    if (isPlain && (request.headers === undefined || Array.isArray(request.headers))) return request as CallRequest;
-    const headers = flatHeaders(request.headers);
-    if (context !== undefined) {
-      // The router's own timeouts may be tighter than the context's deadline; the server is told what holds.
-      writeTimeoutHeader(headers, call.deadline - now);
-      writeCriticality(headers, context.criticality);
-    }
-    span?.inject(headers);
-    for (const extension of this.#extensions) this.#guard('extension', () => extension.request?.(headers, context));
-    return { path: request.path, method: request.method, headers, body: request.body };
+    return prepareRequest(request, call, now, this.#extensions, this.runtime.diagnostics);
   }
 
   onHeaders(member: Member, headers: HeaderList, now: number): void {
     for (const source of this.#headerSources) source.onHeaders?.(member, headers, now);
-    for (const extension of this.#extensions) this.#guard('extension', () => extension.response?.(headers, member.endpoint));
+    for (const extension of this.#extensions) this.#read(extension, headers, member);
   }
 
   onAttemptEnd(attempt: Attempt, outcome: Outcome, now: number): void {
     const { member } = attempt;
     this.telemetry.attempts++;
-    if (outcome !== 'ignored') this.#ejection?.onEnd(member, Attempt.isServerFault(outcome, attempt.status), now);
     // An endpoint that nobody answers at may have moved.
     if (outcome === 'error' && attempt.status === 0) this.#resolution.refresh();
-    if (member.isRemoved && member.counter.inFlight === 0) this.transport.forget(member.endpoint);
+    this.#onWorkEnd(member, outcome, Attempt.isServerFault(outcome, attempt.status), attempt.isUnsent, now);
+  }
+
+  #onWorkEnd(member: Member, outcome: Outcome, hasFailed: boolean, isUnsent: boolean, now: number): void {
+    if (outcome !== 'ignored') this.#ejection?.onEnd(member, hasFailed, isUnsent, now);
+    if (member.isRemoved) this.#forgetIfIdle(member);
     if (this.waiting.size > 0) this.#sendWaiting();
   }
 
@@ -225,6 +227,7 @@ export class RouterEngine implements CallEngine {
   }
 
   mayRetry(now: number): boolean {
+    if (this.lifecycle.isClosed) return false;
     if (this.budget.withdraw(now)) return true;
     this.telemetry.retriesRefused++;
     return false;
@@ -262,60 +265,14 @@ export class RouterEngine implements CallEngine {
     await this.lifecycle.idle();
   }
 
-  #hasRoom(member: Member): boolean {
-    const { inFlight } = member.counter;
-    return inFlight < this.options.maxInFlightPerEndpoint && !(member.isOnProbation && inFlight > 0);
-  }
-
-  /** The picker's choice had no room, or was where the call has just failed: the least loaded of the rest, `avoid` last. */
-  #findRoom(call: RoutedCall, avoid: Member | undefined): Member | undefined {
-    const { candidates } = this.table;
-    let best: Member | undefined;
-    let index = this.#random.int(candidates.length);
-    for (let looked = 0; looked < candidates.length; looked++) {
-      index = index + 1 === candidates.length ? 0 : index + 1;
-      const member = candidates[index] as Member;
-      if (member === avoid || !this.#hasRoom(member)) continue;
-      if (best === undefined || member.counter.weight / member.weight < best.counter.weight / best.weight) best = member;
-    }
-    if (best === undefined && avoid !== undefined && candidates.includes(avoid) && this.#hasRoom(avoid)) best = avoid;
-    if (best !== undefined && this.events.has('pick'))
-      this.#explain(best, call, best === avoid ? 'the only one' : 'others have no room');
-    return best;
+  /** Connections belong to the address: another listed endpoint may be using them. */
+  #forgetIfIdle({ counter, endpoint }: Member): void {
+    if (counter.inFlight === 0 && !this.table.hasAddress(endpoint.address)) this.transport.forget(endpoint);
   }
 
   #sendWaiting(): void {
-    if (this.#isResolved && this.table.size === 0) {
-      for (const call of [...this.waiting]) call.cancel(this.#noEndpoints);
-      return;
-    }
-    const now = this.#clock.now();
-    for (const call of this.waiting) {
-      this.waiting.delete(call);
-      if (call.tryDispatch(now)) continue;
-      // No room yet: back to its place at the head.
-      const rest = [...this.waiting];
-      this.waiting.clear();
-      this.waiting.add(call);
-      for (const other of rest) this.waiting.add(other);
-      return;
-    }
-  }
-
-  #explain(member: Member, call: RoutedCall, how: string): void {
-    const reason = this.table.isPanicking ? `${how}, in panic` : how;
-    const score = this.picker.score?.(member, call);
-    this.events.emit('pick', {
-      endpoint: member.endpoint.id,
-      attempt: call.attempts + 1,
-      picker: this.picker.name,
-      reason,
-      score,
-      open: this.table.candidates.length,
-      inFlight: member.counter.inFlight,
-      reportAgeMs: member.report === undefined ? undefined : call.now - member.reportAtMs,
-    });
-    call.span?.set('evenkeel.pick.reason', reason);
+    if (this.#isResolved && this.table.size === 0) for (const call of this.waiting.all()) call.cancel(this.#noEndpoints);
+    else this.waiting.send(this.#clock.now());
   }
 
   #makeTable(): EndpointTable {
@@ -323,7 +280,7 @@ export class RouterEngine implements CallEngine {
       onAdd: () => {},
       onRemove: (member) => {
         this.#ejection?.forget(member);
-        if (member.counter.inFlight === 0) this.transport.forget(member.endpoint);
+        this.#forgetIfIdle(member);
       },
       onPanic: (open, known) => {
         this.telemetry.panics++;
@@ -380,20 +337,11 @@ export class RouterEngine implements CallEngine {
     });
   }
 
-  #guard(source: string, work: () => void): void {
+  #read(extension: CallExtension, headers: HeaderList, member: Member): void {
     try {
-      work();
+      extension.response?.(headers, member.endpoint);
     } catch (error) {
-      this.runtime.diagnostics.report(`router:${source}`, error);
+      this.runtime.diagnostics.report('router:extension', error);
     }
   }
-}
-
-function flatHeaders(headers: RouterRequest['headers']): string[] {
-  if (headers === undefined) return [];
-  if (Array.isArray(headers)) return headers.slice();
-  const flat: string[] = [];
-  const object = headers as Readonly<Record<string, string>>;
-  for (const name of Object.keys(object)) flat.push(name, String(object[name]));
-  return flat;
 }

@@ -3,7 +3,7 @@
  * operation; its host does not matter. The response streams; redirects are not followed.
  */
 import type { CallContext } from '../core/call-context.js';
-import { invalidArgument } from '../core/errors.js';
+import { EvenkeelError, invalidArgument } from '../core/errors.js';
 import type { CallBody } from '../core/transport/call.js';
 import type { CallResponse } from './response.js';
 import type { RouterRequest } from './routed-call.js';
@@ -53,12 +53,21 @@ export function createRouterFetch(call: (request: RouterRequest, context?: CallC
 
 function toResponse(response: CallResponse): Response {
   const { status, stream } = response;
-  if (NULL_BODY.has(status)) {
+  const hasNoBody = NULL_BODY.has(status);
+  try {
+    const made = new Response(hasNoBody ? null : (stream?.toReadableStream() ?? null), { status, headers: response.headers });
     // Nothing to hand on, but the call must come to its end.
-    void stream?.next().catch(() => {});
-    return new Response(null, { status, headers: response.headers });
+    if (hasNoBody) void stream?.next().catch(() => {});
+    return made;
+  } catch (cause) {
+    // A Response takes 200 to 599 only.
+    stream?.cancel();
+    throw new EvenkeelError('internal', `${response.endpoint} answered what fetch cannot show: status ${status}`, {
+      retryable: 'unknown',
+      endpoint: response.endpoint,
+      cause,
+    });
   }
-  return new Response(stream?.toReadableStream() ?? null, { status, headers: response.headers });
 }
 
 /** A string and bytes go as they are, so that they can be sent again; a form or a blob is encoded by the platform. */

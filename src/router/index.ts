@@ -24,6 +24,7 @@ export {
   type RouterOptions,
 } from './options.js';
 export type { EjectionOptions } from './outlier-ejection.js';
+export type { Pick } from './picked-work.js';
 export {
   auto,
   leastLoaded,
@@ -37,6 +38,7 @@ export {
   roundRobin,
   weightedRoundRobin,
 } from './pickers/index.js';
+export { pickSet } from './pickers/pick-set.js';
 export type { CallResponse } from './response.js';
 export type { RetryOptions } from './retry-policy.js';
 export type { RouterRequest } from './routed-call.js';

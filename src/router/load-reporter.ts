@@ -165,15 +165,25 @@ class Reporter implements LoadReporter {
 
   /** The context, or what is wrong with its headers. */
   #context(headers: HeaderList, address: string | undefined): CallContext | EvenkeelError {
-    const { trusted, maxTimeoutMs, untrustedCriticality } = this.#options;
+    const { maxTimeoutMs, untrustedCriticality } = this.#options;
+    const isTrusted = this.#isTrusted(headers, address);
     try {
-      // A server that listens on IPv6 sees callers over IPv4 as ::ffff:10.0.0.1.
-      const plain = address?.replace(/^::ffff:(?=[\d.]+$)/, '');
-      const isTrusted =
-        typeof trusted === 'function' ? trusted({ address: plain, headers }) : plain !== undefined && trusted?.includes(plain);
       return readContextHeaders(headers, { now: this.#runtime.clock.now(), isTrusted, maxTimeoutMs, untrustedCriticality });
     } catch (error) {
       return error as EvenkeelError;
+    }
+  }
+
+  #isTrusted(headers: HeaderList, address: string | undefined): boolean {
+    const { trusted } = this.#options;
+    // A server that listens on IPv6 sees callers over IPv4 as ::ffff:10.0.0.1.
+    const plain = address?.replace(/^::ffff:(?=[\d.]+$)/, '');
+    if (typeof trusted !== 'function') return plain !== undefined && trusted?.includes(plain) === true;
+    try {
+      return trusted({ address: plain, headers });
+    } catch (error) {
+      this.#runtime.diagnostics.report('load reporter: trusted', error);
+      return false;
     }
   }
 

@@ -61,8 +61,12 @@ export class OutlierEjection {
     this.#maxShare = checkNumber('ejection.maxShare', options.maxShare ?? 0.5, 0, 1);
   }
 
-  /** An attempt ended. `hasFailed`: the server, or the way to it, is to blame. */
-  onEnd(member: Member, hasFailed: boolean, now: number): void {
+  /**
+   * An attempt ended. `hasFailed`: the server, or the way to it, is to blame. `isUnsent`: nothing of the call went out, so that trying
+   * cost next to nothing and the call goes elsewhere: such a failure on probation does not lengthen the next ejection, or a server
+   * that restarts would be missed for long after it is back.
+   */
+  onEnd(member: Member, hasFailed: boolean, isUnsent: boolean, now: number): void {
     if (!hasFailed) {
       if (member.isOnProbation) this.#prove(member);
       // Without a past there is nothing to count, which is almost always.
@@ -73,8 +77,8 @@ export class OutlierEjection {
     const window = member.outcomes;
     this.#count(window, true, now);
     if (member.isEjected || member.isRemoved) return;
-    if (member.isOnProbation) this.#eject(member, 'failed on probation');
-    else if (window.inARow >= this.#consecutive) this.#eject(member, `${window.inARow} failures in a row`);
+    if (member.isOnProbation) this.#eject(member, 'failed on probation', isUnsent ? 0 : 1);
+    else if (window.inARow >= this.#consecutive) this.#eject(member, `${window.inARow} failures in a row`, 1);
     else this.#judgeShare(member, window);
   }
 
@@ -113,14 +117,15 @@ export class OutlierEjection {
     const attempts = failed + window.ok + window.previousOk;
     if (attempts < this.#minAttempts) return;
     const share = 1 - failed / attempts;
-    if (share < this.#minShare) this.#eject(member, `${Math.round(share * 100)} % of ${attempts} attempts succeeded`);
+    if (share < this.#minShare) this.#eject(member, `${Math.round(share * 100)} % of ${attempts} attempts succeeded`, 1);
   }
 
-  #eject(member: Member, reason: string): void {
+  /** @param longer - 1: the next ejection in a row, twice as long as the last; 0: as long as the last. */
+  #eject(member: Member, reason: string, longer: 0 | 1): void {
     if (!this.#mayEject()) return;
     member.isEjected = true;
     member.isOnProbation = false;
-    member.ejections++;
+    member.ejections += longer;
     // Equal jitter: endpoints that failed together do not come back together.
     const full = Math.min(this.#maxMs, this.#baseMs * 2 ** (member.ejections - 1));
     const forMs = full / 2 + this.#random.next() * (full / 2);

@@ -1,4 +1,5 @@
 /** One small request outside the calls: a health check, a poll of the load route. Bounded in time and size, never repeated. */
+import { setMaxListeners } from 'node:events';
 import type { Clock } from '../core/clock.js';
 import type { Endpoint } from '../core/endpoint.js';
 import { EvenkeelError } from '../core/errors.js';
@@ -64,7 +65,10 @@ export function probe(
     };
     const handle: CallHandle = transport.start(endpoint, { path, method: 'GET' }, sink);
     const timer = clock.timer(timeoutMs, () => handle.cancel('deadline-exceeded'));
-    if (signal?.aborted) onAbort();
-    else signal?.addEventListener('abort', onAbort, { once: true });
+    if (signal === undefined) return;
+    // One signal stops many probes at once; Node warns of a leak at the eleventh.
+    setMaxListeners(0, signal);
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
   });
 }

@@ -2,6 +2,7 @@
  * One call, over all its attempts: where it goes, whether it is tried again, and how its promise settles. At any moment it is in one
  * of four states: waiting for room, at an endpoint, waiting to be tried again, over.
  */
+import { setMaxListeners } from 'node:events';
 import type { CallContext } from '../core/call-context.js';
 import { EvenkeelError, invalidArgument } from '../core/errors.js';
 import { HEADERS, type HeaderList, headerValue } from '../core/headers.js';
@@ -79,6 +80,8 @@ export class RoutedCall extends WheelEntry implements PickRequest, AttemptOwner 
   #attempt: Attempt | undefined;
   /** Decided with the status, before the rest of that response was thrown away. */
   #isRetryGranted = false;
+  /** An earlier attempt may have done the work, whatever the last one says. */
+  #mayHaveActed = false;
   #lastMember: Member | undefined;
   #hasSettled = false;
   #isOver = false;
@@ -205,13 +208,12 @@ export class RoutedCall extends WheelEntry implements PickRequest, AttemptOwner 
     this.#attempt = undefined;
     // A byte of the response has reached the caller: the rest is theirs to judge.
     if (this.#hasSettled) this.#end(error, now);
-    else if (this.#isRetryGranted || this.#shouldRetryError(error, now)) this.#tryAgain(attempt, error, now);
+    else if (this.#isRetryGranted ? !this.#isAborted() : this.#shouldRetryError(error, now)) this.#tryAgain(attempt, error, now);
     else this.fail(error);
   }
 
   #shouldRetryStatus(status: number, headers: HeaderList): boolean {
-    const wasRejected = headerValue(headers, HEADERS.rejected) === '1';
-    if (!this.#isReplayable || !isStatusRetryable(status, wasRejected, this.#isIdempotent)) return false;
+    if (!this.#isReplayable || !isStatusRetryable(status, wasRejected(headers), this.#isIdempotent)) return false;
     if (!this.#canRetry(this.#engine.now())) return false;
     this.#isRetryGranted = true;
     return true;
@@ -230,6 +232,8 @@ export class RoutedCall extends WheelEntry implements PickRequest, AttemptOwner 
 
   #tryAgain(attempt: Attempt, error: EvenkeelError, now: number): void {
     this.#isRetryGranted = false;
+    // A status may have come after the work was done; only a server that says `rejected` did nothing.
+    if (attempt.status === 0 ? error.retryable !== 'yes' : !wasRejected(attempt.headers)) this.#mayHaveActed = true;
     const engine = this.#engine;
     engine.onRetry(this, attempt.member, attempt.status === 0 ? error.code : `status ${attempt.status}`);
     const waitMs = engine.backoffMs(this.attempts + 1, attempt.status === 0 && error.retryable === 'yes');
@@ -240,8 +244,12 @@ export class RoutedCall extends WheelEntry implements PickRequest, AttemptOwner 
   #chosen(member: Member | undefined): void {
     if (this.#isOver) return;
     this.now = this.#engine.now();
-    const usable = member !== undefined && member.isOpen ? member : this.#engine.pick(this, this.#lastMember);
-    this.#sendTo(usable);
+    if (this.now >= this.deadline) {
+      this.fail(this.#tooLate('the deadline passed while endpoints were asked', this.attempts === 0));
+      return;
+    }
+    const isUsable = member?.isOpen && member !== this.#lastMember;
+    this.#sendTo(isUsable ? member : this.#engine.pick(this, this.#lastMember));
   }
 
   #sendTo(member: Member | undefined): void {
@@ -250,17 +258,24 @@ export class RoutedCall extends WheelEntry implements PickRequest, AttemptOwner 
       engine.enqueue(this);
       return;
     }
+    let request: CallRequest;
+    try {
+      request = engine.prepare(this.request, this, this.now);
+    } catch (cause) {
+      this.fail(new EvenkeelError('invalid-argument', `the headers cannot be sent: ${cause}`, { cause }));
+      return;
+    }
     this.#lastMember = member;
     const attempt = new Attempt(engine, this, member, ++this.attempts, this.now);
     this.#attempt = attempt;
-    attempt.start(engine.prepare(this.request, this, this.now));
+    attempt.start(request);
   }
 
   /** Rejects, with what is known of the call added to the error. For the engine, too: the call cannot wait. */
   fail(error: EvenkeelError): void {
     const told = new EvenkeelError(error.code, error.message, {
-      retryable: error.retryable,
-      rejected: error.rejected,
+      retryable: this.#mayHaveActed && error.retryable === 'yes' ? 'unknown' : error.retryable,
+      rejected: error.rejected && !this.#mayHaveActed,
       retryAfterMs: error.retryAfterMs,
       endpoint: error.endpoint ?? this.#lastMember?.endpoint.id,
       attempts: this.attempts,
@@ -300,8 +315,8 @@ export class RoutedCall extends WheelEntry implements PickRequest, AttemptOwner 
     const other = this.context?.signal;
     if (signal === undefined && other === undefined) return;
     this.#onAbort = () => this.cancel(this.#cancelled());
-    signal?.addEventListener('abort', this.#onAbort, { once: true });
-    other?.addEventListener('abort', this.#onAbort, { once: true });
+    listen(signal, this.#onAbort);
+    listen(other, this.#onAbort);
   }
 
   #cancelled(): EvenkeelError {
@@ -315,14 +330,26 @@ export class RoutedCall extends WheelEntry implements PickRequest, AttemptOwner 
 
   #faultOf({ path, weight }: RouterRequest): EvenkeelError | undefined {
     if (typeof path !== 'string' || !path.startsWith('/')) return invalidArgument('path', path, 'a string that begins with /');
-    if (weight !== undefined && !(weight > 0 && weight < Number.POSITIVE_INFINITY)) {
+    if (weight !== undefined && !(typeof weight === 'number' && weight > 0 && weight < Number.POSITIVE_INFINITY)) {
       return invalidArgument('weight', weight, 'a finite number above 0');
     }
+    if (Number.isNaN(this.deadline)) return invalidArgument('context.deadline', this.context?.deadline, 'a time of the clock');
     return undefined;
   }
 }
 
 const NO_BODY = new Uint8Array(0);
+
+/** One signal may serve any number of calls at once; Node warns of a leak at the eleventh. */
+function listen(signal: AbortSignal | undefined, onAbort: () => void): void {
+  if (signal === undefined) return;
+  if (signal instanceof EventTarget) setMaxListeners(0, signal);
+  signal.addEventListener('abort', onAbort, { once: true });
+}
+
+function wasRejected(headers: HeaderList): boolean {
+  return headerValue(headers, HEADERS.rejected) === '1';
+}
 
 /** Seconds (RFC 9110, section 10.2.3; a date is not compared with our clock) or gRPC's milliseconds. 0 when absent or malformed. */
 function readRetryAfterMs(headers: HeaderList): number {

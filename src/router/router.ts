@@ -14,6 +14,7 @@ import { RouterEngine } from './engine.js';
 import type { RouterEvents } from './events.js';
 import { createRouterFetch, type RouterFetch } from './fetch.js';
 import type { RouterOptions } from './options.js';
+import type { Pick } from './picked-work.js';
 import type { CallResponse } from './response.js';
 import type { RouterRequest } from './routed-call.js';
 
@@ -28,6 +29,11 @@ export interface Router extends Drainable {
   call(request: RouterRequest, context?: CallContext): Promise<CallResponse>;
   /** `fetch`, routed: for code that takes a fetch function. Host and port of the URL are ignored. Rejects with the same errors as `call`. */
   readonly fetch: RouterFetch;
+  /**
+   * Chooses an endpoint for work that is done by other means (a WebSocket, another client) and counts it in flight until `end`.
+   * @throws {EvenkeelError} `unavailable` when no endpoint is known or has room; `failed-precondition` after `drain` or `close`.
+   */
+  pick(request?: { model?: string; weight?: number }): Pick;
   /** The endpoints known, with what the router knows of each. */
   endpoints(): EndpointSnapshot[];
   snapshot(): RouterSnapshot;
@@ -106,6 +112,10 @@ class ServiceRouter implements Router {
 
   call(request: RouterRequest, context?: CallContext): Promise<CallResponse> {
     return new Promise((resolve, reject) => this.#engine.call(request, context, resolve, reject));
+  }
+
+  pick(request: { model?: string; weight?: number } = {}): Pick {
+    return this.#engine.pickFor(request);
   }
 
   endpoints(): EndpointSnapshot[] {

@@ -11,7 +11,7 @@ import { fanOut } from '../../core/fan-out.js';
 import type { LoadReport } from '../../core/load-report.js';
 import { decodeLoadHeader } from '../../core/orca/header.js';
 import type { Candidate } from '../candidate.js';
-import { outstandingOf } from '../pickers/load.js';
+import { outstandingOf } from '../candidate.js';
 import { probe } from '../probe.js';
 import type { LoadSource, LoadSourceEnvironment, LoadSourceSession } from './source.js';
 

@@ -1,5 +1,4 @@
 /** The load metrics that pickers compare. Lower is better; each is what the next call would meet, relative to the endpoint's weight. */
-import type { LoadReport } from '../../core/load-report.js';
 import type { Candidate } from '../candidate.js';
 import type { PickRequest } from './picker.js';
 
@@ -29,35 +28,15 @@ export function peakEwmaLoad(candidate: Candidate, request: PickRequest): number
 /** Mean latency times all the work there that we know of: the expected time to finish this call. */
 export function expectedTime(candidate: Candidate, request: PickRequest): number {
   const { now, weight } = request;
-  const latency = candidate.latencyNow(now) || unknownLatency(candidate, now);
+  const latency = Math.max(candidate.latencyNow(now), candidate.ageNow(now)) || unknownLatency(candidate, now);
   const work = candidate.counter.weight + othersLoad(candidate, request) + weight;
   return (latency * work * candidate.slowdown(now)) / candidate.weight;
 }
 
-/**
- * Outstanding work that `report` tells, in the server's unit: of the request's own key (a model), else of the host. A counter at 0
- * says nothing of a server that is busy with other models, so the host's answers for it. Undefined: the report does not say.
- * @see Meta, "Taming the tail utilization of ads inference", per-model counters
- */
-export function outstandingOf(report: LoadReport, loadKey: string | undefined): number | undefined {
-  const metrics = report.namedMetrics;
-  if (metrics === undefined) return undefined;
-  if (loadKey !== undefined) {
-    const own = metrics[loadKey];
-    if (own !== undefined && own > 0) return own;
-  }
-  // vLLM's report names its queue alone.
-  return metrics.host ?? metrics.num_requests_waiting;
-}
-
-function othersLoad(candidate: Candidate, request: PickRequest): number {
-  const { report } = candidate;
-  if (report === undefined) return 0;
-  const outstanding = outstandingOf(report, request.loadKey);
-  if (outstanding === undefined || outstanding <= candidate.ownAtReport) return 0;
-  const age = request.now - candidate.reportAtMs;
+function othersLoad(candidate: Candidate, { now, weight, loadKey }: PickRequest): number {
+  const others = loadKey === undefined ? candidate.others : candidate.othersOf(loadKey);
   // The server counts calls; one call of other callers is taken to weigh as much as this one.
-  return ((outstanding - candidate.ownAtReport) * request.weight) / (1 + age / REPORT_FADE_MS);
+  return others === 0 ? 0 : (others * weight) / (1 + (now - candidate.reportAtMs) / REPORT_FADE_MS);
 }
 
 function unknownLatency(candidate: Candidate, now: number): number {

@@ -29,33 +29,22 @@ export class SamplingPicker implements Picker {
   }
 
   pickIndex({ candidates }: PickSet, request: PickRequest): number {
+    const choices = this.#choices;
     const size = candidates.length;
-    if (size <= this.#choices) return pickBest(candidates, request, this.score, this.#random, this.#margin);
-    const first = this.#random.int(size);
-    if (this.#choices === 2) {
-      let second = this.#random.int(size - 1);
-      if (second >= first) second++;
-      const a = this.score(candidates[first] as Candidate, request);
-      return this.score(candidates[second] as Candidate, request) < a * this.#margin ? second : first;
-    }
-    return this.#pickOfMany(candidates, request, first);
-  }
-
-  #pickOfMany(candidates: readonly Candidate[], request: PickRequest, first: number): number {
+    if (size <= choices) return pickBest(candidates, request, this.score, this.#random, this.#margin);
     const chosen = this.#chosen;
-    chosen[0] = first;
-    let best = first;
-    let bestScore = this.score(candidates[first] as Candidate, request);
-    for (let k = 1; k < this.#choices; k++) {
-      let index = this.#random.int(candidates.length);
+    let best = 0;
+    let bestScore = Number.POSITIVE_INFINITY;
+    // One place that asks for a score: there the compiler inlines it, and no number is boxed.
+    for (let k = 0; k < choices; k++) {
+      let index = this.#random.int(size);
       // Few choices among more endpoints: a repeat is rare, so drawing again ends soon.
-      while (isAmong(chosen, k, index)) index = this.#random.int(candidates.length);
+      while (isAmong(chosen, k, index)) index = this.#random.int(size);
       chosen[k] = index;
       const score = this.score(candidates[index] as Candidate, request);
-      if (score < bestScore * this.#margin) {
-        best = index;
-        bestScore = score;
-      }
+      if (k > 0 && !(score < bestScore * this.#margin)) continue;
+      best = index;
+      bestScore = score;
     }
     return best;
   }
@@ -72,14 +61,14 @@ export function pickBest(
   const size = candidates.length;
   let index = size === 1 ? 0 : random.int(size);
   let best = index;
-  let bestScore = score(candidates[index] as Candidate, request);
-  for (let looked = 1; looked < size; looked++) {
-    if (++index === size) index = 0;
+  let bestScore = Number.POSITIVE_INFINITY;
+  for (let looked = 0; looked < size; looked++) {
     const value = score(candidates[index] as Candidate, request);
-    if (value < bestScore * margin) {
+    if (looked === 0 || value < bestScore * margin) {
       best = index;
       bestScore = value;
     }
+    if (++index === size) index = 0;
   }
   return best;
 }

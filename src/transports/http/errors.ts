@@ -19,7 +19,9 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
 export function callError(cause: unknown, endpoint: string, isConnected: boolean, hasResponse: boolean): EvenkeelError {
   if (cause instanceof EvenkeelError) return cause;
   const { code: system = '', message = String(cause) } = (cause ?? {}) as NodeJS.ErrnoException;
-  const code = CODES[system] ?? (system.startsWith('HPE_') ? 'internal' : 'unavailable');
+  // undici's parser errors often come without their HPE_ code.
+  const isGarbage = system.startsWith('HPE_') || (cause as Error | undefined)?.name === 'HTTPParserError';
+  const code = CODES[system] ?? (isGarbage ? 'internal' : 'unavailable');
   const retryable = code === 'invalid-argument' ? 'no' : isConnected ? 'unknown' : 'yes';
   const when = hasResponse
     ? 'in the middle of the response'

@@ -1,0 +1,32 @@
+/** R7, from its process. */
+import { startChild } from '../support/child.js';
+import type { Claim } from '../support/claim.js';
+import type { OperationCost } from '../support/per-operation.js';
+
+/** A pick stays below this at 1000 endpoints. */
+const PICK_BAR_NS = 100;
+
+export async function micro(onClaim: (claim: Claim) => void): Promise<void> {
+  for (const name of await inProcess<string[]>()) {
+    const { ns, bytes } = await inProcess<OperationCost>(name);
+    const isPick = name.startsWith('pick ');
+    const allocates = bytes >= 1;
+    onClaim({
+      id: `R7.${name.replace(/[^a-z0-9]+/g, '-')}`,
+      claim: name,
+      bar: isPick ? `< ${PICK_BAR_NS} ns, 0 bytes` : 'listed',
+      measured: ns,
+      unit: `ns, ${allocates ? bytes.toFixed(0) : 0} bytes`,
+      holds: !isPick || (ns < PICK_BAR_NS && !allocates),
+      isInformation: !isPick,
+    });
+  }
+}
+
+/** A large new space that is there from the start: no collection while the bytes are counted. */
+const FLAGS = ['--expose-gc', '--min-semi-space-size=128', '--max-semi-space-size=128'];
+
+async function inProcess<T>(...args: string[]): Promise<T> {
+  await using child = await startChild<T>(new URL('./micro-client.mjs', import.meta.url), args, { nodeArgs: FLAGS });
+  return child.hello;
+}

@@ -1,0 +1,133 @@
+/** R3: CPU per request of what Node users have today, in the same run as router.call, over the same servers. For information. */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { staticResolver } from 'evenkeel/core';
+import { createHttpTransport } from 'evenkeel/http';
+import { createRouter } from 'evenkeel/router';
+import * as undici from 'undici';
+import { startChild } from '../support/child.js';
+import { median } from '../support/paired.js';
+import { echoClient } from './grpc-echo.js';
+
+const PORTS = 4;
+const BODY = Buffer.alloc(128, 'y');
+const REQUESTS = 2000;
+const ROUNDS = 12;
+const CONCURRENCY = 16;
+
+interface Variant {
+  readonly name: string;
+  send(): Promise<unknown>;
+  /** CPU of a helper process, microseconds so far. */
+  otherCpu?(): number;
+}
+
+const results: Record<string, { micros: number; note?: string }> = {};
+await using servers = await startChild<string[]>(new URL('./echo-server.mjs', import.meta.url), [String(PORTS)]);
+await using grpc = await startChild<string[]>(new URL('./grpc-server.mjs', import.meta.url), [String(PORTS)]);
+await using transport = createHttpTransport({ undici });
+await using router = createRouter({ service: 'echo', transport, resolver: staticResolver(servers.hello), timeoutMs: 10_000 });
+
+const request = { path: '/', method: 'POST' as const, body: BODY };
+const balanced = new undici.BalancedPool(servers.hello, { connections: 64 });
+const pools = servers.hello.map((address) => new undici.Pool(address, { connections: 64 }));
+const roundRobinPool = new undici.RoundRobinPool(servers.hello[0] as string, { connections: CONCURRENCY });
+const grpcClient = echoClient(grpc.hello);
+let turn = 0;
+const read = async ({ body }: { body: { arrayBuffer(): Promise<ArrayBuffer> } }) => body.arrayBuffer();
+const variants: Variant[] = [
+  { name: 'evenkeel router.call', send: () => router.call(request) },
+  {
+    name: 'undici Pool.request, static round robin',
+    send: () => (pools[turn++ % PORTS] as undici.Pool).request(request).then(read),
+  },
+  { name: 'undici BalancedPool', send: () => balanced.request({ ...request, origin: '' }).then(read) },
+  { name: 'undici RoundRobinPool (one origin)', send: () => roundRobinPool.request(request).then(read) },
+  {
+    name: 'built-in fetch, static round robin',
+    send: () => fetch(servers.hello[turn++ % PORTS] as string, { method: 'POST', body: BODY }).then((r) => r.arrayBuffer()),
+  },
+  { name: '@grpc/grpc-js round_robin', send: () => grpcClient.echo(BODY) },
+];
+const haproxy = await startHaproxy(servers.hello);
+if (typeof haproxy === 'string') results['HAProxy sidecar (client + proxy)'] = { micros: Number.NaN, note: haproxy };
+else {
+  const pool = new undici.Pool(haproxy.address, { connections: 64 });
+  variants.push({
+    name: 'HAProxy sidecar (client + proxy)',
+    send: () => pool.request(request).then(read),
+    otherCpu: haproxy.cpu,
+  });
+}
+
+const costs = new Map<string, number[]>(variants.map(({ name }) => [name, []]));
+for (const variant of variants) await block(variant);
+for (let round = 0; round < ROUNDS; round++) {
+  for (const variant of round % 2 === 0 ? variants : [...variants].reverse()) costs.get(variant.name)?.push(await block(variant));
+}
+for (const [name, values] of costs) results[name] = { micros: median(values) };
+process.send?.(results);
+if (typeof haproxy !== 'string') haproxy.stop();
+grpcClient.close();
+await Promise.all([balanced, roundRobinPool, ...pools].map((pool) => pool.destroy()));
+
+async function block(variant: Variant): Promise<number> {
+  const other = variant.otherCpu?.() ?? 0;
+  const before = process.cpuUsage();
+  let left = REQUESTS;
+  const lane = async () => {
+    while (left-- > 0) await variant.send();
+  };
+  await Promise.all(Array.from({ length: CONCURRENCY }, lane));
+  const { user, system } = process.cpuUsage(before);
+  return (user + system + (variant.otherCpu?.() ?? 0) - other) / REQUESTS;
+}
+
+/** The leanest proxy there is, well set: kept connections, power of two choices, one thread. Or why it does not run. */
+async function startHaproxy(addresses: readonly string[]): Promise<{ address: string; cpu(): number; stop(): void } | string> {
+  if (spawnSync('haproxy', ['-v']).error !== undefined) return 'haproxy is not installed: apt-get install haproxy';
+  const port = await freePort();
+  const folder = mkdtempSync(join(tmpdir(), 'evenkeel-bench-'));
+  const backends = addresses.map((address, i) => `  server s${i} ${new URL(address).host}`).join('\n');
+  writeFileSync(
+    join(folder, 'haproxy.cfg'),
+    `global
+  nbthread 1
+defaults
+  mode http
+  timeout connect 2s
+  timeout client 60s
+  timeout server 60s
+  option http-keep-alive
+  http-reuse always
+frontend in
+  bind 127.0.0.1:${port}
+  default_backend out
+backend out
+  balance random(2)
+${backends}
+`,
+  );
+  const proxy: ChildProcess = spawn('haproxy', ['-db', '-f', join(folder, 'haproxy.cfg')], { stdio: 'ignore' });
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  return {
+    address: `http://127.0.0.1:${port}`,
+    // schedstat counts nanoseconds on the processor: finer than the ticks of /proc/PID/stat.
+    cpu: () => Number(readFileSync(`/proc/${proxy.pid}/schedstat`, 'utf8').split(' ')[0]) / 1000,
+    stop: () => {
+      proxy.kill('SIGKILL');
+      rmSync(folder, { recursive: true });
+    },
+  };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}

@@ -1,0 +1,30 @@
+/** Servers come and go: each announces itself under a lease, the router follows, and a drained server gets no new call. */
+import assert from 'node:assert/strict';
+import { announce, stateResolver } from 'evenkeel/core';
+import { createMemoryCall, createMemoryState } from 'evenkeel/memory';
+import { createRouter } from 'evenkeel/router';
+
+const state = createMemoryState(); // for one process; a store on the network serves many
+const transport = createMemoryCall();
+const router = createRouter({ service: 'search', resolver: stateResolver({ state, service: 'search' }), transport });
+const told = () => new Promise((resolve) => router.events.once('endpoints', resolve));
+const start = async (name: string) => {
+  await transport.serve({ address: `memory://${name}` }, () => ({ status: 200, body: name }));
+  const heard = told();
+  const announcement = announce({ state, service: 'search', endpoint: `memory://${name}`, lameDuckMs: 0 });
+  await heard;
+  return announcement;
+};
+const whoAnswers = async () => {
+  const responses = await Promise.all(Array.from({ length: 20 }, () => router.call({ path: '/' })));
+  return [...new Set(responses.map(({ endpoint }) => endpoint))].sort();
+};
+
+const a = await start('a');
+const b = await start('b');
+assert.deepEqual(await whoAnswers(), ['memory://a', 'memory://b']);
+await Promise.all([told(), a.drain()]);
+assert.deepEqual(await whoAnswers(), ['memory://b']);
+console.log(`a and b announced, a drained: ${router.endpoints().map(({ endpoint }) => endpoint.id)} is left`);
+await Promise.all([router.close(), b.close()]);
+await state.close();

@@ -1,0 +1,42 @@
+/** The headers that travel with an attempt: the caller's, the context's, the extensions', the span's. */
+import { writeCriticality, writeTimeoutHeader } from '../core/context-headers.js';
+import type { Diagnostics } from '../core/diagnostics.js';
+import type { CallExtension, CallRequest } from '../core/transport/call.js';
+import type { RoutedCall, RouterRequest } from './routed-call.js';
+
+/** What is sent for one attempt. Costs nothing for a call without a context, a span and extensions: its request goes as it is. */
+export function prepareRequest(
+  request: RouterRequest,
+  call: RoutedCall,
+  now: number,
+  extensions: readonly CallExtension[],
+  diagnostics: Diagnostics,
+): CallRequest {
+  const { context, span } = call;
+  const isPlain = context === undefined && span === undefined && extensions.length === 0;
+  if (isPlain && (request.headers === undefined || Array.isArray(request.headers))) return request as CallRequest;
+  const headers = flatHeaders(request.headers);
+  if (context !== undefined) {
+    // The router's own timeouts may be tighter than the context's deadline; the server is told what holds.
+    writeTimeoutHeader(headers, call.deadline - now);
+    writeCriticality(headers, context.criticality);
+  }
+  span?.inject(headers);
+  for (const extension of extensions) {
+    try {
+      extension.request?.(headers, context);
+    } catch (error) {
+      diagnostics.report('router:extension', error);
+    }
+  }
+  return { path: request.path, method: request.method, headers, body: request.body };
+}
+
+function flatHeaders(headers: RouterRequest['headers']): string[] {
+  if (headers === undefined) return [];
+  if (Array.isArray(headers)) return headers.slice();
+  const flat: string[] = [];
+  const object = headers as Readonly<Record<string, string>>;
+  for (const name of Object.keys(object)) flat.push(name, String(object[name]));
+  return flat;
+}

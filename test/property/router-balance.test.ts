@@ -1,0 +1,106 @@
+/** Whatever servers, callers and the list of endpoints do: every begin is ended once, and nothing is left after close. */
+import fc from 'fast-check';
+import { it } from 'vitest';
+import type { PuppetCall } from '../support/puppet-transport.js';
+import { assertBalanced, assertClosesClean, endpointsNamed, routerRig, watch } from '../support/router-rig.js';
+
+const call = fc.record({
+  do: fc.constant('call' as const),
+  response: fc.constantFrom('buffer' as const, 'stream' as const),
+  idempotent: fc.option(fc.boolean(), { nil: undefined }),
+  weight: fc.constantFrom(1, 0.1, 1e6),
+  deadlineMs: fc.option(fc.integer({ min: -10, max: 500 }), { nil: undefined }),
+  model: fc.option(fc.constantFrom('m', 'n'), { nil: undefined }),
+});
+const server = fc.record({
+  do: fc.constant('server' as const),
+  who: fc.nat(),
+  what: fc.constantFrom('head', 'data', 'flood', 'end', 'answer', 'reset', 'refuse'),
+  status: fc.constantFrom(200, 204, 404, 429, 500, 503),
+  isRejected: fc.boolean(),
+});
+const caller = fc.record({
+  do: fc.constant('caller' as const),
+  who: fc.nat(),
+  what: fc.constantFrom('abort', 'read', 'cancel', 'reweigh'),
+});
+const step = fc.oneof(
+  { weight: 4, arbitrary: call },
+  { weight: 5, arbitrary: server },
+  { weight: 2, arbitrary: caller },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('wait' as const), ms: fc.integer({ min: 0, max: 8000 }) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('list' as const), from: fc.nat({ max: 3 }), size: fc.nat({ max: 4 }) }) },
+);
+
+function play(one: PuppetCall, what: string, status: number, isRejected: boolean): void {
+  const headers = isRejected ? ['evenkeel-rejected', '1'] : ['endpoint-load-metrics', 'TEXT named_metrics.host=3'];
+  if (what === 'refuse') one.fail('unavailable', 'yes');
+  else if (what === 'reset') one.fail('unavailable', 'unknown');
+  else if (what === 'head') one.respond(status, headers);
+  else if (what === 'answer') one.answer(status, 'body', headers);
+  else if (what === 'end') one.end();
+  else one.data(new Uint8Array(what === 'flood' ? 40_000 : 3));
+}
+
+it('counters, queue, timers and connections come out even', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.integer(),
+      fc.array(step, { minLength: 5, maxLength: 80 }),
+      fc.boolean(),
+      async (seed, steps, isDrained) => {
+        const rig = routerRig({
+          seed,
+          endpoints: 3,
+          maxInFlightPerEndpoint: 3,
+          maxQueued: 4,
+          timeoutMs: 5000,
+          attemptTimeoutMs: 2000,
+          firstByteTimeoutMs: 1000,
+          idleTimeoutMs: 500,
+          maxResponseBytes: 100_000,
+          ejection: { consecutiveFailures: 2, baseMs: 1000 },
+        });
+        /** Calls whose response has not begun: only these may be given one. */
+        const begun = new WeakSet<PuppetCall>();
+        const calls: { result: ReturnType<typeof watch<Awaited<ReturnType<typeof rig.router.call>>>>; gone: AbortController }[] =
+          [];
+        for (const one of steps) {
+          if (one.do === 'call') {
+            const { do: _do, deadlineMs, ...request } = one;
+            const gone = new AbortController();
+            const context =
+              deadlineMs === undefined ? undefined : { criticality: 'critical' as const, deadline: rig.clock.now() + deadlineMs };
+            calls.push({ result: watch(rig.router.call({ path: '/x', ...request, signal: gone.signal }, context)), gone });
+          } else if (one.do === 'server' && rig.transport.open.length > 0) {
+            const to = rig.transport.open[one.who % rig.transport.open.length] as PuppetCall;
+            const isHead = one.what === 'head' || one.what === 'answer';
+            const isBody = one.what === 'data' || one.what === 'flood' || one.what === 'end';
+            if ((isHead && begun.has(to)) || (isBody && !begun.has(to))) continue;
+            begun.add(to);
+            play(to, one.what, one.status, one.isRejected);
+          } else if (one.do === 'caller' && calls.length > 0) {
+            const { result, gone } = calls[one.who % calls.length] as (typeof calls)[number];
+            if (one.what === 'abort') gone.abort();
+            else if (one.what === 'read') watch(result.value?.stream?.next() ?? Promise.resolve());
+            else if (one.what === 'cancel') result.value?.stream?.cancel();
+            else result.value?.reweigh(7);
+          } else if (one.do === 'wait') await rig.clock.advance(one.ms);
+          else if (one.do === 'list') rig.resolver.push(endpointsNamed(7).slice(one.from, one.from + one.size));
+          await rig.clock.settle();
+        }
+        if (isDrained) {
+          const drained = watch(rig.router.drain().then(() => true));
+          // Time enough for every deadline.
+          await rig.clock.advance(6000);
+          drained.get();
+        }
+        await assertClosesClean(rig);
+        for (const { result } of calls) if (!result.isSettled) throw new Error('a call hangs');
+        if (rig.transport.open.length > 0) throw new Error('the transport was not told');
+        await assertBalanced(rig);
+      },
+    ),
+    { numRuns: 150 },
+  );
+});
