@@ -106,6 +106,6 @@ class LeasedAnnouncement implements Announcement {
   async #drain(): Promise<void> {
     await this.#keeper.release();
     if (this.#lameDuckMs === 0 || this.#closing.signal.aborted) return;
-    await this.#runtime.clock.sleep(this.#lameDuckMs, this.#closing.signal).catch(() => {});
+    await this.#runtime.clock.sleep(this.#lameDuckMs, this.#closing.signal, true).catch(() => {});
   }
 }

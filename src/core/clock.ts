@@ -15,12 +15,15 @@ export interface Clock {
   /** Milliseconds since 1970. */
   wallTime(): number;
   /**
-   * Resolves after `ms`.
+   * Resolves after `ms`. `holds` as for `timer`.
    * @throws {EvenkeelError} `cancelled` (as a rejection) when `signal` aborts first.
    */
-  sleep(ms: number, signal?: AbortSignal): Promise<void>;
-  /** Calls `fire` once after `ms`; fractions count. Does not hold the process open. */
-  timer(ms: number, fire: () => void): Timer;
+  sleep(ms: number, signal?: AbortSignal, holds?: boolean): Promise<void>;
+  /**
+   * Calls `fire` once after `ms`; fractions count.
+   * @param holds - Keeps the process alive meanwhile. For work that somebody waits for; background timers (default) do not.
+   */
+  timer(ms: number, fire: () => void, holds?: boolean): Timer;
 }
 
 export interface Timer {
@@ -65,12 +68,12 @@ class LiveClock implements Clock {
     return Date.now();
   }
 
-  sleep(ms: number, signal?: AbortSignal): Promise<void> {
-    return sleepOn(this, ms, signal);
+  sleep(ms: number, signal?: AbortSignal, holds = false): Promise<void> {
+    return sleepOn(this, ms, signal, holds);
   }
 
-  timer(ms: number, fire: () => void): Timer {
-    return new LiveTimer(ms, fire);
+  timer(ms: number, fire: () => void, holds = false): Timer {
+    return new LiveTimer(ms, fire, holds);
   }
 }
 
@@ -78,10 +81,12 @@ class LiveTimer implements Timer {
   #handle: NodeJS.Timeout;
   #remainingMs: number;
   readonly #fire: () => void;
+  readonly #holds: boolean;
 
-  constructor(ms: number, fire: () => void) {
+  constructor(ms: number, fire: () => void, holds: boolean) {
     this.#remainingMs = ms;
     this.#fire = fire;
+    this.#holds = holds;
     this.#handle = this.#arm();
   }
 
@@ -92,24 +97,29 @@ class LiveTimer implements Timer {
   #arm(): NodeJS.Timeout {
     const step = Math.min(this.#remainingMs, LONGEST_TIMEOUT_MS);
     this.#remainingMs -= step;
-    return setTimeout(() => {
+    const handle = setTimeout(() => {
       if (this.#remainingMs > 0) this.#handle = this.#arm();
       else this.#fire();
-    }, step).unref();
+    }, step);
+    return this.#holds ? handle : handle.unref();
   }
 }
 
 /** `Clock.sleep` in terms of `Clock.timer`, for implementations of Clock. */
-export function sleepOn(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
+export function sleepOn(clock: Clock, ms: number, signal?: AbortSignal, holds?: boolean): Promise<void> {
   return new Promise((resolve, reject) => {
     const onAbort = () => {
       timer.cancel();
       reject(new EvenkeelError('cancelled', 'sleep was cancelled', { cause: signal?.reason }));
     };
-    const timer = clock.timer(ms, () => {
-      signal?.removeEventListener('abort', onAbort);
-      resolve();
-    });
+    const timer = clock.timer(
+      ms,
+      () => {
+        signal?.removeEventListener('abort', onAbort);
+        resolve();
+      },
+      holds,
+    );
     if (signal?.aborted) onAbort();
     else signal?.addEventListener('abort', onAbort, { once: true });
   });

@@ -181,7 +181,7 @@ export class LeaseKeeper {
       } catch (error) {
         // Aborted: somebody changed it in between; the next look says who.
         if (!isEvenkeelError(error, 'aborted')) this.#report(error);
-        if (attempt < RELEASE_ATTEMPTS) await runtime.clock.sleep(this.#pause());
+        if (attempt < RELEASE_ATTEMPTS) await runtime.clock.sleep(this.#pause(), undefined, true);
       }
     }
     return false;

@@ -63,10 +63,19 @@ export class EndpointList {
     return this.accept(endpoints);
   }
 
-  /** As `offer`, for a list whose endpoints are checked. */
-  accept(endpoints: readonly Endpoint[]): boolean {
+  /**
+   * As `offer`, for a list whose endpoints are checked.
+   * @param isEmptyProven - The source says of every endpoint that it has gone; an empty list is then no failure of the source.
+   */
+  accept(endpoints: readonly Endpoint[], isEmptyProven = false): boolean {
     if (this.#isClosed) return false;
-    if (endpoints.length === 0 && !this.#allowEmpty && this.#endpoints !== undefined && this.#endpoints.size > 0) {
+    if (
+      endpoints.length === 0 &&
+      !this.#allowEmpty &&
+      !isEmptyProven &&
+      this.#endpoints !== undefined &&
+      this.#endpoints.size > 0
+    ) {
       const fault = `${this.#name} names no endpoint any more; the last ${this.#endpoints.size} are kept`;
       this.fail(new EvenkeelError('unavailable', fault, { retryable: 'yes' }));
       return false;

@@ -50,6 +50,8 @@ class StateResolution implements Resolution {
   /** Changes up to this one are known. */
   #revision = 0;
   #epoch = '';
+  /** The last change was an endpoint's own withdrawal. */
+  #isWithdrawal = false;
   #isPublishing = false;
 
   constructor(
@@ -93,6 +95,7 @@ class StateResolution implements Resolution {
         break;
       case 'synced':
         this.#announced = this.#incoming ?? this.#announced;
+        this.#isWithdrawal = false;
         this.#incoming = undefined;
         this.#revision = revision;
         this.#epoch = epoch;
@@ -118,6 +121,8 @@ class StateResolution implements Resolution {
     this.#revision = revision;
     this.#epoch = epoch;
     const isChanged = type === 'put' ? this.#put(this.#announced, entry) : this.#announced.delete(key);
+    // A server that withdraws says so; a lease that ran out may be the store's trouble, or the network's.
+    this.#isWithdrawal = type === 'delete';
     if (isChanged) this.#schedule();
     else this.#list.prove();
   }
@@ -149,7 +154,7 @@ class StateResolution implements Resolution {
     queueMicrotask(() => {
       this.#isPublishing = false;
       // Meanwhile a new list may have begun; its end publishes.
-      if (this.#incoming === undefined) this.#list.accept([...this.#announced.values()]);
+      if (this.#incoming === undefined) this.#list.accept([...this.#announced.values()], this.#isWithdrawal);
     });
   }
 }

@@ -69,7 +69,8 @@ export class TimerWheel {
     if (this.#timer !== undefined) return;
     const now = this.#clock.now();
     const border = (Math.floor(now / this.#tickMs) + 1) * this.#tickMs;
-    this.#timer = this.#clock.timer(border - now, this.#onTick);
+    // What has a deadline is work that somebody waits for: the process stays for it.
+    this.#timer = this.#clock.timer(border - now, this.#onTick, true);
   }
 
   /** All that is armed, at this moment; for shutting down. */

@@ -35,6 +35,8 @@ export interface AttemptEngine {
 export interface AttemptOwner {
   readonly deadline: number;
   readonly weight: number;
+  /** The load counter on the server that the call is for. */
+  readonly loadKey: string | undefined;
   /**
    * The response has begun. `stream`: hand it to the caller as it comes; `buffer`: collect it; `discard`: it will not be used (a retry
    * follows), the rest is not read.
@@ -83,7 +85,7 @@ export class Attempt extends WheelEntry implements CallSink, BodySource {
     this.number = number;
     this.startedAt = now;
     this.#weight = owner.weight;
-    member.begin(owner.weight, now);
+    member.begin(owner.weight, now, owner.loadKey);
   }
 
   start(request: CallRequest): void {
@@ -213,7 +215,7 @@ export class Attempt extends WheelEntry implements CallSink, BodySource {
     const engine = this.#engine;
     const { member } = this;
     engine.disarm(this);
-    member.end(outcome, this.#weight, this.startedAt, this.retryAfterMs, now);
+    member.end(outcome, this.#weight, this.#owner.loadKey, this.startedAt, this.retryAfterMs, now);
     engine.onAttemptEnd(this, outcome, now);
   }
 }

@@ -66,14 +66,21 @@ export class BodyStream implements AsyncIterableIterator<Uint8Array> {
     this.#settle(END);
   }
 
-  /** The same body for code that wants a web stream. Use one form or the other. */
-  toReadableStream(): ReadableStream<Uint8Array> {
+  /**
+   * The same body for code that wants a web stream. Use one form or the other.
+   * @param told - What the reader is told of an error; default: the error.
+   */
+  toReadableStream(told: (error: unknown) => unknown = (error) => error): ReadableStream<Uint8Array> {
     return new ReadableStream<Uint8Array>(
       {
         pull: async (controller) => {
-          const { done, value } = await this.next();
-          if (done) controller.close();
-          else controller.enqueue(value);
+          try {
+            const { done, value } = await this.next();
+            if (done) controller.close();
+            else controller.enqueue(value);
+          } catch (error) {
+            controller.error(told(error));
+          }
         },
         cancel: () => this.cancel(),
       },

@@ -45,6 +45,10 @@ export class Candidate {
   ownAtReport = 0;
   /** Other callers' pieces of work at that time, by the host's counter. */
   others = 0;
+  /** Our own calls in flight by the counter they are for; only keys above 0, so no larger than what is in flight. */
+  readonly #own = new Map<string, number>();
+  /** As it was when the report came. */
+  #ownThen: ReadonlyMap<string, number> | undefined;
 
   constructor(endpoint: Endpoint, counter: WorkCounter) {
     this.endpoint = endpoint;
@@ -71,13 +75,24 @@ export class Candidate {
     this.report = report;
     this.reportAtMs = now;
     this.ownAtReport = this.counter.inFlight;
+    this.#ownThen = this.#own.size === 0 ? undefined : new Map(this.#own);
     this.others = this.othersOf(undefined);
   }
 
   /** Other callers' work when the report came: of the counter `loadKey`, else of the host's. 0 when the report does not say. */
   othersOf(loadKey: string | undefined): number {
-    const outstanding = this.report && outstandingOf(this.report, loadKey);
+    const metrics = this.report?.namedMetrics;
+    const ofKey = loadKey === undefined ? undefined : metrics?.[loadKey];
+    // A counter at 0 says nothing of a server that is busy with others.
+    if (loadKey !== undefined && ofKey !== undefined && ofKey > 0) return Math.max(0, ofKey - (this.#ownThen?.get(loadKey) ?? 0));
+    const outstanding = this.report && outstandingOf(this.report, undefined);
     return outstanding === undefined ? 0 : Math.max(0, outstanding - this.ownAtReport);
+  }
+
+  #countOwn(loadKey: string, difference: 1 | -1): void {
+    const count = (this.#own.get(loadKey) ?? 0) + difference;
+    if (count > 0) this.#own.set(loadKey, count);
+    else this.#own.delete(loadKey);
   }
 
   /** A second chance starts without the past: unknown looks attractive, and probation lets one request through. */
@@ -89,16 +104,18 @@ export class Candidate {
     this.peakLatencyMs = 0;
   }
 
-  /** Work begins here. */
-  begin(weight: number, now: number): void {
+  /** Work begins here. `loadKey`: the counter it is for on the server, when it is not the host's alone. */
+  begin(weight: number, now: number, loadKey: string | undefined): void {
     this.counter.enter(weight);
+    if (loadKey !== undefined) this.#countOwn(loadKey, 1);
     this.#begun++;
     this.#begunAtSum += now;
   }
 
   /** Work that began at `startedAt` ended; `weight` as the counter has it now. */
-  end(outcome: Outcome, weight: number, startedAt: number, retryAfterMs: number, now: number): void {
+  end(outcome: Outcome, weight: number, loadKey: string | undefined, startedAt: number, retryAfterMs: number, now: number): void {
     this.counter.leave(weight, outcome, startedAt, now);
+    if (loadKey !== undefined) this.#countOwn(loadKey, -1);
     this.#begun--;
     this.#begunAtSum = this.#begun === 0 ? 0 : this.#begunAtSum - startedAt;
     this.onEnd(outcome, (now - startedAt) / weight, retryAfterMs, now);

@@ -64,6 +64,7 @@ export class RouterEngine implements CallEngine {
   readonly #resolution: Resolution;
   readonly #stopHealth = new AbortController();
   readonly #noEndpoints: EvenkeelError;
+  readonly #noRoom: EvenkeelError;
   readonly #queueFull: EvenkeelError;
   /** The resolver has answered at least once. */
   #isResolved = false;
@@ -90,13 +91,24 @@ export class RouterEngine implements CallEngine {
     this.budget = new RetryBudget(runtime.clock, retry.budget);
     this.picker = this.options.picker(this.#random.fork('picker'));
     this.#noEndpoints = prebuiltError('unavailable', `no endpoint of ${service} is known`, { retryable: 'yes', rejected: true });
+    this.#noRoom = prebuiltError('resource-exhausted', `every endpoint of ${service} is at its limit`, {
+      retryable: 'yes',
+      rejected: true,
+    });
     this.#queueFull = prebuiltError('resource-exhausted', `every endpoint of ${service} is at its limit and the queue is full`, {
       retryable: 'yes',
       rejected: true,
     });
     this.waiting = new WaitingCalls(this.options.maxQueued);
     this.table = this.#makeTable();
-    this.#selection = new Selection(this.table, this.picker, this.#random, this.options.maxInFlightPerEndpoint, events, runtime.diagnostics);
+    this.#selection = new Selection(
+      this.table,
+      this.picker,
+      this.#random,
+      this.options.maxInFlightPerEndpoint,
+      events,
+      runtime.diagnostics,
+    );
     this.#ejection = options.ejection === false ? undefined : this.#makeEjection(options.ejection ?? {});
     this.telemetry = new RouterTelemetry(this, runtime);
     // First, because it checks its options: what throws here must leave nothing running.
@@ -170,8 +182,8 @@ export class RouterEngine implements CallEngine {
     const now = this.#clock.now();
     const loadKey = model === undefined ? undefined : `model:${model}`;
     const member = this.#selection.pick({ now, weight, loadKey, attempts: 0, span: undefined }, undefined);
-    if (member === undefined) throw this.#noEndpoints;
-    return new PickedWork(member, weight, this.#clock, (outcome, endedAt) => {
+    if (member === undefined) throw this.table.size === 0 ? this.#noEndpoints : this.#noRoom;
+    return new PickedWork(member, weight, loadKey, this.#clock, (outcome, endedAt) => {
       this.#onWorkEnd(member, outcome, outcome === 'error', false, endedAt);
     });
   }

@@ -33,29 +33,32 @@ export function createRouterFetch(call: (request: RouterRequest, context?: CallC
     for (const [name, value] of headers) flat.push(name, value);
     const signal = init.signal ?? (isRequest ? input.signal : undefined);
     const { context, model, weight, idempotent } = init;
-    const response = await call(
-      {
-        path: url.pathname + url.search,
-        method,
-        headers: flat,
-        response: 'stream',
-        ...(body === undefined ? undefined : { body }),
-        ...(signal === null || signal === undefined ? undefined : { signal }),
-        model,
-        weight,
-        idempotent,
-      },
-      context,
-    );
-    return toResponse(response);
+    const request: RouterRequest = {
+      path: url.pathname + url.search,
+      method,
+      headers: flat,
+      response: 'stream',
+      ...(body === undefined ? undefined : { body }),
+      ...(signal === null || signal === undefined ? undefined : { signal }),
+      model,
+      weight,
+      idempotent,
+    };
+    // Who aborts a fetch is told their own reason, by the standard; clients tell a timeout from a lost connection by it.
+    const told = (error: unknown) => (signal?.aborted ? signal.reason : error);
+    try {
+      return toResponse(await call(request, context), told);
+    } catch (error) {
+      throw told(error);
+    }
   };
 }
 
-function toResponse(response: CallResponse): Response {
+function toResponse(response: CallResponse, told: (error: unknown) => unknown): Response {
   const { status, stream } = response;
   const hasNoBody = NULL_BODY.has(status);
   try {
-    const made = new Response(hasNoBody ? null : (stream?.toReadableStream() ?? null), { status, headers: response.headers });
+    const made = new Response(hasNoBody ? null : (stream?.toReadableStream(told) ?? null), { status, headers: response.headers });
     // Nothing to hand on, but the call must come to its end.
     if (hasNoBody) void stream?.next().catch(() => {});
     return made;

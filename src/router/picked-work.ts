@@ -14,26 +14,34 @@ export class PickedWork implements Pick {
   readonly endpoint: Endpoint;
   readonly #member: Member;
   readonly #weight: number;
+  readonly #loadKey: string | undefined;
   readonly #clock: Clock;
   readonly #startedAt: number;
   readonly #onEnd: (outcome: Outcome, now: number) => void;
   #isOver = false;
 
-  constructor(member: Member, weight: number, clock: Clock, onEnd: (outcome: Outcome, now: number) => void) {
+  constructor(
+    member: Member,
+    weight: number,
+    loadKey: string | undefined,
+    clock: Clock,
+    onEnd: (outcome: Outcome, now: number) => void,
+  ) {
     this.endpoint = member.endpoint;
     this.#member = member;
     this.#weight = weight;
+    this.#loadKey = loadKey;
     this.#clock = clock;
     this.#startedAt = clock.now();
     this.#onEnd = onEnd;
-    member.begin(weight, this.#startedAt);
+    member.begin(weight, this.#startedAt, loadKey);
   }
 
   end(outcome: Outcome = 'ok'): void {
     if (this.#isOver) return;
     this.#isOver = true;
     const now = this.#clock.now();
-    this.#member.end(outcome, this.#weight, this.#startedAt, 0, now);
+    this.#member.end(outcome, this.#weight, this.#loadKey, this.#startedAt, 0, now);
     this.#onEnd(outcome, now);
   }
 }

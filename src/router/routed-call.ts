@@ -6,6 +6,7 @@ import { setMaxListeners } from 'node:events';
 import type { CallContext } from '../core/call-context.js';
 import { EvenkeelError, invalidArgument } from '../core/errors.js';
 import { HEADERS, type HeaderList, headerValue } from '../core/headers.js';
+import { ATTRIBUTES } from '../core/metrics.js';
 import type { CallSpan } from '../core/telemetry.js';
 import { WheelEntry } from '../core/timer-wheel.js';
 import type { CallBody, CallRequest } from '../core/transport/call.js';
@@ -147,7 +148,8 @@ export class RoutedCall extends WheelEntry implements PickRequest, AttemptOwner 
     const member = this.#engine.pick(this, this.#lastMember);
     if (member === undefined) return false;
     this.#engine.disarm(this);
-    this.#sendTo(member);
+    if (this.#engine.asksFirst) this.dispatch(now);
+    else this.#sendTo(member);
     return true;
   }
 
@@ -292,6 +294,7 @@ export class RoutedCall extends WheelEntry implements PickRequest, AttemptOwner 
   #settle(response: CallResponse): void {
     if (this.#hasSettled) return;
     this.#hasSettled = true;
+    this.span?.set(ATTRIBUTES.status, response.status);
     this.#resolve(response);
   }
 

@@ -39,7 +39,8 @@ export class RouterTelemetry {
 
   onCallStart(call: RoutedCall): void {
     if (this.#telemetry === undefined) return;
-    call.span = this.#telemetry.startSpan(call.request.path);
+    // A query may hold secrets, and makes names without end.
+    call.span = this.#telemetry.startSpan(String(call.request.path).split('?', 1)[0] as string);
     call.span?.set(ATTRIBUTES.service, this.#service);
   }
 

@@ -31,7 +31,8 @@ export interface Router extends Drainable {
   readonly fetch: RouterFetch;
   /**
    * Chooses an endpoint for work that is done by other means (a WebSocket, another client) and counts it in flight until `end`.
-   * @throws {EvenkeelError} `unavailable` when no endpoint is known or has room; `failed-precondition` after `drain` or `close`.
+   * @throws {EvenkeelError} `unavailable` when no endpoint is known; `resource-exhausted` when none has room; `failed-precondition` after
+   *   `drain` or `close`.
    */
   pick(request?: { model?: string; weight?: number }): Pick;
   /** The endpoints known, with what the router knows of each. */

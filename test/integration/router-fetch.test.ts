@@ -233,10 +233,19 @@ describe("the router's fetch", () => {
   it('fails with coded errors', async () => {
     const { fetch: send } = live.router;
     expect(await code(send('http://[broken'))).toBe('invalid-argument');
-    expect(await code(send('/', { signal: AbortSignal.abort() }))).toBe('cancelled');
     expect(await code(send('/', { context: { criticality: 'critical', deadline: 0 } }))).toBe('deadline-exceeded');
     const broken = await send('/drip?then=break');
     expect(await code(broken.text())).toBe('unavailable');
+    await live.balanced();
+  });
+
+  it('tells who aborts their own reason, as the platform does', async () => {
+    const reason = new Error('enough');
+    await expect(live.router.fetch('/', { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+    const stop = new AbortController();
+    const response = await live.router.fetch('/drip?then=end', { signal: stop.signal });
+    stop.abort(reason);
+    await expect(response.text()).rejects.toBe(reason);
     await live.balanced();
   });
 

@@ -82,7 +82,7 @@ it('counters, queue, timers and connections come out even', async () => {
           } else if (one.do === 'caller' && calls.length > 0) {
             const { result, gone } = calls[one.who % calls.length] as (typeof calls)[number];
             if (one.what === 'abort') gone.abort();
-            else if (one.what === 'read') watch(result.value?.stream?.next() ?? Promise.resolve());
+            else if (one.what === 'read') watch<unknown>(result.value?.stream?.next() ?? Promise.resolve());
             else if (one.what === 'cancel') result.value?.stream?.cancel();
             else result.value?.reweigh(7);
           } else if (one.do === 'wait') await rig.clock.advance(one.ms);

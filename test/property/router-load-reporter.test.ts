@@ -14,7 +14,7 @@ const request = fc.record({
   weight: fc.option(fc.double({ min: 0.1, max: 1e6, noNaN: true }), { nil: undefined }),
 });
 
-function bodyOf(how: string): BodyInit | null {
+function bodyOf(how: string): string | ReadableStream | null {
   if (how === 'empty') return null;
   if (how === 'whole') return 'whole';
   let pieces = 0;

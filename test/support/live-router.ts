@@ -23,9 +23,9 @@ export function liveRouter(
   const transport = options.transport ?? createHttpTransport({ undici, ...http });
   const router = createRouter({
     service: 'test',
-    resolver: staticResolver(endpoints),
     timeoutMs: 10_000,
     ...options,
+    resolver: options.resolver ?? staticResolver(endpoints),
     transport,
     runtime,
   });

@@ -4,6 +4,7 @@ export {
   DEFAULT_CONNECTIONS,
   DEFAULT_KEEP_ALIVE_MS,
   DEFAULT_MAX_HEADER_BYTES,
+  type HttpTransport,
   type HttpTransportOptions,
   type Undici,
   type UndiciDispatcher,

@@ -58,6 +58,12 @@ export const DEFAULT_CONNECT_TIMEOUT_MS = 3000;
 export const DEFAULT_KEEP_ALIVE_MS = 30_000;
 export const DEFAULT_MAX_HEADER_BYTES = 16 * 1024;
 
+/** A call transport with a server side. */
+export interface HttpTransport extends CallTransport, AsyncDisposable {
+  /** Listens at `http://host:port` with node:http; port 0 takes a free one. */
+  serve(at: ListenOptions, handler: CallHandler): Promise<Listener>;
+}
+
 /**
  * @throws {EvenkeelError} `invalid-argument` for an option out of range.
  * @example
@@ -68,11 +74,11 @@ export const DEFAULT_MAX_HEADER_BYTES = 16 * 1024;
  * const transport = createHttpTransport({ undici });
  * ```
  */
-export function createHttpTransport(options: HttpTransportOptions): CallTransport & AsyncDisposable {
-  return new HttpTransport(options);
+export function createHttpTransport(options: HttpTransportOptions): HttpTransport {
+  return new UndiciTransport(options);
 }
 
-class HttpTransport implements CallTransport, HttpCallOwner {
+class UndiciTransport implements HttpTransport, HttpCallOwner {
   readonly #clock: Clock;
   readonly #makePool: (origin: string) => UndiciDispatcher;
   readonly #Call: new (
@@ -114,7 +120,7 @@ class HttpTransport implements CallTransport, HttpCallOwner {
     this.#lifecycle.enter();
     if (!this.#lifecycle.isOpen) {
       call.refuse(
-        new EvenkeelError('unavailable', 'the http transport is draining or closed', { retryable: 'yes', endpoint: to.id }),
+        new EvenkeelError('unavailable', 'the http transport is draining or closed', { retryable: 'yes', endpoint: to?.id }),
       );
       return call;
     }

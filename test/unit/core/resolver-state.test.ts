@@ -99,16 +99,29 @@ describe('stateResolver', () => {
     expect((await start()).log.last).toEqual([]);
   });
 
-  it('has the age of its watch, and of the last good list while the store knows nobody', async () => {
+  it('has the age of its watch, and of the last good list when every lease ran out', async () => {
+    const { state, event } = scriptedState();
+    const { clock, start } = setUp();
+    const { log, resolution } = await start({ state });
+    event('put', 1, 'a');
+    event('synced', 1);
+    await clock.settle();
+    expect(resolution.ageMs).toBe(0);
+    event('expired', 2, 'a');
+    await clock.advance(10_000);
+    expect(log.last).toEqual(['a']);
+    expect(log.errors.map(({ code }) => code)).toEqual(['unavailable']);
+    expect(resolution.ageMs).toBe(10_000);
+  });
+
+  it('believes the last endpoint that it has gone when it withdraws by itself', async () => {
     const { put, remove, start, clock } = setUp();
     await put('a');
-    const { resolution } = await start();
-    expect(resolution.ageMs).toBe(0);
-    await clock.advance(60_500);
-    expect(resolution.ageMs).toBe(500);
+    const { log } = await start();
     await remove('a');
-    await clock.advance(10_000);
-    expect(resolution.ageMs).toBe(10_500);
+    await clock.settle();
+    expect(log.last).toEqual([]);
+    expect(log.errors).toEqual([]);
   });
 
   it('skips and reports a malformed document; the others, and what it said before, stay', async () => {
