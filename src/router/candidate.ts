@@ -104,6 +104,11 @@ export class Candidate {
     this.peakLatencyMs = 0;
   }
 
+  /** Calls of this router in flight; the counter has those of every router of the process. */
+  get ownInFlight(): number {
+    return this.#begun;
+  }
+
   /** Work begins here. `loadKey`: the counter it is for on the server, when it is not the host's alone. */
   begin(weight: number, now: number, loadKey: string | undefined): void {
     this.counter.enter(weight);
@@ -131,11 +136,11 @@ export class Candidate {
 
   /** Smoothed latency, fading while nothing is sent there, so that an endpoint which was slow is tried again. */
   latencyNow(now: number): number {
-    return this.latencyMs * fade(now - this.latencyAtMs);
+    return this.latencyMs * fade(now - this.#quietSince(this.latencyAtMs));
   }
 
   peakLatencyNow(now: number): number {
-    return this.peakLatencyMs * fade(now - this.latencyAtMs);
+    return this.peakLatencyMs * fade(now - this.#quietSince(this.latencyAtMs));
   }
 
   /** 1 for an endpoint that does not fail, up to FAILURE_SLOWDOWN: failing fast must not look like being fast. */
@@ -144,13 +149,18 @@ export class Candidate {
   }
 
   #slowdownOfFailing(now: number): number {
-    const share = now < this.penaltyUntilMs && this.consecutiveFailures > 0 ? 1 : this.failureNow(now);
-    return 1 + FAILURE_SLOWDOWN * share;
+    return 1 + FAILURE_SLOWDOWN * this.failureNow(now);
   }
 
-  /** The share of failures, fading while nothing is sent. */
+  /** The share of failures: 1 while a failure keeps calls away, then fading. */
   failureNow(now: number): number {
-    return this.failureShare * fade(now - this.failureAtMs);
+    if (now < this.penaltyUntilMs && this.consecutiveFailures > 0) return 1;
+    return this.failureShare * fade(now - this.#quietSince(this.failureAtMs));
+  }
+
+  /** Estimates fade from here on: while a failure keeps calls away, silence is no news. */
+  #quietSince(lastAtMs: number): number {
+    return this.consecutiveFailures > 0 && this.penaltyUntilMs > lastAtMs ? this.penaltyUntilMs : lastAtMs;
   }
 
   #noteLatency(latencyMs: number, now: number): void {

@@ -48,7 +48,6 @@ export class Member extends Candidate {
 }
 
 export interface TableListener {
-  onAdd(member: Member): void;
   /** Gone from the list; calls may still be in flight. */
   onRemove(member: Member): void;
   onPanic(open: number, known: number): void;
@@ -121,7 +120,6 @@ export class EndpointTable implements PickSet {
     const counter = this.#load.counter(`endpoint:${endpoint.id}`) as WorkCounter;
     const member = new Member(endpoint, counter);
     this.#members.set(endpoint.id, member);
-    this.#listener.onAdd(member);
   }
 
   #remove(member: Member): void {

@@ -1,6 +1,8 @@
 /**
  * The inside of a router: it owns the parts (endpoint table, picker, ejection, queue, budget, wheel, load sources) and gives each call
  * what it needs of them. The public face is router.ts.
+ *
+ * Length: one short method per part, and the parts are files of their own; a split would only move the wiring apart.
  */
 import type { CallContext } from '../core/call-context.js';
 import type { Clock } from '../core/clock.js';
@@ -9,7 +11,6 @@ import type { EventSource } from '../core/events.js';
 import type { HeaderList } from '../core/headers.js';
 import { Lifecycle } from '../core/lifecycle.js';
 import type { Outcome } from '../core/load-counter.js';
-import type { LoadReport } from '../core/load-report.js';
 import type { Random } from '../core/random.js';
 import type { Resolution } from '../core/resolver.js';
 import { RetryBudget } from '../core/retry-budget.js';
@@ -17,11 +18,10 @@ import type { Runtime } from '../core/runtime.js';
 import { TimerWheel, type WheelEntry } from '../core/timer-wheel.js';
 import type { CallExtension, CallRequest, CallTransport } from '../core/transport/call.js';
 import { Attempt } from './attempt.js';
-import type { Candidate } from './candidate.js';
 import { EndpointTable, type Member } from './endpoint-table.js';
 import type { RouterEvents } from './events.js';
 import { startHealthChecks } from './health-checks.js';
-import type { LoadSourceSession } from './load-sources/source.js';
+import { RunningSources } from './load-sources/running.js';
 import { type ResolvedOptions, type RouterOptions, resolveOptions } from './options.js';
 import { type EjectionOptions, OutlierEjection } from './outlier-ejection.js';
 import { type Pick, PickedWork } from './picked-work.js';
@@ -29,10 +29,14 @@ import type { Picker } from './pickers/picker.js';
 import { prepareRequest } from './request-head.js';
 import type { CallResponse } from './response.js';
 import { RetryPolicy } from './retry-policy.js';
-import { type CallEngine, RoutedCall, type RouterRequest } from './routed-call.js';
+import { type CallEngine, RoutedCall } from './routed-call.js';
+import type { RouterRequest } from './router-request.js';
 import { RouterTelemetry } from './router-telemetry.js';
 import { Selection } from './selection.js';
 import { WaitingCalls } from './waiting-calls.js';
+
+/** Nothing was sent. */
+const TURNED_AWAY = { retryable: 'yes', rejected: true } as const;
 
 export class RouterEngine implements CallEngine {
   readonly options: ResolvedOptions;
@@ -58,9 +62,7 @@ export class RouterEngine implements CallEngine {
   readonly #selection: Selection;
   readonly #ejection: OutlierEjection | undefined;
   readonly #extensions: readonly CallExtension[];
-  readonly #sources: LoadSourceSession[] = [];
-  readonly #headerSources: LoadSourceSession[];
-  readonly #chooser: LoadSourceSession | undefined;
+  readonly #sources: RunningSources;
   readonly #resolution: Resolution;
   readonly #stopHealth = new AbortController();
   readonly #noEndpoints: EvenkeelError;
@@ -90,15 +92,10 @@ export class RouterEngine implements CallEngine {
     this.maxAttempts = this.#policy.maxAttempts;
     this.budget = new RetryBudget(runtime.clock, retry.budget);
     this.picker = this.options.picker(this.#random.fork('picker'));
-    this.#noEndpoints = prebuiltError('unavailable', `no endpoint of ${service} is known`, { retryable: 'yes', rejected: true });
-    this.#noRoom = prebuiltError('resource-exhausted', `every endpoint of ${service} is at its limit`, {
-      retryable: 'yes',
-      rejected: true,
-    });
-    this.#queueFull = prebuiltError('resource-exhausted', `every endpoint of ${service} is at its limit and the queue is full`, {
-      retryable: 'yes',
-      rejected: true,
-    });
+    const full = `every endpoint of ${service} is at its limit`;
+    this.#noEndpoints = prebuiltError('unavailable', `no endpoint of ${service} is known`, TURNED_AWAY);
+    this.#noRoom = prebuiltError('resource-exhausted', full, TURNED_AWAY);
+    this.#queueFull = prebuiltError('resource-exhausted', `${full} and the queue is full`, TURNED_AWAY);
     this.waiting = new WaitingCalls(this.options.maxQueued);
     this.table = this.#makeTable();
     this.#selection = new Selection(
@@ -113,9 +110,7 @@ export class RouterEngine implements CallEngine {
     this.telemetry = new RouterTelemetry(this, runtime);
     // First, because it checks its options: what throws here must leave nothing running.
     if (options.health !== undefined) this.#startHealth(options.health);
-    for (const source of this.options.loadSources) this.#sources.push(this.#startSource(source.start));
-    this.#headerSources = this.#sources.filter((source) => source.onHeaders !== undefined);
-    this.#chooser = this.#sources.find((source) => source.choose !== undefined);
+    this.#sources = this.#startSources();
     this.#resolution = options.resolver.start(runtime, {
       onEndpoints: (endpoints, { source }) => {
         if (this.lifecycle.isClosed) return;
@@ -189,11 +184,11 @@ export class RouterEngine implements CallEngine {
   }
 
   get asksFirst(): boolean {
-    return this.#chooser !== undefined && this.table.candidates.length > 0;
+    return this.#sources.asksFirst && this.table.candidates.length > 0;
   }
 
   choose(call: RoutedCall, done: (member: Member | undefined) => void): void {
-    this.#chooser?.choose?.(call, (candidate) => {
+    this.#sources.choose(call, (candidate) => {
       const member = candidate as Member | undefined;
       const isUsable = member !== undefined && this.#selection.hasRoom(member);
       if (isUsable) this.#selection.explain(member, call, 'asked before dispatch');
@@ -216,7 +211,7 @@ export class RouterEngine implements CallEngine {
   }
 
   onHeaders(member: Member, headers: HeaderList, now: number): void {
-    for (const source of this.#headerSources) source.onHeaders?.(member, headers, now);
+    this.#sources.onHeaders(member, headers, now);
     for (const extension of this.#extensions) this.#read(extension, headers, member);
   }
 
@@ -269,7 +264,7 @@ export class RouterEngine implements CallEngine {
       }
       this.#resolution.close();
       this.#stopHealth.abort();
-      for (const source of this.#sources) source.close();
+      this.#sources.close();
       this.#ejection?.close();
       this.table.close();
       this.telemetry.close();
@@ -289,7 +284,6 @@ export class RouterEngine implements CallEngine {
 
   #makeTable(): EndpointTable {
     return new EndpointTable(this.runtime.load, this.options.panicThreshold, {
-      onAdd: () => {},
       onRemove: (member) => {
         this.#ejection?.forget(member);
         this.#forgetIfIdle(member);
@@ -314,25 +308,23 @@ export class RouterEngine implements CallEngine {
     });
   }
 
-  #startSource(start: ResolvedOptions['loadSources'][number]['start']): LoadSourceSession {
-    return start({
+  #startSources(): RunningSources {
+    return new RunningSources(this.options.loadSources, {
       runtime: this.runtime,
       random: this.#random.fork('load source'),
       transport: this.transport,
       open: this.table,
       members: () => this.table.members(),
-      onReport: (candidate, report, now) => this.#onReport(candidate, report, now),
+      onReport: (candidate, report, now) => {
+        candidate.onReport(report, now);
+        this.runtime.load.setRemote(candidate.endpoint.id, report);
+      },
       onBroken: (candidate, error) => {
         this.telemetry.brokenReports++;
         this.runtime.diagnostics.report(`load report of ${this.options.service}`, error);
         if (this.events.has('broken-report')) this.events.emit('broken-report', { endpoint: candidate.endpoint.id, error });
       },
     });
-  }
-
-  #onReport(candidate: Candidate, report: LoadReport, now: number): void {
-    candidate.onReport(report, now);
-    this.runtime.load.setRemote(candidate.endpoint.id, report);
   }
 
   #startHealth(options: NonNullable<RouterOptions['health']>): void {

@@ -6,7 +6,7 @@ import type { CallContext } from '../core/call-context.js';
 import { EvenkeelError, invalidArgument } from '../core/errors.js';
 import type { CallBody } from '../core/transport/call.js';
 import type { CallResponse } from './response.js';
-import type { RouterRequest } from './routed-call.js';
+import type { RouterRequest } from './router-request.js';
 
 /** What may stand in `init` beyond the standard: the router's own. */
 export interface RouterFetchInit extends RequestInit {

@@ -41,5 +41,5 @@ export {
 export { pickSet } from './pickers/pick-set.js';
 export type { CallResponse } from './response.js';
 export type { RetryOptions } from './retry-policy.js';
-export type { RouterRequest } from './routed-call.js';
 export { createRouter, type EndpointSnapshot, type Router, type RouterSnapshot } from './router.js';
+export type { RouterRequest } from './router-request.js';

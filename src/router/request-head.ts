@@ -2,7 +2,8 @@
 import { writeCriticality, writeTimeoutHeader } from '../core/context-headers.js';
 import type { Diagnostics } from '../core/diagnostics.js';
 import type { CallExtension, CallRequest } from '../core/transport/call.js';
-import type { RoutedCall, RouterRequest } from './routed-call.js';
+import type { RoutedCall } from './routed-call.js';
+import type { RouterRequest } from './router-request.js';
 
 /** What is sent for one attempt. Costs nothing for a call without a context, a span and extensions: its request goes as it is. */
 export function prepareRequest(

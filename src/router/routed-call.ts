@@ -4,42 +4,19 @@
  */
 import { setMaxListeners } from 'node:events';
 import type { CallContext } from '../core/call-context.js';
-import { EvenkeelError, invalidArgument } from '../core/errors.js';
-import { HEADERS, type HeaderList, headerValue } from '../core/headers.js';
+import { EvenkeelError } from '../core/errors.js';
+import type { HeaderList } from '../core/headers.js';
 import { ATTRIBUTES } from '../core/metrics.js';
 import type { CallSpan } from '../core/telemetry.js';
 import { WheelEntry } from '../core/timer-wheel.js';
-import type { CallBody, CallRequest } from '../core/transport/call.js';
+import type { CallRequest } from '../core/transport/call.js';
 import { Attempt, type AttemptEngine, type AttemptOwner } from './attempt.js';
 import { BodyStream } from './body-stream.js';
 import type { Member } from './endpoint-table.js';
 import type { PickRequest } from './pickers/picker.js';
 import { CallResponse } from './response.js';
-import { isErrorRetryable, isIdempotent, isStatusRetryable } from './retry-policy.js';
-
-/** A call as the user writes it. */
-export interface RouterRequest {
-  /** The operation: `/v1/chat/completions`, `/pkg.Service/Method`. */
-  readonly path: string;
-  /** Default GET, POST with a body. */
-  readonly method?: string;
-  /** Flat (name, value, name, value: the fast form) or an object. */
-  readonly headers?: readonly string[] | Readonly<Record<string, string>>;
-  /** A stream is sent once: such a call is retried only while nothing of it was read. */
-  readonly body?: CallBody;
-  /** Default `buffer`. `stream` resolves with the response's head; the body is read from `response.stream`. */
-  readonly response?: 'buffer' | 'stream';
-  /** Doing it twice is harmless. Default: by method (RFC 9110). */
-  readonly idempotent?: boolean;
-  /** Name of the model asked for: its own load counter on the servers is compared, where they report it. */
-  readonly model?: string;
-  /** Expected work, in one unit for all calls of the router (tokens, say). Default 1; above 0. */
-  readonly weight?: number;
-  /** The work it really was, from the buffered body (a `usage` field, say); undefined: as expected. What it throws is ignored. */
-  readonly actualWeight?: (body: Uint8Array) => number | undefined;
-  /** Cancels the call. */
-  readonly signal?: AbortSignal;
-}
+import { isErrorRetryable, isIdempotent, isStatusRetryable, readRetryAfterMs, wasRejected } from './retry-policy.js';
+import { faultOf, type RouterRequest } from './router-request.js';
 
 /** What a call needs of its router. */
 export interface CallEngine extends AttemptEngine {
@@ -121,7 +98,7 @@ export class RoutedCall extends WheelEntry implements PickRequest, AttemptOwner 
   }
 
   start(): void {
-    const fault = this.#faultOf(this.request);
+    const fault = faultOf(this.request, this.context);
     if (fault !== undefined) this.fail(fault);
     else if (this.deadline <= this.now)
       this.fail(new EvenkeelError('deadline-exceeded', 'the deadline was past before the call began'));
@@ -330,15 +307,6 @@ export class RoutedCall extends WheelEntry implements PickRequest, AttemptOwner 
   #tooLate(message: string, rejected = false): EvenkeelError {
     return new EvenkeelError('deadline-exceeded', message, { rejected, retryable: rejected ? 'yes' : 'unknown' });
   }
-
-  #faultOf({ path, weight }: RouterRequest): EvenkeelError | undefined {
-    if (typeof path !== 'string' || !path.startsWith('/')) return invalidArgument('path', path, 'a string that begins with /');
-    if (weight !== undefined && !(typeof weight === 'number' && weight > 0 && weight < Number.POSITIVE_INFINITY)) {
-      return invalidArgument('weight', weight, 'a finite number above 0');
-    }
-    if (Number.isNaN(this.deadline)) return invalidArgument('context.deadline', this.context?.deadline, 'a time of the clock');
-    return undefined;
-  }
 }
 
 const NO_BODY = new Uint8Array(0);
@@ -348,16 +316,4 @@ function listen(signal: AbortSignal | undefined, onAbort: () => void): void {
   if (signal === undefined) return;
   if (signal instanceof EventTarget) setMaxListeners(0, signal);
   signal.addEventListener('abort', onAbort, { once: true });
-}
-
-function wasRejected(headers: HeaderList): boolean {
-  return headerValue(headers, HEADERS.rejected) === '1';
-}
-
-/** Seconds (RFC 9110, section 10.2.3; a date is not compared with our clock) or gRPC's milliseconds. 0 when absent or malformed. */
-function readRetryAfterMs(headers: HeaderList): number {
-  const pushback = Number(headerValue(headers, HEADERS.grpcPushback) ?? Number.NaN);
-  const seconds = Number(headerValue(headers, HEADERS.retryAfter) ?? Number.NaN);
-  if (pushback >= 0 && pushback < Number.POSITIVE_INFINITY) return pushback;
-  return seconds >= 0 && seconds < Number.POSITIVE_INFINITY ? seconds * 1000 : 0;
 }

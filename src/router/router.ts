@@ -16,7 +16,7 @@ import { createRouterFetch, type RouterFetch } from './fetch.js';
 import type { RouterOptions } from './options.js';
 import type { Pick } from './picked-work.js';
 import type { CallResponse } from './response.js';
-import type { RouterRequest } from './routed-call.js';
+import type { RouterRequest } from './router-request.js';
 
 export interface Router extends Drainable {
   /**

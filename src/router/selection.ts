@@ -56,10 +56,10 @@ export class Selection {
     return this.#leastLoadedWithRoom(request, avoid);
   }
 
-  /** Below the limit; an endpoint on probation takes one call at a time. */
+  /** Below the limit, by this router's own calls, whose ends it hears of; an endpoint on probation takes one call at a time. */
   hasRoom(member: Member): boolean {
-    const { inFlight } = member.counter;
-    return inFlight < this.#maxInFlight && !(member.isOnProbation && inFlight > 0);
+    const { ownInFlight } = member;
+    return ownInFlight < this.#maxInFlight && !(member.isOnProbation && ownInFlight > 0);
   }
 
   explain(member: Member, request: Selecting, how: string): void {

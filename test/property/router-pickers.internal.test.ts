@@ -43,7 +43,7 @@ describe.each(Object.keys(pickers))('%s, whatever has happened', (name) => {
     fc.assert(
       fc.property(fc.integer(), fc.integer({ min: 1, max: 20 }), fc.array(step, { maxLength: 60 }), (seed, size, steps) => {
         const load = createLoadBoard({ clock: virtualClock(), host: new FakeHost() });
-        const table = new EndpointTable(load, 0.5, { onAdd() {}, onRemove() {}, onPanic() {} });
+        const table = new EndpointTable(load, 0.5, { onRemove() {}, onPanic() {} });
         const list = (count: number, weight = 1) =>
           Array.from({ length: count }, (_, i) => ({ id: `e${i}`, address: `memory://e${i}`, weight }));
         table.update(list(size));

@@ -8,7 +8,6 @@ function tableOf(panicThreshold: number, size: number) {
   const panics: [open: number, known: number][] = [];
   const load = createLoadBoard({ clock: virtualClock(), host: new FakeHost() });
   const table = new EndpointTable(load, panicThreshold, {
-    onAdd() {},
     onRemove() {},
     onPanic: (open, known) => panics.push([open, known]),
   });

@@ -9,7 +9,6 @@ import { endpointsNamed } from '../../support/router-rig.js';
 function ejectionOf(size: number, options: EjectionOptions = {}, seed = 1) {
   const clock = virtualClock();
   const table = new EndpointTable(createLoadBoard({ clock, host: new FakeHost() }), 0, {
-    onAdd() {},
     onRemove: (member) => ejection.forget(member),
     onPanic() {},
   });

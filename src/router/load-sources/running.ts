@@ -1,0 +1,35 @@
+/** The load sources of one router, at work. */
+import type { HeaderList } from '../../core/headers.js';
+import type { Candidate } from '../candidate.js';
+import type { PickRequest } from '../pickers/picker.js';
+import type { LoadSource, LoadSourceEnvironment, LoadSourceSession } from './source.js';
+
+export class RunningSources {
+  readonly #sessions: readonly LoadSourceSession[];
+  readonly #readers: readonly LoadSourceSession[];
+  readonly #chooser: LoadSourceSession | undefined;
+
+  constructor(sources: readonly LoadSource[], environment: LoadSourceEnvironment) {
+    this.#sessions = sources.map((source) => source.start(environment));
+    this.#readers = this.#sessions.filter((session) => session.onHeaders !== undefined);
+    this.#chooser = this.#sessions.find((session) => session.choose !== undefined);
+  }
+
+  /** One of them asks endpoints before each dispatch. */
+  get asksFirst(): boolean {
+    return this.#chooser !== undefined;
+  }
+
+  /** As {@link LoadSourceSession.choose} of the first that does. */
+  choose(request: PickRequest, done: (candidate: Candidate | undefined) => void): void {
+    this.#chooser?.choose?.(request, done);
+  }
+
+  onHeaders(candidate: Candidate, headers: HeaderList, now: number): void {
+    for (const reader of this.#readers) reader.onHeaders?.(candidate, headers, now);
+  }
+
+  close(): void {
+    for (const session of this.#sessions) session.close();
+  }
+}

@@ -1,0 +1,39 @@
+/** A call as its user writes it. */
+import type { CallContext } from '../core/call-context.js';
+import { type EvenkeelError, invalidArgument } from '../core/errors.js';
+import type { CallBody } from '../core/transport/call.js';
+
+export interface RouterRequest {
+  /** The operation: `/v1/chat/completions`, `/pkg.Service/Method`. */
+  readonly path: string;
+  /** Default GET, POST with a body. */
+  readonly method?: string;
+  /** Flat (name, value, name, value: the fast form) or an object. */
+  readonly headers?: readonly string[] | Readonly<Record<string, string>>;
+  /** A stream is sent once: such a call is retried only while nothing of it was read. */
+  readonly body?: CallBody;
+  /** Default `buffer`. `stream` resolves with the response's head; the body is read from `response.stream`. */
+  readonly response?: 'buffer' | 'stream';
+  /** Doing it twice is harmless. Default: by method (RFC 9110). */
+  readonly idempotent?: boolean;
+  /** Name of the model asked for: its own load counter on the servers is compared, where they report it. */
+  readonly model?: string;
+  /** Expected work, in one unit for all calls of the router (tokens, say). Default 1; above 0. */
+  readonly weight?: number;
+  /** The work it really was, from the buffered body (a `usage` field, say); undefined: as expected. What it throws is ignored. */
+  readonly actualWeight?: (body: Uint8Array) => number | undefined;
+  /** Cancels the call. */
+  readonly signal?: AbortSignal;
+}
+
+/** What is wrong with a call before it begins, if anything. Paths and headers are checked in full by the transport. */
+export function faultOf({ path, weight }: RouterRequest, context: CallContext | undefined): EvenkeelError | undefined {
+  if (typeof path !== 'string' || !path.startsWith('/')) return invalidArgument('path', path, 'a string that begins with /');
+  if (weight !== undefined && !(typeof weight === 'number' && weight > 0 && weight < Number.POSITIVE_INFINITY)) {
+    return invalidArgument('weight', weight, 'a finite number above 0');
+  }
+  if (context?.deadline !== undefined && Number.isNaN(context.deadline)) {
+    return invalidArgument('context.deadline', context.deadline, 'a time of the clock');
+  }
+  return undefined;
+}
