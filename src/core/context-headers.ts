@@ -24,10 +24,16 @@ export function writeContextHeaders(headers: string[], context: CallContext, now
   writeCriticality(headers, context.criticality);
 }
 
-/** An infinite one is not sent. */
+/** Replaces one that the program passed on from its own caller: it is older. An infinite one is not sent. */
 export function writeTimeoutHeader(headers: string[], remainingMs: number): void {
   if (!Number.isFinite(remainingMs)) return;
-  headers.push(HEADERS.timeout.text, String(Math.min(Math.max(0, Math.floor(remainingMs)), MAX_WIRE_TIMEOUT_MS)));
+  const value = String(Math.min(Math.max(0, Math.floor(remainingMs)), MAX_WIRE_TIMEOUT_MS));
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    if (headers[i]?.length !== HEADERS.timeout.length || headers[i]?.toLowerCase() !== HEADERS.timeout.text) continue;
+    headers[i + 1] = value;
+    return;
+  }
+  headers.push(HEADERS.timeout.text, value);
 }
 
 /** The default goes without saying; what baggage from upstream says of another call is taken out. */

@@ -36,9 +36,15 @@ export interface LoadBoard {
 
 export const MAX_COUNTERS = 10_000;
 const MAX_KEY_LENGTH = 300;
+const MAX_MODEL_LENGTH = 256;
 const MAX_SIGNALS = 256;
 const OVERFLOW_KEY = 'other';
 const CPU_PERIOD_MS = 1000;
+
+/** The key of a model's counter. Long names are cut: keys have a bound, and a request should not fail for its model's name. */
+export function modelKey(name: string): string {
+  return `model:${name.slice(0, MAX_MODEL_LENGTH)}`;
+}
 
 export function createLoadBoard(options: { clock: Clock; host: Host }): LoadBoard {
   return new Board(options.clock, options.host);

@@ -13,6 +13,7 @@ import type { CallHandle, CallRequest, CallSink, CallTransport } from '../core/t
 import type { BodySource, BodyStream } from './body-stream.js';
 import type { Member } from './endpoint-table.js';
 import { joinChunks } from './response.js';
+import { wasRejected } from './retry-policy.js';
 
 /** What an attempt needs of its router. */
 export interface AttemptEngine {
@@ -48,6 +49,8 @@ export interface AttemptOwner {
   onFailure(attempt: Attempt, error: EvenkeelError, now: number): void;
 }
 
+/** A call's deadline that comes before this many times the usual latency says more of the caller than of the server. */
+const PATIENCE = 2;
 const EMPTY = new Uint8Array(0);
 
 export class Attempt extends WheelEntry implements CallSink, BodySource {
@@ -109,9 +112,9 @@ export class Attempt extends WheelEntry implements CallSink, BodySource {
     this.#weight = weight;
   }
 
-  /** The failure is the server's, or the way to it. */
-  static isServerFault(outcome: Outcome, status: number): boolean {
-    return outcome === 'error' || (outcome === 'dropped' && status !== 429);
+  /** The failure is the server's, or the way to it: not the refusal of a server that sheds load on purpose. */
+  isServerFault(outcome: Outcome): boolean {
+    return outcome === 'error' || (outcome === 'dropped' && this.status !== 429 && !wasRejected(this.headers));
   }
 
   // What the transport tells.
@@ -167,10 +170,9 @@ export class Attempt extends WheelEntry implements CallSink, BodySource {
 
   onError(error: EvenkeelError): void {
     const reason = this.#reason ?? error;
-    const isOurs = reason.code === 'cancelled' || reason.code === 'invalid-argument' || reason.code === 'out-of-range';
     const now = this.#engine.now();
     this.isUnsent = this.status === 0 && error.retryable === 'yes';
-    this.#finish(this.#isDiscarded ? outcomeOf(this.status) : isOurs ? 'ignored' : 'error', now);
+    this.#finish(this.#isDiscarded ? outcomeOf(this.status) : this.#outcomeOfError(reason, now), now);
     this.#stream?.fail(reason);
     this.#owner.onFailure(this, reason, now);
   }
@@ -208,6 +210,14 @@ export class Attempt extends WheelEntry implements CallSink, BodySource {
 
   cancelBody(): void {
     this.cancel(new EvenkeelError('cancelled', 'the reader left the response'));
+  }
+
+  /** What the caller did, or asked too much of, is not the server's failure. */
+  #outcomeOfError({ code }: EvenkeelError, now: number): Outcome {
+    if (code === 'cancelled' || code === 'invalid-argument' || code === 'out-of-range') return 'ignored';
+    const isCallDeadline = code === 'deadline-exceeded' && now >= this.#owner.deadline;
+    const usualMs = this.member.latencyMs * this.#weight;
+    return isCallDeadline && now - this.startedAt < PATIENCE * usualMs ? 'ignored' : 'error';
   }
 
   #finish(outcome: Outcome, now: number): void {

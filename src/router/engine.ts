@@ -10,6 +10,7 @@ import { checkNumber, EvenkeelError, invalidArgument, prebuiltError } from '../c
 import type { EventSource } from '../core/events.js';
 import type { HeaderList } from '../core/headers.js';
 import { Lifecycle } from '../core/lifecycle.js';
+import { modelKey } from '../core/load-board.js';
 import type { Outcome } from '../core/load-counter.js';
 import type { Random } from '../core/random.js';
 import type { Resolution } from '../core/resolver.js';
@@ -175,7 +176,7 @@ export class RouterEngine implements CallEngine {
     if (!this.lifecycle.isOpen) throw this.lifecycle.refusal;
     checkNumber('weight', weight, Number.MIN_VALUE);
     const now = this.#clock.now();
-    const loadKey = model === undefined ? undefined : `model:${model}`;
+    const loadKey = model === undefined ? undefined : modelKey(model);
     const member = this.#selection.pick({ now, weight, loadKey, attempts: 0, span: undefined }, undefined);
     if (member === undefined) throw this.table.size === 0 ? this.#noEndpoints : this.#noRoom;
     return new PickedWork(member, weight, loadKey, this.#clock, (outcome, endedAt) => {
@@ -220,7 +221,7 @@ export class RouterEngine implements CallEngine {
     this.telemetry.attempts++;
     // An endpoint that nobody answers at may have moved.
     if (outcome === 'error' && attempt.status === 0) this.#resolution.refresh();
-    this.#onWorkEnd(member, outcome, Attempt.isServerFault(outcome, attempt.status), attempt.isUnsent, now);
+    this.#onWorkEnd(member, outcome, attempt.isServerFault(outcome), attempt.isUnsent, now);
   }
 
   #onWorkEnd(member: Member, outcome: Outcome, hasFailed: boolean, isUnsent: boolean, now: number): void {

@@ -30,6 +30,7 @@ export interface HealthListener {
 }
 
 const CHECKS_AT_ONCE = 32;
+const EMPTY_PAUSE_MS = 100;
 
 /** Runs until `signal` aborts. */
 export function startHealthChecks(
@@ -72,7 +73,9 @@ export function startHealthChecks(
       await fanOut([...table.members()], check, { concurrency: CHECKS_AT_ONCE, signal }).catch((error: unknown) => {
         if (!signal.aborted) runtime.diagnostics.report('health', error);
       });
-      await runtime.clock.sleep(intervalMs * (0.9 + 0.2 * random.next()), signal).catch(() => {});
+      // Before the first list there was nobody to check: look again soon.
+      const pauseMs = table.size === 0 ? Math.min(intervalMs, EMPTY_PAUSE_MS) : intervalMs * (0.9 + 0.2 * random.next());
+      await runtime.clock.sleep(pauseMs, signal).catch(() => {});
     }
   };
   void run();

@@ -9,6 +9,7 @@ import type { CallContext, Criticality } from '../core/call-context.js';
 import { readContextHeaders } from '../core/context-headers.js';
 import { type EvenkeelError, invalidArgument } from '../core/errors.js';
 import { HEADERS, type HeaderList } from '../core/headers.js';
+import { modelKey } from '../core/load-board.js';
 import type { InFlight, Outcome } from '../core/load-counter.js';
 import type { LoadReport } from '../core/load-report.js';
 import { encodeLoadHeader, type LoadFormat } from '../core/orca/header.js';
@@ -151,7 +152,7 @@ class Reporter implements LoadReporter {
   }
 
   report(models: readonly string[] = []): LoadReport {
-    return this.#runtime.load.report(models.map((name) => `model:${name}`));
+    return this.#runtime.load.report(models.map(modelKey));
   }
 
   #isLoadRoute(method: string, url: string): boolean {
@@ -257,7 +258,7 @@ class Work implements ServedCall {
   model(name: string): void {
     // The caller may have gone while the handler was finding out.
     if (this.#hasEnded) return;
-    const key = `model:${name}`;
+    const key = modelKey(name);
     this.#model?.end('ignored');
     this.#model = this.#runtime.load.counter(key).begin(this.#weight);
     this.keys = [key];

@@ -6,6 +6,7 @@ import { setMaxListeners } from 'node:events';
 import type { CallContext } from '../core/call-context.js';
 import { EvenkeelError } from '../core/errors.js';
 import type { HeaderList } from '../core/headers.js';
+import { modelKey } from '../core/load-board.js';
 import { ATTRIBUTES } from '../core/metrics.js';
 import type { CallSpan } from '../core/telemetry.js';
 import { WheelEntry } from '../core/timer-wheel.js';
@@ -81,7 +82,7 @@ export class RoutedCall extends WheelEntry implements PickRequest, AttemptOwner 
     this.now = now;
     this.deadline = Math.min(now + engine.timeoutMs, context?.deadline ?? Number.POSITIVE_INFINITY);
     this.weight = request.weight ?? 1;
-    this.loadKey = request.model === undefined ? undefined : `model:${request.model}`;
+    this.loadKey = request.model === undefined ? undefined : modelKey(request.model);
     this.#resolve = resolve;
     this.#reject = reject;
   }

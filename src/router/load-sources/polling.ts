@@ -34,6 +34,7 @@ export const DEFAULT_POLL_INTERVAL_MS = 1000;
 export const DEFAULT_POLL_TIMEOUT_MS = 1000;
 export const DEFAULT_DISPATCH_POLL_TIMEOUT_MS = 50;
 const POLLS_AT_ONCE = 32;
+const EMPTY_PAUSE_MS = 100;
 
 /** @throws {EvenkeelError} `invalid-argument` naming the option. */
 export function polling(options: PollingOptions): LoadSource {
@@ -105,8 +106,11 @@ function pollInBackground(env: LoadSourceEnvironment, poller: Poller, intervalMs
       const ask = async (candidate: Candidate) => {
         await poller.ask(candidate);
       };
-      await fanOut([...env.members()], ask, { concurrency: POLLS_AT_ONCE, signal: poller.signal }).catch(() => {});
-      await clock.sleep(intervalMs * (0.9 + 0.2 * env.random.next()), poller.signal).catch(() => {});
+      const members = [...env.members()];
+      await fanOut(members, ask, { concurrency: POLLS_AT_ONCE, signal: poller.signal }).catch(() => {});
+      // Before the first list there was nobody to ask: look again soon.
+      const pauseMs = members.length === 0 ? Math.min(intervalMs, EMPTY_PAUSE_MS) : intervalMs * (0.9 + 0.2 * env.random.next());
+      await clock.sleep(pauseMs, poller.signal).catch(() => {});
     }
   };
   void run();

@@ -14,15 +14,11 @@ export function responseHeader(options: { minIntervalMs?: number } = {}): LoadSo
   const minIntervalMs = checkNumber('minIntervalMs', options.minIntervalMs ?? DEFAULT_MIN_INTERVAL_MS, 0);
   return {
     name: 'response-header',
-    start: ({ onReport, onBroken }) => ({
+    start: ({ onReport }) => ({
       onHeaders(candidate, headers, now) {
         if (now - candidate.reportAtMs < minIntervalMs && candidate.report !== undefined) return;
-        try {
-          const report = readLoadHeaders(headers);
-          if (report !== undefined) onReport(candidate, report, now);
-        } catch (error) {
-          onBroken(candidate, error);
-        }
+        const report = readLoadHeaders(headers);
+        if (report !== undefined) onReport(candidate, report, now);
       },
       close() {},
     }),

@@ -8,8 +8,10 @@ export class RunningSources {
   readonly #sessions: readonly LoadSourceSession[];
   readonly #readers: readonly LoadSourceSession[];
   readonly #chooser: LoadSourceSession | undefined;
+  readonly #onBroken: LoadSourceEnvironment['onBroken'];
 
   constructor(sources: readonly LoadSource[], environment: LoadSourceEnvironment) {
+    this.#onBroken = environment.onBroken;
     this.#sessions = sources.map((source) => source.start(environment));
     this.#readers = this.#sessions.filter((session) => session.onHeaders !== undefined);
     this.#chooser = this.#sessions.find((session) => session.choose !== undefined);
@@ -26,7 +28,13 @@ export class RunningSources {
   }
 
   onHeaders(candidate: Candidate, headers: HeaderList, now: number): void {
-    for (const reader of this.#readers) reader.onHeaders?.(candidate, headers, now);
+    for (const reader of this.#readers) {
+      try {
+        reader.onHeaders?.(candidate, headers, now);
+      } catch (error) {
+        this.#onBroken(candidate, error);
+      }
+    }
   }
 
   close(): void {

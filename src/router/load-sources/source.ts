@@ -29,7 +29,7 @@ export interface LoadSourceEnvironment {
 }
 
 export interface LoadSourceSession {
-  /** A response began, or ended with trailers. On the hot path. */
+  /** A response began, or ended with trailers. On the hot path. What it throws is counted as a broken report. */
   onHeaders?(candidate: Candidate, headers: HeaderList, now: number): void;
   /**
    * Chooses for one call, after asking. Calls `done` once, later, with an endpoint of `open`; undefined when none could be asked and the
