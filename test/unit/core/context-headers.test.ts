@@ -109,3 +109,11 @@ describe('timeouts', () => {
     expect(readContextHeaders(headers, TRUSTED).deadline).toBe(NOW + 7);
   });
 });
+
+describe('a timeout that the program passes on from its own caller', () => {
+  it('is replaced by the one that holds now', () => {
+    const headers = ['x-a', '1', 'Evenkeel-Timeout-Ms', '9000'];
+    writeContextHeaders(headers, { criticality: 'critical', deadline: 500 }, 100);
+    expect(headers).toEqual(['x-a', '1', 'Evenkeel-Timeout-Ms', '400']);
+  });
+});
