@@ -32,8 +32,9 @@ async function run(body: string): Promise<{ code: number; out: string }> {
     tsconfigRaw: {},
     logLevel: 'error',
   });
-  const args = ['--input-type=module', '--eval', outputFiles[0]?.text ?? ''];
-  return promisify(execFile)(process.execPath, args, { cwd: root, timeout: 10_000 }).then(
+  const node = promisify(execFile)(process.execPath, ['--input-type=module', '-'], { cwd: root, timeout: 10_000 });
+  node.child.stdin?.end(outputFiles[0]?.text);
+  return node.then(
     ({ stdout }) => ({ code: 0, out: stdout.trim() }),
     ({ code, stdout }: { code: number; stdout: string }) => ({ code, out: stdout.trim() }),
   );
