@@ -95,7 +95,12 @@ export class Attempt extends WheelEntry implements CallSink, BodySource {
     const engine = this.#engine;
     const first = Math.min(engine.attemptTimeoutMs, engine.firstByteTimeoutMs);
     engine.arm(this, Math.min(this.#owner.deadline, this.startedAt + first), this.startedAt);
-    this.#handle = engine.transport.start(this.member.endpoint, request, this);
+    try {
+      this.#handle = engine.transport.start(this.member.endpoint, request, this);
+    } catch (cause) {
+      // Its contract says never; a call must come to an end all the same.
+      queueMicrotask(() => this.onError(new EvenkeelError('internal', 'the transport threw', { cause })));
+    }
   }
 
   /** Ends the attempt from our side, with `reason` as its error. */
@@ -214,7 +219,9 @@ export class Attempt extends WheelEntry implements CallSink, BodySource {
 
   /** What the caller did, or asked too much of, is not the server's failure. */
   #outcomeOfError({ code }: EvenkeelError, now: number): Outcome {
-    if (code === 'cancelled' || code === 'invalid-argument' || code === 'out-of-range') return 'ignored';
+    if (code === 'cancelled' || code === 'invalid-argument') return 'ignored';
+    // We ended it: too large a body, a router that closes.
+    if (this.#reason !== undefined && code !== 'deadline-exceeded') return 'ignored';
     const isCallDeadline = code === 'deadline-exceeded' && now >= this.#owner.deadline;
     const usualMs = this.member.latencyMs * this.#weight;
     return isCallDeadline && now - this.startedAt < PATIENCE * usualMs ? 'ignored' : 'error';

@@ -2,7 +2,7 @@
  * A response body as it arrives. Back-pressure: beyond HIGH_WATER_BYTES unread the transport stops reading, and the server feels it.
  * Read it to the end, `cancel()` it, or leave the loop: anything else holds the call in flight until its deadline.
  */
-import type { EvenkeelError } from '../core/errors.js';
+import { EvenkeelError } from '../core/errors.js';
 import type { HeaderList } from '../core/headers.js';
 
 export const HIGH_WATER_BYTES = 64 * 1024;
@@ -44,6 +44,9 @@ export class BodyStream implements AsyncIterableIterator<Uint8Array> {
     if (this.#state === 'failed') {
       this.#state = 'ended';
       return Promise.reject(this.#error);
+    }
+    if (this.#resolve !== undefined) {
+      return Promise.reject(new EvenkeelError('failed-precondition', 'the body is being read already: one read at a time'));
     }
     return new Promise((resolve, reject) => {
       this.#resolve = resolve;

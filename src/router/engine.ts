@@ -37,7 +37,7 @@ import { Selection } from './selection.js';
 import { WaitingCalls } from './waiting-calls.js';
 
 /** Nothing was sent. */
-const TURNED_AWAY = { retryable: 'yes', rejected: true } as const;
+const TURNED_AWAY = { retryable: 'yes', rejected: true, attempts: 0 } as const;
 
 export class RouterEngine implements CallEngine {
   readonly options: ResolvedOptions;
@@ -69,6 +69,8 @@ export class RouterEngine implements CallEngine {
   readonly #noEndpoints: EvenkeelError;
   readonly #noRoom: EvenkeelError;
   readonly #queueFull: EvenkeelError;
+  /** Calls for which endpoints are being asked. */
+  #asking = 0;
   /** The resolver has answered at least once. */
   #isResolved = false;
 
@@ -109,19 +111,16 @@ export class RouterEngine implements CallEngine {
     );
     this.#ejection = options.ejection === false ? undefined : this.#makeEjection(options.ejection ?? {});
     this.telemetry = new RouterTelemetry(this, runtime);
-    // First, because it checks its options: what throws here must leave nothing running.
-    if (options.health !== undefined) this.#startHealth(options.health);
-    this.#sources = this.#startSources();
-    this.#resolution = options.resolver.start(runtime, {
-      onEndpoints: (endpoints, { source }) => {
-        if (this.lifecycle.isClosed) return;
-        this.#isResolved = true;
-        this.table.update(endpoints);
-        this.events.emit('endpoints', { endpoints: endpoints.length, source });
-        this.#sendWaiting();
-      },
-      onError: (error) => runtime.diagnostics.report(`resolver ${options.resolver.name} of ${service}`, error),
-    });
+    try {
+      if (options.health !== undefined) this.#startHealth(options.health);
+      this.#sources = this.#startSources();
+      this.#resolution = this.#startResolver(options);
+    } catch (error) {
+      // Nothing is left running by a router that was not made.
+      this.#stopHealth.abort();
+      this.telemetry.close();
+      throw error;
+    }
   }
 
   /** Milliseconds since the last proof that the endpoint list holds. */
@@ -185,11 +184,13 @@ export class RouterEngine implements CallEngine {
   }
 
   get asksFirst(): boolean {
-    return this.#sources.asksFirst && this.table.candidates.length > 0;
+    return this.#sources.asksFirst && this.table.candidates.length > 0 && this.#asking < this.options.maxQueued;
   }
 
   choose(call: RoutedCall, done: (member: Member | undefined) => void): void {
+    this.#asking++;
     this.#sources.choose(call, (candidate) => {
+      this.#asking--;
       const member = candidate as Member | undefined;
       const isUsable = member !== undefined && this.#selection.hasRoom(member);
       if (isUsable) this.#selection.explain(member, call, 'asked before dispatch');
@@ -274,13 +275,26 @@ export class RouterEngine implements CallEngine {
   }
 
   /** Connections belong to the address: another listed endpoint may be using them. */
-  #forgetIfIdle({ counter, endpoint }: Member): void {
-    if (counter.inFlight === 0 && !this.table.hasAddress(endpoint.address)) this.transport.forget(endpoint);
+  #forgetIfIdle({ ownInFlight, endpoint }: Member): void {
+    if (ownInFlight === 0 && !this.table.hasAddress(endpoint.address)) this.transport.forget(endpoint);
   }
 
   #sendWaiting(): void {
     if (this.#isResolved && this.table.size === 0) for (const call of this.waiting.all()) call.cancel(this.#noEndpoints);
     else this.waiting.send(this.#clock.now());
+  }
+
+  #startResolver({ resolver }: RouterOptions): Resolution {
+    return resolver.start(this.runtime, {
+      onEndpoints: (endpoints, { source }) => {
+        if (this.lifecycle.isClosed) return;
+        this.#isResolved = true;
+        this.table.update(endpoints);
+        this.events.emit('endpoints', { endpoints: endpoints.length, source });
+        this.#sendWaiting();
+      },
+      onError: (error) => this.runtime.diagnostics.report(`resolver ${resolver.name} of ${this.options.service}`, error),
+    });
   }
 
   #makeTable(): EndpointTable {

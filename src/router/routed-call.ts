@@ -114,20 +114,24 @@ export class RoutedCall extends WheelEntry implements PickRequest, AttemptOwner 
   dispatch(now: number): void {
     this.now = now;
     if (this.#engine.asksFirst) {
+      // It may take longer than the call has.
+      this.#engine.arm(this, this.deadline, now);
       this.#engine.choose(this, (member) => this.#chosen(member));
       return;
     }
     this.#sendTo(this.#engine.pick(this, this.#lastMember));
   }
 
-  /** Tries to leave the queue; false when there is still no room. */
+  /**
+   * Tries to leave the queue; false when there is still no room. Nobody is asked: the queue would empty itself into questions, and
+   * into the queue again, at each call that ends.
+   */
   tryDispatch(now: number): boolean {
     this.now = now;
     const member = this.#engine.pick(this, this.#lastMember);
     if (member === undefined) return false;
     this.#engine.disarm(this);
-    if (this.#engine.asksFirst) this.dispatch(now);
-    else this.#sendTo(member);
+    this.#sendTo(member);
     return true;
   }
 
@@ -223,11 +227,8 @@ export class RoutedCall extends WheelEntry implements PickRequest, AttemptOwner 
 
   #chosen(member: Member | undefined): void {
     if (this.#isOver) return;
+    this.#engine.disarm(this);
     this.now = this.#engine.now();
-    if (this.now >= this.deadline) {
-      this.fail(this.#tooLate('the deadline passed while endpoints were asked', this.attempts === 0));
-      return;
-    }
     const isUsable = member?.isOpen && member !== this.#lastMember;
     this.#sendTo(isUsable ? member : this.#engine.pick(this, this.#lastMember));
   }
@@ -253,8 +254,17 @@ export class RoutedCall extends WheelEntry implements PickRequest, AttemptOwner 
 
   /** Rejects, with what is known of the call added to the error. For the engine, too: the call cannot wait. */
   fail(error: EvenkeelError): void {
-    const told = new EvenkeelError(error.code, error.message, {
-      retryable: this.#mayHaveActed && error.retryable === 'yes' ? 'unknown' : error.retryable,
+    const told = this.attempts === 0 && Object.isFrozen(error) ? error : this.#annotate(error);
+    if (!this.#hasSettled) {
+      this.#hasSettled = true;
+      this.#reject(told);
+    }
+    this.#end(told, this.#engine.now());
+  }
+
+  #annotate(error: EvenkeelError): EvenkeelError {
+    return new EvenkeelError(error.code, error.message, {
+      retryable: error.retryable === 'yes' && this.#mayHaveActed ? 'unknown' : error.retryable,
       rejected: error.rejected && !this.#mayHaveActed,
       retryAfterMs: error.retryAfterMs,
       endpoint: error.endpoint ?? this.#lastMember?.endpoint.id,
@@ -262,11 +272,6 @@ export class RoutedCall extends WheelEntry implements PickRequest, AttemptOwner 
       cause: error.cause,
       details: error.details,
     });
-    if (!this.#hasSettled) {
-      this.#hasSettled = true;
-      this.#reject(told);
-    }
-    this.#end(told, this.#engine.now());
   }
 
   #settle(response: CallResponse): void {

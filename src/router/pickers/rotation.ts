@@ -18,10 +18,11 @@ export class RoundRobinPicker implements Picker {
   }
 }
 
-/** Endpoints without a usable report weigh what the others weigh on average. */
 const UPDATE_MS = 1000;
 const REPORT_EXPIRES_MS = 180_000;
 const MAX_WEIGHT = 65_535;
+/** More calls per second at full load than one endpoint can take; a larger report is a mistake, or a lie. */
+const MAX_REPORTED_WEIGHT = 1e9;
 
 /**
  * In turn, in proportion to weight: the endpoint's own, times requests per second over utilization where it reports both.
@@ -43,8 +44,8 @@ export class WeightedRoundRobinPicker implements Picker {
     if (set.version !== this.#version || request.now >= this.#updateAt) this.#weigh(set, request.now);
     const strides = this.#strides;
     const size = strides.length;
-    // The heaviest endpoint is never passed over, so this ends within one round.
-    for (;;) {
+    // The heaviest endpoint is never passed over, so this ends within two rounds.
+    for (let passed = 0; passed < 2 * size; passed++) {
       const sequence = this.#sequence++;
       const index = sequence % size;
       const stride = strides[index] as number;
@@ -52,12 +53,13 @@ export class WeightedRoundRobinPicker implements Picker {
       // Turn t of an endpoint is used when t x stride crosses a multiple of MAX_WEIGHT; the index shifts the phase.
       if ((stride * turn + index * 32_003) % MAX_WEIGHT >= MAX_WEIGHT - stride) return index;
     }
+    return this.#sequence % size;
   }
 
   #weigh({ candidates, version }: PickSet, now: number): void {
     const weights = candidates.map((candidate) => reportedWeight(candidate, now));
     const known = weights.filter((weight) => weight !== undefined);
-    // With fewer than two there is nothing to compare.
+    // Endpoints without a usable report weigh what the others weigh on average; with fewer than two there is nothing to compare.
     const mean = known.length < 2 ? undefined : known.reduce((sum, weight) => sum + weight, 0) / known.length;
     const final = candidates.map((candidate, i) => (mean === undefined ? 1 : (weights[i] ?? mean)) * candidate.weight);
     // Not Math.max(...final): a hundred thousand arguments are too many for the stack.
@@ -70,8 +72,10 @@ export class WeightedRoundRobinPicker implements Picker {
 
 function reportedWeight({ report, reportAtMs }: Candidate, now: number): number | undefined {
   if (report === undefined || now - reportAtMs > REPORT_EXPIRES_MS) return undefined;
-  const { rps = 0, eps = 0 } = report;
+  const { rps = 0 } = report;
+  const eps = Math.max(0, report.eps ?? 0);
   const utilization = report.applicationUtilization || report.cpuUtilization || 0;
   if (rps <= 0 || utilization <= 0) return undefined;
-  return rps / (utilization + eps / rps);
+  // A server can report anything: what the division makes of it must not become a stride.
+  return Math.min(rps / (utilization + eps / rps), MAX_REPORTED_WEIGHT);
 }
