@@ -20,7 +20,8 @@ export default defineConfig({
     include: isDist ? ['test/{integration,conformance,property}/**/*.test.ts'] : ['test/**/*.test.ts'],
     exclude: isDist ? ['**/*.internal.test.ts'] : [],
     passWithNoTests: isDist,
-    testTimeout: 20_000,
+    // The full check repeats random tests ten times as often (test/support/rounds.ts).
+    testTimeout: process.env.EVENKEEL_FULL === '1' ? 200_000 : 20_000,
     server: { deps: { external: [/\/dist\/.*\.js$/] } },
   },
 });

@@ -1,20 +1,16 @@
 /** A router behind a fetch function, in front of servers whose handlers are of the fetch style: Request in, Response out. */
 import assert from 'node:assert/strict';
-import { type CallHandler, headerEntries, staticResolver } from 'evenkeel/core';
+import { staticResolver } from 'evenkeel/core';
 import { createMemoryCall } from 'evenkeel/memory';
 import { createLoadReporter, createRouter } from 'evenkeel/router';
-
-const serve = (name: string): CallHandler => {
-  // Each server counts its own work and tells its load with every answer.
-  const handler = createLoadReporter().fetch((request) => Response.json({ from: name, path: new URL(request.url).pathname }));
-  return async ({ path, method, headers }) => {
-    const response = await handler(new Request(`http://${name}${path}`, { method, headers: headerEntries(headers) }));
-    return { status: response.status, headers: [...response.headers].flat(), body: await response.text() };
-  };
-};
+import { callHandler } from './support/call-handler.js';
 
 const transport = createMemoryCall();
-for (const name of ['a', 'b']) await transport.serve({ address: `memory://${name}` }, serve(name));
+for (const name of ['a', 'b']) {
+  // Each server counts its own work and tells its load with every answer.
+  const handler = createLoadReporter().fetch((request) => Response.json({ from: name, path: new URL(request.url).pathname }));
+  await transport.serve({ address: `memory://${name}` }, callHandler(handler));
+}
 await using router = createRouter({ service: 'hello', resolver: staticResolver(['memory://a', 'memory://b']), transport });
 
 const answers = await Promise.all(Array.from({ length: 20 }, () => router.fetch('/hello').then((response) => response.json())));

@@ -10,7 +10,7 @@ import { root } from './lib/subpaths.mjs';
 
 const HELP = `npm run check -- [options]
 
-  --full          fault loops run their stated number of rounds (sets EVENKEEL_FULL=1)
+  --full          random tests and fault loops run ten times as often (sets EVENKEEL_FULL=1)
   --only A[,B]    only these steps
   --json          a summary as JSON on stdout, everything else on stderr
   --help          this text

@@ -4,6 +4,8 @@
  * - `ts run`: run offline; when a ```text block follows, what it prints must be that text, where `…` stands for anything on its line
  * - `ts`: checked against the library's types
  * - `ts nocheck`: neither, for a fragment
+ *
+ * And fails where a figure still waits to be filled in, by a name in capitals that ends in _TIME or _FIGURES.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -15,6 +17,7 @@ import { bundleProgram, ensureBuilt, runOffline } from './lib/program.mjs';
 import { root } from './lib/subpaths.mjs';
 
 const TIMEOUT_MS = 20_000;
+const PLACEHOLDER = /`[A-Z0-9]+_(TIME|FIGURES)`/;
 const FOLDER = '.build/doc-examples';
 
 /** @typedef {{ at: string, file: string, text: string, isRun: boolean, expected: string | undefined }} Example */
@@ -25,6 +28,8 @@ const pages = [
 ];
 const examples = pages.flatMap(examplesOf);
 const cases = createCases();
+
+await cases.run(`no placeholder in ${pages.length} pages`, checkPlaceholders);
 
 rmSync(join(root, FOLDER), { recursive: true, force: true });
 if (examples.length === 0) console.log('none yet');
@@ -48,6 +53,15 @@ for (const example of runs) {
   });
 }
 cases.finish();
+
+function checkPlaceholders() {
+  const left = pages.flatMap((page) =>
+    readFileSync(join(root, page), 'utf8')
+      .split('\n')
+      .flatMap((text, i) => (PLACEHOLDER.test(text) ? [`${page}:${i + 1} ${PLACEHOLDER.exec(text)?.[0]}`] : [])),
+  );
+  if (left.length > 0) throw new Error(`to be filled in: ${left.join(', ')}`);
+}
 
 /**
  * @param {string} page

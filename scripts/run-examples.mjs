@@ -1,5 +1,5 @@
 /**
- * Runs every example to its end, offline: an example that is not run is soon wrong. `npm run example -- NAME` runs one, with its
+ * Runs every example to its end, offline, and counts its lines: one that is not run is soon wrong, one that is long is not read. `npm run example -- NAME` runs one, with its
  * output and arguments, by run.mjs.
  */
 import { spawnSync } from 'node:child_process';
@@ -11,9 +11,10 @@ import { bundleProgram, ensureBuilt, runOffline } from './lib/program.mjs';
 import { root } from './lib/subpaths.mjs';
 
 const TIMEOUT_MS = 30_000;
-const LONG_LINES = 40;
+/** Without the comment at its head. */
+const MOST_LINES = 25;
 
-// Top level only: what lies deeper is a program that an example starts.
+// Top level only: what lies deeper is what an example stands on.
 const examples = filesBelow('examples', (path) => isTypeScript(path) && path.split('/').length === 2);
 const [name, ...args] = process.argv.slice(2);
 
@@ -33,8 +34,9 @@ else ensureBuilt();
 for (const example of examples) {
   await cases.run(example, async () => {
     await runOffline(await bundleProgram(example), { timeoutMs: TIMEOUT_MS, cwd: root });
+    const text = readFileSync(join(root, example), 'utf8').replace(/^\/\*\*[\s\S]*?\*\/\n*/, '');
+    const lines = text.trimEnd().split('\n').length;
+    if (lines > MOST_LINES) throw new Error(`${lines} lines below its first comment, at most ${MOST_LINES}`);
   });
-  const lines = readFileSync(join(root, example), 'utf8').trimEnd().split('\n').length;
-  if (lines > LONG_LINES) console.log(`note  ${example} has ${lines} lines; an example of over ${LONG_LINES} is rarely read`);
 }
 cases.finish();

@@ -2,8 +2,9 @@
 import { startChild } from '../support/child.js';
 import { type Claim, type SuiteOptions, unmeasured, wants } from '../support/claim.js';
 import { nodeOf } from '../support/other-node.js';
-import type { PairedRatio } from '../support/paired.js';
-import { versionOf } from '../support/versions.js';
+import { median, medianInterval, type PairedRatio } from '../support/paired.js';
+import { builtInUndiciVersion, haproxyVersion, versionOf } from '../support/versions.js';
+import type { PeerCost } from './peers-client.js';
 
 type Measured = PairedRatio & { readonly id: string; readonly concurrency: number };
 
@@ -55,44 +56,52 @@ function claimOf(result: Measured, major: number, version: string): Claim {
   };
 }
 
-interface PeerCost {
-  readonly micros: number | null;
-  readonly note?: string;
-}
-
 const OURS = 'evenkeel router.call';
 
 export async function peerCosts(options: SuiteOptions, onClaim: (claim: Claim) => void): Promise<void> {
   if (!wants(options, 'R3')) return;
   await using child = await startChild<Record<string, PeerCost>>(new URL('./peers-client.mjs', import.meta.url), []);
-  const ours = child.hello[OURS]?.micros ?? Number.NaN;
-  for (const [name, { micros, note }] of Object.entries(child.hello)) {
-    if (name === OURS) continue;
-    const id = `R3.${name
-      .toLowerCase()
-      .replace(/[^a-z0-9]+/g, '-')
-      .replace(/^-|-$/g, '')}`;
-    const claim = `CPU of ${name} over that of router.call, 16 in flight`;
-    if (micros === null || Number.isNaN(micros)) onClaim(unmeasured(id, claim, '> 1x', 'x', note ?? 'no figure', true));
-    else {
-      const measured = micros / ours;
-      const isBare = name.includes('Pool.request');
-      const peer = {
+  const { [OURS]: ours, ...others } = child.hello;
+  const ourRounds = ours === undefined || 'missing' in ours ? [] : ours.rounds;
+  for (const [name, cost] of Object.entries(others)) onClaim(peerClaim(name, cost, ourRounds));
+}
+
+function peerClaim(name: string, cost: PeerCost, ours: readonly number[]): Claim {
+  const slug = name
+    .replace(/[,(].*/, '')
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .replace(/^-|-$/g, '');
+  const id = `R3.${slug}`;
+  const claim = `CPU of ${name} over that of router.call, 16 in flight`;
+  if ('missing' in cost) return unmeasured(id, claim, '> 1x', 'x', cost.missing, true);
+  const ratio = medianInterval(cost.rounds.map((micros, round) => micros / (ours[round] ?? Number.NaN)));
+  // The floor that every client stands on, R2's peer: there it has its bar.
+  const isFloor = name.includes('Pool.request');
+  return {
+    id,
+    claim,
+    bar: isFloor ? 'for information' : '> 1x',
+    measured: ratio.median,
+    unit: 'x',
+    low: ratio.low,
+    high: ratio.high,
+    samples: cost.rounds.length,
+    holds: ratio.low > 1,
+    isInformation: isFloor,
+    peers: [
+      {
         name,
-        version: versionOf(name.includes('grpc') ? '@grpc/grpc-js' : 'undici'),
-        settings: 'same servers, same run',
-        measured: `${micros.toFixed(1)} us; evenkeel ${ours.toFixed(1)} us`,
-      };
-      onClaim({
-        id,
-        claim,
-        bar: isBare ? 'for information' : '> 1x',
-        measured,
-        unit: 'x',
-        holds: measured > 1,
-        isInformation: true,
-        peers: [peer],
-      });
-    }
-  }
+        version: peerVersion(name),
+        settings: `same run, Node ${process.versions.node}`,
+        measured: `${median(cost.rounds).toFixed(1)} us; evenkeel ${median(ours).toFixed(1)} us`,
+      },
+    ],
+  };
+}
+
+function peerVersion(name: string): string {
+  if (name.startsWith('HAProxy')) return haproxyVersion() ?? 'unknown';
+  if (name.startsWith('built-in')) return `(undici ${builtInUndiciVersion()})`;
+  return versionOf(name.includes('grpc') ? '@grpc/grpc-js' : 'undici');
 }

@@ -26,6 +26,7 @@ const addresses = Array.from({ length: ENDPOINTS }, (_, i) => ({
 const picks: Record<string, () => OperationCost> = {
   'pick auto, 1000 endpoints': () => pickCost(auto(), ENDPOINTS),
   'pick auto, 16 endpoints': () => pickCost(auto(), 16),
+  'pick auto with a model, 1000 endpoints': () => pickCost(auto(), ENDPOINTS, 'model:m'),
   'pick p2c, 1000 endpoints': () => pickCost(p2c(), ENDPOINTS),
   'pick p2c on reported load, 1000 endpoints': () => pickCost(p2c({ load: 'reported' }), ENDPOINTS),
   'pick power of 4, 1000 endpoints': () => pickCost(p2c({ choices: 4 }), ENDPOINTS),
@@ -33,21 +34,23 @@ const picks: Record<string, () => OperationCost> = {
   'pick weighted round robin, 1000 endpoints': () => pickCost(weightedRoundRobin(), ENDPOINTS),
   'pick round robin, 1000 endpoints': () => pickCost(roundRobin(), ENDPOINTS),
   'pick random, 1000 endpoints': () => pickCost(random(), ENDPOINTS),
+  'pick least loaded, 1000 endpoints': () => pickCost(leastLoaded(), ENDPOINTS),
   'pick least loaded, 16 endpoints': () => pickCost(leastLoaded(), 16),
 };
 
-function pickCost(make: PickerFactory, size: number): OperationCost {
+function pickCost(make: PickerFactory, size: number, loadKey?: string): OperationCost {
   const set = pickSet(addresses.slice(0, size), clock);
   const now = clock.now();
-  // Candidates with a past, as they are in service.
+  // Candidates as they are in service: answers behind them, calls in flight, a report that tells of other callers.
   set.candidates.forEach((candidate, i) => {
-    candidate.counter.enter(1);
-    candidate.counter.enter(1);
+    candidate.begin(1, now, loadKey);
+    candidate.begin(1, now, loadKey);
     candidate.onEnd('ok', 5 + (i % 17), 0, now);
-    candidate.onReport({ namedMetrics: { host: 1 + (i % 5) } }, now);
+    const host = 3 + (i % 5);
+    candidate.onReport({ namedMetrics: loadKey === undefined ? { host } : { host: host + 4, [loadKey]: host } }, now);
   });
   const picker = make(seeded);
-  const request = { now: now + 3, weight: 1, loadKey: undefined };
+  const request = { now: now + 500, weight: 1, loadKey };
   return costOf(() => picker.pickIndex(set, request));
 }
 

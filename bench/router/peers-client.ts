@@ -1,5 +1,5 @@
-/** R3: CPU per request of what Node users have today, in the same run as router.call, over the same servers. For information. */
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+/** R3: CPU per request of what Node users have today, in the same run as router.call, over the same servers. */
+import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -9,7 +9,7 @@ import { createHttpTransport } from 'evenkeel/http';
 import { createRouter } from 'evenkeel/router';
 import * as undici from 'undici';
 import { startChild } from '../support/child.js';
-import { median } from '../support/paired.js';
+import { haproxyVersion } from '../support/versions.js';
 import { echoClient } from './grpc-echo.js';
 
 const PORTS = 4;
@@ -25,7 +25,10 @@ interface Variant {
   otherCpu?(): number;
 }
 
-const results: Record<string, { micros: number; note?: string }> = {};
+/** CPU microseconds a call, round by round: two variants are compared within a round. Or why there are none. */
+export type PeerCost = { readonly rounds: readonly number[] } | { readonly missing: string };
+
+const results: Record<string, PeerCost> = {};
 await using servers = await startChild<string[]>(new URL('./echo-server.mjs', import.meta.url), [String(PORTS)]);
 await using grpc = await startChild<string[]>(new URL('./grpc-server.mjs', import.meta.url), [String(PORTS)]);
 await using transport = createHttpTransport({ undici });
@@ -53,7 +56,7 @@ const variants: Variant[] = [
   { name: '@grpc/grpc-js round_robin', send: () => grpcClient.echo(BODY) },
 ];
 const haproxy = await startHaproxy(servers.hello);
-if (typeof haproxy === 'string') results['HAProxy sidecar (client + proxy)'] = { micros: Number.NaN, note: haproxy };
+if (typeof haproxy === 'string') results['HAProxy sidecar (client + proxy)'] = { missing: haproxy };
 else {
   const pool = new undici.Pool(haproxy.address, { connections: 64 });
   variants.push({
@@ -68,7 +71,7 @@ for (const variant of variants) await block(variant);
 for (let round = 0; round < ROUNDS; round++) {
   for (const variant of round % 2 === 0 ? variants : [...variants].reverse()) costs.get(variant.name)?.push(await block(variant));
 }
-for (const [name, values] of costs) results[name] = { micros: median(values) };
+for (const [name, rounds] of costs) results[name] = { rounds };
 process.send?.(results);
 if (typeof haproxy !== 'string') haproxy.stop();
 grpcClient.close();
@@ -88,7 +91,7 @@ async function block(variant: Variant): Promise<number> {
 
 /** The leanest proxy there is, well set: kept connections, power of two choices, one thread. Or why it does not run. */
 async function startHaproxy(addresses: readonly string[]): Promise<{ address: string; cpu(): number; stop(): void } | string> {
-  if (spawnSync('haproxy', ['-v']).error !== undefined) return 'haproxy is not installed: apt-get install haproxy';
+  if (haproxyVersion() === undefined) return 'haproxy is not installed: apt-get install haproxy';
   const port = await freePort();
   const folder = mkdtempSync(join(tmpdir(), 'evenkeel-bench-'));
   const backends = addresses.map((address, i) => `  server s${i} ${new URL(address).host}`).join('\n');

@@ -8,10 +8,12 @@ import type { Claim, SuiteOptions } from '../support/claim.js';
 import { openLoop } from '../support/open-loop.js';
 import { median, quantile } from '../support/paired.js';
 import { versionOf } from '../support/versions.js';
+import type { SlowServers } from './slow-servers.js';
 
 const FAST_MS = 20;
 const SLOW_MS = 320;
 const SIGMA = 0.3;
+const CONNECTIONS = 256;
 const SLOTS = 16;
 const MEANS = [...new Array<number>(14).fill(FAST_MS), SLOW_MS, SLOW_MS];
 /** The load at which round robin keeps the slow ones at this utilisation. */
@@ -50,7 +52,7 @@ export async function slowReplicas(options: SuiteOptions, onClaim: (claim: Claim
       {
         name: 'round robin over undici pools',
         version: versionOf('undici'),
-        settings: 'same arrivals, same service times, same connections',
+        settings: `same arrivals and service times, ${CONNECTIONS} connections a server on both sides`,
         measured: `p99 ${median(theirs).toFixed(0)} ms; evenkeel ${median(ours).toFixed(0)} ms`,
       },
     ],
@@ -62,7 +64,7 @@ type Send = () => Promise<unknown>;
 /** Static round robin as a careful user writes it. */
 async function roundRobinP99(seed: number): Promise<number> {
   await using servers = await startServers(seed);
-  const pools = servers.hello.map((address) => new undici.Pool(address, { connections: 256 }));
+  const pools = servers.hello.addresses.map((address) => new undici.Pool(address, { connections: CONNECTIONS }));
   let turn = 0;
   const p99 = await p99Of(seed, async () => {
     turn = (turn + 1) % pools.length;
@@ -75,14 +77,14 @@ async function roundRobinP99(seed: number): Promise<number> {
 
 async function evenkeelP99(seed: number): Promise<number> {
   await using servers = await startServers(seed);
-  await using transport = createHttpTransport({ undici });
-  await using router = createRouter({ service: 'r4', transport, resolver: staticResolver(servers.hello) });
+  await using transport = createHttpTransport({ undici, connections: CONNECTIONS });
+  await using router = createRouter({ service: 'r4', transport, resolver: staticResolver(servers.hello.addresses) });
   return await p99Of(seed, () => router.call({ path: '/', method: 'POST', body: 'x' }));
 }
 
 function startServers(seed: number) {
   const plan = { means: MEANS, sigma: SIGMA, slots: SLOTS, seed };
-  return startChild<string[]>(new URL('./slow-servers.mjs', import.meta.url), [JSON.stringify(plan)]);
+  return startChild<SlowServers>(new URL('./slow-servers.mjs', import.meta.url), [JSON.stringify(plan)]);
 }
 
 async function p99Of(seed: number, send: Send): Promise<number> {

@@ -1,7 +1,7 @@
 /**
  * A fleet in one process: each server at a port of its own, with `slots` at work and the rest queued, and log-normal service times that
  * burn no CPU. Arguments: JSON `{ means: ms[], sigma, slots, seed, ports? }`; without ports free ones
- * are taken. Tells the parent the addresses.
+ * are taken. Tells the parent the addresses. The parent may say `reject` (everything is answered 503) and `serve`; the answer is when.
  */
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -15,8 +15,16 @@ interface Plan {
   readonly ports?: readonly number[];
 }
 
+export interface SlowServers {
+  readonly addresses: readonly string[];
+  /** By Date.now(), when the first of them listened. */
+  readonly listeningAtMs: number;
+}
+
 const plan = JSON.parse(process.argv[2] ?? '{}') as Plan;
 
+let isRejecting = false;
+let listeningAtMs = Number.POSITIVE_INFINITY;
 const addresses = await Promise.all(
   plan.means.map(async (meanMs, index) => {
     const random = seededRandom(`${plan.seed}/${index}`);
@@ -37,13 +45,19 @@ const addresses = await Promise.all(
     };
     const server = createServer((request, response) => {
       request.resume();
-      if (working < plan.slots) work(response);
+      if (isRejecting) response.writeHead(503).end();
+      else if (working < plan.slots) work(response);
       else waiting.push(response);
     });
     server.keepAliveTimeout = 60_000;
     await new Promise<void>((resolve) => server.listen(plan.ports?.[index] ?? 0, '127.0.0.1', resolve));
+    listeningAtMs = Math.min(listeningAtMs, Date.now());
     return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   }),
 );
-process.send?.(addresses);
+process.on('message', (message) => {
+  isRejecting = message === 'reject';
+  process.send?.(Date.now());
+});
+process.send?.({ addresses, listeningAtMs } satisfies SlowServers);
 process.on('disconnect', () => process.exit(0));

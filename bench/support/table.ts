@@ -1,7 +1,7 @@
 /** One line a claim. */
 import type { Claim } from './claim.js';
 
-const WIDTHS = { id: 16, measured: 22, bar: 26 } as const;
+const WIDTHS = { id: 44, measured: 32, bar: 28 } as const;
 
 export function formatHead(): string {
   return `      ${'id'.padEnd(WIDTHS.id)}${'measured'.padEnd(WIDTHS.measured)}${'bar'.padEnd(WIDTHS.bar)}claim`;

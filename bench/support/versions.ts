@@ -1,4 +1,5 @@
 /** Versions of what is measured, as installed. */
+import { spawnSync } from 'node:child_process';
 import { createRequire } from 'node:module';
 
 const require = createRequire(import.meta.url);
@@ -11,6 +12,23 @@ export function versionOf(name: string): string {
   }
 }
 
+/** Undefined: it is not installed. */
+export function haproxyVersion(): string | undefined {
+  const { error, stdout } = spawnSync('haproxy', ['-v'], { encoding: 'utf8' });
+  return error === undefined ? (/\d+(\.\d+)+/.exec(stdout)?.[0] ?? 'unknown') : undefined;
+}
+
+/** The undici inside of Node, behind the built-in fetch. */
+export function builtInUndiciVersion(): string {
+  return process.versions.undici ?? 'unknown';
+}
+
 export function versionsOf(): Record<string, string> {
-  return { node: process.versions.node, undici: versionOf('undici'), '@grpc/grpc-js': versionOf('@grpc/grpc-js') };
+  return {
+    node: process.versions.node,
+    'built-in undici': builtInUndiciVersion(),
+    undici: versionOf('undici'),
+    '@grpc/grpc-js': versionOf('@grpc/grpc-js'),
+    haproxy: haproxyVersion() ?? 'not installed',
+  };
 }

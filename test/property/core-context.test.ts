@@ -8,6 +8,7 @@ import {
 } from 'evenkeel/core';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { rounds } from '../support/rounds.js';
 
 const attempt = (work: () => unknown) => {
   try {
@@ -47,7 +48,7 @@ describe('a call context', () => {
           if (deadline !== undefined) expect(deadline).toBeLessThanOrEqual(3_600_000);
         }),
       ),
-      { numRuns: 500 },
+      { numRuns: rounds(500) },
     );
   });
 });
@@ -77,7 +78,7 @@ describe('endpoints', () => {
           expect(parseEndpoints([endpoint])).toEqual([endpoint]);
         }),
       ),
-      { numRuns: 1000 },
+      { numRuns: rounds(1000) },
     );
   });
 });

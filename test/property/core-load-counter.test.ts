@@ -1,6 +1,7 @@
 import { createRuntime, seededRandom, virtualClock } from 'evenkeel/core';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { rounds } from '../support/rounds.js';
 
 type Step =
   | { kind: 'begin' | 'reweigh'; weight: number; at: number }
@@ -48,7 +49,7 @@ describe('a load counter', () => {
           expect(sample.ratePerSecond).toBeGreaterThanOrEqual(0);
         }
       }),
-      { numRuns: 300 },
+      { numRuns: rounds(300) },
     );
   });
 });

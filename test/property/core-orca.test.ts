@@ -1,6 +1,7 @@
 import { decodeBinary, decodeLoadHeader, encodeBinary, encodeLoadHeader, isEvenkeelError, readLoadHeaders } from 'evenkeel/core';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { rounds } from '../support/rounds.js';
 
 /** Names that hold every separator of every format, and those of an object's prototype. */
 const name = fc.oneof(
@@ -57,7 +58,7 @@ describe('a load report', () => {
         const change = format === 'text' ? rounded : (number: number) => number;
         expect(flat(decodeLoadHeader(header), (number) => number).sort()).toEqual(flat(sent, change).sort());
       }),
-      { numRuns: 300 },
+      { numRuns: rounds(300) },
     );
   });
 
@@ -66,7 +67,7 @@ describe('a load report', () => {
       fc.property(report, (sent) => {
         expect(flat(decodeBinary(encodeBinary(sent)), (n) => n).sort()).toEqual(flat(sent, (n) => n).sort());
       }),
-      { numRuns: 200 },
+      { numRuns: rounds(200) },
     );
   });
 
@@ -82,11 +83,11 @@ describe('a load report', () => {
     const text = fc.oneof(fc.string({ unit: 'binary' }), fc.json(), fc.base64String(), fc.string());
     fc.assert(
       fc.property(word, text, (prefix, noise) => attempt(() => decodeLoadHeader(prefix + noise))),
-      { numRuns: 2000 },
+      { numRuns: rounds(2000) },
     );
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => attempt(() => decodeBinary(bytes))),
-      { numRuns: 2000 },
+      { numRuns: rounds(2000) },
     );
     fc.assert(
       fc.property(report, fc.nat(), fc.integer({ min: 0, max: 255 }), (sent, at, byte) => {
@@ -94,7 +95,7 @@ describe('a load report', () => {
         if (bytes.length > 0) bytes[at % bytes.length] = byte;
         attempt(() => decodeBinary(bytes));
       }),
-      { numRuns: 500 },
+      { numRuns: rounds(500) },
     );
     fc.assert(
       fc.property(

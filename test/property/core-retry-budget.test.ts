@@ -1,6 +1,7 @@
 import { RetryBudget, virtualClock } from 'evenkeel/core';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { rounds } from '../support/rounds.js';
 
 describe('a retry budget', () => {
   it('keeps retries within ratio x originals + minimum x seconds, in every window that ends with a retry', () => {
@@ -29,7 +30,7 @@ describe('a retry budget', () => {
           if (retries.at(-1) === now) expect(within(retries)).toBeLessThanOrEqual(most + 1e-9);
         }
       }),
-      { numRuns: 500 },
+      { numRuns: rounds(500) },
     );
   });
 

@@ -4,6 +4,7 @@ import { createMemoryCall } from 'evenkeel/memory';
 import { virtualClock } from 'evenkeel/testing';
 import fc from 'fast-check';
 import { describe, it } from 'vitest';
+import { rounds } from '../support/rounds.js';
 
 const chunk = fc.oneof(
   fc.uint8Array({ maxLength: 50 }),
@@ -98,7 +99,7 @@ describe('memory call', () => {
         await Promise.all([transport.drain(), listener.drain()]);
         await Promise.all([transport.close(), listener.close()]);
       }),
-      { numRuns: 100 },
+      { numRuns: rounds(100) },
     );
   });
 });

@@ -4,6 +4,7 @@ import { createMemoryQueue, memoryQueueStore } from 'evenkeel/memory';
 import { virtualClock } from 'evenkeel/testing';
 import fc from 'fast-check';
 import { describe, it } from 'vitest';
+import { rounds } from '../support/rounds.js';
 
 const pick = fc.nat(20);
 const client = fc.constantFrom(0, 1);
@@ -132,7 +133,7 @@ describe('memory queue', () => {
         await Promise.all(clients.map((each) => each.close()));
         assert.equal(clock.pending, 0);
       }),
-      { numRuns: 150 },
+      { numRuns: rounds(150) },
     );
   });
 });

@@ -4,6 +4,7 @@ import { createMemoryState, memoryStateStore } from 'evenkeel/memory';
 import { seededRandom, virtualClock } from 'evenkeel/testing';
 import fc from 'fast-check';
 import { describe, it } from 'vitest';
+import { rounds } from '../support/rounds.js';
 
 const key = fc.constantFrom('a', 'b', 'a/x', 'a/y');
 const client = fc.constantFrom(0, 1);
@@ -109,7 +110,7 @@ describe('memory state', () => {
         await Promise.all([...clients, observer].map((each) => each.close()));
         assert.equal(clock.pending, 0);
       }),
-      { numRuns: 150 },
+      { numRuns: rounds(150) },
     );
   });
 });

@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { it } from 'vitest';
 import type { PuppetCall } from '../support/puppet-transport.js';
+import { rounds } from '../support/rounds.js';
 import { assertBalanced, assertClosesClean, endpointsNamed, routerRig, watch } from '../support/router-rig.js';
 
 const call = fc.record({
@@ -101,6 +102,6 @@ it('counters, queue, timers and connections come out even', async () => {
         await assertBalanced(rig);
       },
     ),
-    { numRuns: 150 },
+    { numRuns: rounds(150) },
   );
 });

@@ -2,6 +2,7 @@ import { createRuntime, virtualClock } from 'evenkeel/core';
 import { createLoadReporter, type ServedCall } from 'evenkeel/router';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { rounds } from '../support/rounds.js';
 
 const request = fc.record({
   /** How the handler does. */
@@ -58,6 +59,6 @@ it('a server counts nothing twice and forgets nothing, however requests and thei
         expect([key, inFlight, weight]).toEqual([key, 0, 0]);
       }
     }),
-    { numRuns: 100 },
+    { numRuns: rounds(100) },
   );
 });

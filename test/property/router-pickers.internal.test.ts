@@ -13,6 +13,7 @@ import {
   weightedRoundRobin,
 } from '../../src/router/pickers/index.js';
 import { FakeHost } from '../support/fake-host.js';
+import { rounds } from '../support/rounds.js';
 
 const pickers: Record<string, PickerFactory> = {
   random: random(),
@@ -75,7 +76,7 @@ describe.each(Object.keys(pickers))('%s, whatever has happened', (name) => {
           expect(table.isPanicking).toBe(open < table.size * 0.5);
         }
       }),
-      { numRuns: 60 },
+      { numRuns: rounds(60) },
     );
   });
 });

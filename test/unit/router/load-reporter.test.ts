@@ -156,7 +156,7 @@ describe('the model of a request', () => {
         throw new Error('broken');
       },
     ],
-    ['gives a name of 400 characters', () => 'x'.repeat(400)],
+    ['gives no text', () => 400 as unknown as string],
   ])('is unknown, and reported, when the one who names it %s', async (_what, modelOf) => {
     const { serve, runtime, read } = reporterOf({ modelOf });
     const response = await serve(() => new Response('fine'));
@@ -263,16 +263,29 @@ describe('the report in a header', () => {
     expect(told(await serve(() => new Response(null))).namedMetrics).toEqual({ host: 1 });
   });
 
-  it('is left out, and that reported, when it would not fit', async () => {
-    const { serve, runtime } = reporterOf();
-    const disposables = Array.from({ length: 40 }, (_, i) =>
-      runtime.load.signal(`signal-with-a-long-name-${i}`, () => 0.123456, { kind: 'utilization' }),
-    );
-    expect(disposables).toHaveLength(40);
-    const response = await serve(() => new Response('fine'));
-    expect(response.headers.get('endpoint-load-metrics')).toBeNull();
-    expect(await response.text()).toBe('fine');
-    expect(runtime.diagnostics.total).toBe(1);
+  it('leaves the signals out when they would not fit', async () => {
+    const { serve, runtime } = reporterOf({ modelOf: () => 'm' });
+    for (let i = 0; i < 40; i++) runtime.load.signal(`signal-with-a-long-name-${i}`, () => 0.123456, { kind: 'utilization' });
+    const report = told(await serve(() => new Response('fine')));
+    expect(report.utilization).toBeUndefined();
+    expect(report.namedMetrics).toEqual({ host: 1, 'model:m': 1 });
+    expect(runtime.diagnostics.total).toBe(0);
+  });
+
+  it.each([
+    ['256 characters', 'x'.repeat(256), `model:${'x'.repeat(250)}`],
+    ['400 characters', 'x'.repeat(400), `model:${'x'.repeat(250)}`],
+    ['256 characters that are percent-encoded', '\u20ac'.repeat(256), undefined],
+    ['half a surrogate pair', 'a\ud800', undefined],
+  ])('is there for a model with a name of %s', async (_what, name, key) => {
+    for (const format of ['text', 'json', 'binary'] as const) {
+      const { serve, runtime } = reporterOf({ modelOf: () => name, format });
+      const { namedMetrics } = told(await serve(() => new Response('fine')));
+      expect(namedMetrics?.host).toBe(1);
+      if (key !== undefined) expect(namedMetrics?.[key]).toBe(1);
+      expect(runtime.diagnostics.total).toBe(0);
+      expect((await serve(() => new Response('not reached'), '/load')).status).toBe(200);
+    }
   });
 
   it('can be asked for by code', () => {

@@ -4,6 +4,7 @@ import type { Outcome } from '../../../src/core/load-counter.js';
 import { EndpointTable, type Member } from '../../../src/router/endpoint-table.js';
 import { type EjectionOptions, OutlierEjection } from '../../../src/router/outlier-ejection.js';
 import { FakeHost } from '../../support/fake-host.js';
+import { rounds } from '../../support/rounds.js';
 import { endpointsNamed } from '../../support/router-rig.js';
 
 function ejectionOf(size: number, options: EjectionOptions = {}, seed = 1) {
@@ -94,7 +95,7 @@ describe('the share of successes', () => {
 
 describe('an ejection', () => {
   it('lasts half to all of 5 s and doubles with each in a row, up to its longest', async () => {
-    for (let seed = 0; seed < 20; seed++) {
+    for (let seed = 0; seed < rounds(20); seed++) {
       const { clock, end, log } = ejectionOf(4, { maxMs: 30_000 }, seed);
       end('a', 'error', 5);
       for (const full of [5000, 10_000, 20_000, 30_000, 30_000]) {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { ErrorCode, Retryable } from '../../../src/core/index.js';
 import type { RouterRequest } from '../../../src/router/index.js';
+import { rounds } from '../../support/rounds.js';
 import { assertBalanced, assertClosesClean, type RigOptions, routerRig, watch } from '../../support/router-rig.js';
 
 const POST: RouterRequest = { path: '/x', method: 'POST', body: 'work' };
@@ -178,7 +179,7 @@ describe('bounds of repeating', () => {
 
   it('a wait is between 0 and 25 ms, then 50, never above its longest', async () => {
     const waits: number[][] = [[], [], []];
-    for (let seed = 0; seed < 40; seed++) {
+    for (let seed = 0; seed < rounds(40); seed++) {
       const rig = routerRig({ endpoints: 6, seed, retry: { maxAttempts: 4, maxMs: 60 } });
       watch(rig.router.call(GET));
       for (let attempt = 1; attempt <= 3; attempt++) {

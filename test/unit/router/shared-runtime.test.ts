@@ -31,6 +31,8 @@ describe('two routers of one process, with one runtime and the same endpoints', 
     const [first, second] = [routerRig({ runtime, endpoints: 2 }), routerRig({ runtime, endpoints: 2 })];
     const call = watch(second.router.call(GET));
     await first.router.close();
+    const { to } = second.transport.last;
+    expect(runtime.load.counter(`endpoint:${to}`).read().inFlight).toBe(1);
     second.transport.last.answer();
     await runtime.clock.settle();
     expect(call.get().status).toBe(200);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { roundRobin, weightedRoundRobin } from '../../../../src/router/pickers/index.js';
+import { rounds } from '../../../support/rounds.js';
 import { candidates, make, request, setOf, shares } from './candidates.js';
 
 const SEED = 7;
@@ -8,7 +9,7 @@ describe('round robin', () => {
   it('takes each in turn, from a start that differs from client to client', () => {
     const set = setOf(candidates(5));
     const starts = new Set<number>();
-    for (let seed = 0; seed < 20; seed++) {
+    for (let seed = 0; seed < rounds(20); seed++) {
       const picker = make(roundRobin(), seed);
       const picks = Array.from({ length: 10 }, () => picker.pickIndex(set, request()));
       picks.slice(1).forEach((index, i) => {
