@@ -5,18 +5,35 @@
  * q / (q + processors) for each `queue` signal q. The maximum and not a mean: one full resource is enough to be full.
  */
 import type { Clock } from './clock.js';
-import { checkNumber, invalidArgument } from './errors.js';
+import { CounterTable, MODEL_PREFIX } from './counter-table.js';
+import { MAX_ENDPOINTS } from './endpoint.js';
+import { invalidArgument } from './errors.js';
 import type { Host } from './host.js';
-import { type LoadCounter, type LoadUnit, WorkCounter } from './load-counter.js';
+import type { LoadCounter, LoadUnit, WorkCounter } from './load-counter.js';
 import type { LoadReport, RemoteLoad } from './load-report.js';
+import { MAX_NAME_LENGTH } from './orca/fields.js';
+import {
+  largest,
+  MAX_TOLD_COUNTERS,
+  MAX_TOLD_COUNTERS_LENGTH,
+  MAX_TOLD_SIGNALS,
+  MAX_TOLD_SIGNALS_LENGTH,
+} from './report-bounds.js';
+
+export { MAX_COUNTERS } from './counter-table.js';
 
 /** `utilization`: share in use, 0 and up · `free`: share free, 0 to 1 · `queue`: pieces of work waiting. */
 export type SignalKind = 'utilization' | 'queue' | 'free';
 
 export interface LoadBoard {
   /**
-   * The counter of that key, made at first use. Keys: `host`, `model:NAME`, `endpoint:ID`, `knob:NAME`, `limiter:NAME`, ... Beyond
-   * {@link MAX_COUNTERS} keys all further ones share the counter `other`, so that names from outside cannot grow without bound.
+   * The counter of that key, made at first use. Keys: `host`, `model:NAME`, `endpoint:ID`, `knob:NAME`, `limiter:NAME`, ...
+   *
+   * Names from outside cannot grow without bound: beyond {@link MAX_COUNTERS} keys, endpoints aside, a new one takes the place of
+   * a model that has nothing in flight and no capacity, or, where there is none, shares the counter `other`. So ask for a model's
+   * counter at each use, rather than to keep it. Endpoints never share; they have a bound of their own, {@link MAX_ENDPOINTS}.
+   * @throws {EvenkeelError} `invalid-argument` for a bad key, another unit, or a capacity that is not above 0;
+   *   `resource-exhausted` for one endpoint too many.
    */
   counter(key: string, options?: { unit?: LoadUnit; capacity?: number }): LoadCounter;
   /** Adds a reading that only its owner can take: a GPU's queue, free KV blocks. A read that throws or is not a number is left out. */
@@ -25,25 +42,34 @@ export interface LoadBoard {
   remote(endpointId: string): RemoteLoad | undefined;
   /** Records what endpoint `id` tells; for load sources. */
   setRemote(endpointId: string, report: LoadReport): void;
-  /** Drops the counter `endpoint:ID` and the remote load of an endpoint that is gone. */
+  /** The counter `endpoint:ID`, kept for each of its users until they forget it. Never refused: lists of endpoints have their bound. */
+  useEndpoint(endpointId: string): LoadCounter;
+  /** Ends one use; with the last one the counter and the remote load are dropped. */
   forgetEndpoint(endpointId: string): void;
   keys(): Iterable<string>;
-  /** This process's load, to be told to its callers: the host's, and the outstanding weight of each of `keys` (default: all but endpoints). */
+  /**
+   * This process's load, to be told to its callers: the host's, and the outstanding weight of each of `keys`. Without `keys`: of
+   * all but endpoints and idle models, the 128 largest and no more than a reader takes (16 KiB).
+   */
   report(keys?: Iterable<string>): LoadReport;
   /** 0 (idle) to 1 (full); the formula is in this file's header. */
   pressure(): number;
 }
 
-export const MAX_COUNTERS = 10_000;
-const MAX_KEY_LENGTH = 300;
-const MAX_MODEL_LENGTH = 256;
 const MAX_SIGNALS = 256;
-const OVERFLOW_KEY = 'other';
+/** Its key is a name that reports can carry. */
+const MAX_MODEL_LENGTH = MAX_NAME_LENGTH - MODEL_PREFIX.length;
 const CPU_PERIOD_MS = 1000;
 
-/** The key of a model's counter. Long names are cut: keys have a bound, and a request should not fail for its model's name. */
+/**
+ * The key of a model's counter. Names of more than 250 characters are cut, at a whole one: keys have a bound, and a request should
+ * not fail for its model's name.
+ */
 export function modelKey(name: string): string {
-  return `model:${name.slice(0, MAX_MODEL_LENGTH)}`;
+  if (name.length <= MAX_MODEL_LENGTH) return MODEL_PREFIX + name;
+  const last = name.charCodeAt(MAX_MODEL_LENGTH - 1);
+  const isHalf = last >= 0xd800 && last <= 0xdbff;
+  return MODEL_PREFIX + name.slice(0, isHalf ? MAX_MODEL_LENGTH - 1 : MAX_MODEL_LENGTH);
 }
 
 export function createLoadBoard(options: { clock: Clock; host: Host }): LoadBoard {
@@ -58,7 +84,7 @@ interface Signal {
 class Board implements LoadBoard {
   readonly #clock: Clock;
   readonly #host: Host;
-  readonly #counters = new Map<string, WorkCounter>();
+  readonly #counters: CounterTable;
   readonly #signals = new Map<string, Signal>();
   readonly #remotes = new Map<string, { report: LoadReport; atMs: number }>();
   readonly #cpu: CpuMeter;
@@ -66,26 +92,12 @@ class Board implements LoadBoard {
   constructor(clock: Clock, host: Host) {
     this.#clock = clock;
     this.#host = host;
+    this.#counters = new CounterTable(clock);
     this.#cpu = new CpuMeter(clock, host);
   }
 
-  counter(key: string, options: { unit?: LoadUnit; capacity?: number } = {}): WorkCounter {
-    const existing = this.#counters.get(key);
-    const capacity = options.capacity === undefined ? undefined : checkCapacity(options.capacity);
-    if (existing !== undefined) {
-      if (options.unit !== undefined && options.unit !== existing.unit) {
-        throw invalidArgument(`unit of ${key}`, options.unit, `${existing.unit}, as it was first given`);
-      }
-      if (capacity !== undefined) existing.capacity = capacity;
-      return existing;
-    }
-    if (typeof key !== 'string' || key.length === 0 || key.length > MAX_KEY_LENGTH) {
-      throw invalidArgument('key', key, `1 to ${MAX_KEY_LENGTH} characters`);
-    }
-    if (this.#counters.size >= MAX_COUNTERS && key !== OVERFLOW_KEY) return this.#overflow();
-    const counter = new WorkCounter(this.#clock, key, options.unit ?? 'calls', capacity ?? Number.POSITIVE_INFINITY);
-    this.#counters.set(key, counter);
-    return counter;
+  counter(key: string, options?: { unit?: LoadUnit; capacity?: number }): WorkCounter {
+    return this.#counters.counter(key, options);
   }
 
   signal(key: string, read: () => number, options: { kind: SignalKind }): Disposable {
@@ -111,14 +123,17 @@ class Board implements LoadBoard {
     if (known !== undefined) {
       known.report = report;
       known.atMs = atMs;
-    } else if (this.#remotes.size < MAX_COUNTERS) {
+    } else if (this.#remotes.size < MAX_ENDPOINTS) {
       this.#remotes.set(endpointId, { report, atMs });
     }
   }
 
+  useEndpoint(endpointId: string): WorkCounter {
+    return this.#counters.useEndpoint(endpointId);
+  }
+
   forgetEndpoint(endpointId: string): void {
-    this.#remotes.delete(endpointId);
-    this.#counters.delete(`endpoint:${endpointId}`);
+    if (this.#counters.forgetEndpoint(endpointId)) this.#remotes.delete(endpointId);
   }
 
   keys(): Iterable<string> {
@@ -130,15 +145,10 @@ class Board implements LoadBoard {
     // No prototype: a key may well be called `__proto__`.
     const namedMetrics: Record<string, number> = Object.create(null);
     if (host !== undefined) namedMetrics.host = host.weight;
-    for (const key of keys ?? this.#reportable()) {
-      const counter = this.#counters.get(key);
-      if (counter !== undefined) namedMetrics[key] = counter.weight;
-    }
-    const utilization: Record<string, number> = Object.create(null);
-    for (const [key, signal] of this.#signals) {
-      const value = pressureOf(signal, this.#host.parallelism());
-      if (value !== undefined) utilization[key] = value;
-    }
+    if (keys === undefined) Object.assign(namedMetrics, this.#busiest());
+    else this.#addWeights(namedMetrics, keys);
+    const readings = this.#readings();
+    const utilization = keys === undefined ? largest(readings, MAX_TOLD_SIGNALS, MAX_TOLD_SIGNALS_LENGTH) : readings;
     const cpuUtilization = this.#cpu.read();
     return {
       ...(cpuUtilization === undefined ? undefined : { cpuUtilization }),
@@ -161,12 +171,28 @@ class Board implements LoadBoard {
     return pressure;
   }
 
-  #overflow(): WorkCounter {
-    return this.#counters.get(OVERFLOW_KEY) ?? this.counter(OVERFLOW_KEY);
+  #addWeights(metrics: Record<string, number>, keys: Iterable<string>): void {
+    for (const key of keys) {
+      const counter = this.#counters.get(key);
+      if (counter !== undefined) metrics[key] = counter.weight;
+    }
   }
 
-  *#reportable(): Iterable<string> {
-    for (const key of this.#counters.keys()) if (!key.startsWith('endpoint:')) yield key;
+  #busiest(): Record<string, number> {
+    const weights: Record<string, number> = Object.create(null);
+    for (const { key, weight } of this.#counters.others()) {
+      if (key !== 'host' && (weight > 0 || !key.startsWith(MODEL_PREFIX))) weights[key] = weight;
+    }
+    return largest(weights, MAX_TOLD_COUNTERS, MAX_TOLD_COUNTERS_LENGTH);
+  }
+
+  #readings(): Record<string, number> {
+    const readings: Record<string, number> = Object.create(null);
+    for (const [key, signal] of this.#signals) {
+      const value = pressureOf(signal, this.#host.parallelism());
+      if (value !== undefined) readings[key] = value;
+    }
+    return readings;
   }
 }
 
@@ -207,8 +233,4 @@ class CpuMeter {
     this.#atMs += elapsed;
     return this.#utilization;
   }
-}
-
-function checkCapacity(capacity: number): number {
-  return capacity === Number.POSITIVE_INFINITY ? capacity : checkNumber('capacity', capacity, Number.MIN_VALUE);
 }

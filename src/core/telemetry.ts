@@ -5,6 +5,7 @@
 import {
   type Attributes,
   context,
+  isSpanContextValid,
   type Meter,
   type ObservableResult,
   propagation,
@@ -16,6 +17,7 @@ import {
 } from '@opentelemetry/api';
 import type { LoadBoard } from './load-board.js';
 import { ATTRIBUTES, METRICS, type MetricDefinition, type MetricName } from './metrics.js';
+import { addTraceHeaders } from './trace-headers.js';
 
 export type { Attributes } from '@opentelemetry/api';
 
@@ -29,13 +31,17 @@ export interface Telemetry {
   observable(name: MetricName, read: (observe: Observe) => void): Disposable;
   /** A histogram's recording function, or undefined without a meter. */
   histogram(name: MetricName): ((value: number, attributes: Attributes) => void) | undefined;
-  /** Begins a client span below the active one, or returns undefined: no tracer, or the span is not recorded. */
+  /**
+   * Begins a client span below the active one, or returns undefined: no tracer, or no SDK behind it. One that is not recorded is
+   * passed on all the same, with the flag that says so: a server that heard nothing would begin a trace of its own.
+   */
   startSpan(name: string): CallSpan | undefined;
 }
 
 export interface CallSpan {
+  /** Does nothing when the span is not recorded. */
   set(name: string, value: string | number): void;
-  /** Adds the propagator's headers (traceparent) to a flat list. */
+  /** Puts the propagator's headers (traceparent) into a flat list, in place of those of the same names; `baggage` is added to. */
   inject(headers: string[]): void;
   /** An error's code marks the span as failed. */
   end(errorCode?: string): void;
@@ -125,31 +131,35 @@ class OpenTelemetry implements Telemetry {
   startSpan(name: string): CallSpan | undefined {
     if (this.#tracer === undefined) return undefined;
     const span = this.#tracer.startSpan(name, CLIENT_SPAN);
-    return span.isRecording() ? new OpenTelemetrySpan(span) : undefined;
+    return isSpanContextValid(span.spanContext()) ? new OpenTelemetrySpan(span) : undefined;
   }
 }
 
 class OpenTelemetrySpan implements CallSpan {
   readonly #span: Span;
+  readonly #isRecorded: boolean;
 
   constructor(span: Span) {
     this.#span = span;
+    this.#isRecorded = span.isRecording();
   }
 
   set(name: string, value: string | number): void {
-    this.#span.setAttribute(name, value);
+    if (this.#isRecorded) this.#span.setAttribute(name, value);
   }
 
   inject(headers: string[]): void {
-    propagation.inject(trace.setSpan(context.active(), this.#span), headers, {
+    const injected: string[] = [];
+    propagation.inject(trace.setSpan(context.active(), this.#span), injected, {
       set: (carrier, name, value) => {
         carrier.push(name, value);
       },
     });
+    if (injected.length > 0) addTraceHeaders(headers, injected, propagation.fields());
   }
 
   end(errorCode?: string): void {
-    if (errorCode !== undefined) {
+    if (errorCode !== undefined && this.#isRecorded) {
       this.#span.setAttribute(ATTRIBUTES.code, errorCode);
       this.#span.setStatus({ code: SpanStatusCode.ERROR });
     }

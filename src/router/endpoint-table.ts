@@ -117,7 +117,7 @@ export class EndpointTable implements PickSet {
   }
 
   #add(endpoint: Endpoint): void {
-    const counter = this.#load.counter(`endpoint:${endpoint.id}`) as WorkCounter;
+    const counter = this.#load.useEndpoint(endpoint.id) as WorkCounter;
     const member = new Member(endpoint, counter);
     this.#members.set(endpoint.id, member);
   }

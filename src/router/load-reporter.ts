@@ -10,11 +10,15 @@ import { readContextHeaders } from '../core/context-headers.js';
 import { type EvenkeelError, invalidArgument } from '../core/errors.js';
 import { HEADERS, type HeaderList } from '../core/headers.js';
 import { modelKey } from '../core/load-board.js';
-import type { InFlight, Outcome } from '../core/load-counter.js';
+import type { Outcome } from '../core/load-counter.js';
 import type { LoadReport } from '../core/load-report.js';
 import { encodeLoadHeader, type LoadFormat } from '../core/orca/header.js';
 import { encodeJson } from '../core/orca/json.js';
 import { createRuntime, type Runtime, runWithContext } from '../core/runtime.js';
+import { type ServedCall, ServedWork } from './served-work.js';
+import { watchedBody } from './watched-body.js';
+
+export type { ServedCall } from './served-work.js';
 
 export interface LoadReporterOptions {
   /** Whose load board is reported. Default: a private one. */
@@ -35,16 +39,6 @@ export interface LoadReporterOptions {
   untrustedCriticality?: Criticality;
   /** Puts the call's context in force for the handler and all it starts (see `runWithContext` for the cost). Default false. */
   ambient?: boolean;
-}
-
-/** One request being worked on. */
-export interface ServedCall {
-  /** Deadline and criticality the caller set, capped. Hand it to the calls made for this one. */
-  readonly context: CallContext;
-  /** Counts the request for this model, from now to its end. */
-  model(name: string): void;
-  /** Corrects the work it counts for; default 1. */
-  reweigh(weight: number): void;
 }
 
 export type NodeHandler = (request: IncomingMessage, response: ServerResponse, call: ServedCall) => unknown;
@@ -110,7 +104,7 @@ class Reporter implements LoadReporter {
         response.end(context.message);
         return;
       }
-      const work = new Work(this.#runtime, context);
+      const work = new ServedWork(this.#runtime, context);
       this.#nameModel(work, method, url, rawHeaders);
       this.#tellAtHead(response, work);
       response.once('close', () => work.end(response.writableFinished ? outcomeOf(response.statusCode) : 'ignored'));
@@ -139,7 +133,7 @@ class Reporter implements LoadReporter {
       for (const [name, value] of request.headers) headers.push(name, value);
       const context = this.#context(headers, undefined);
       if ('code' in context) return new Response(context.message, { status: 400 });
-      const work = new Work(this.#runtime, context);
+      const work = new ServedWork(this.#runtime, context);
       this.#nameModel(work, request.method, pathname + search, headers);
       try {
         const response = await this.#run(context, () => handler(request, work));
@@ -159,7 +153,7 @@ class Reporter implements LoadReporter {
     return this.#route !== false && method === 'GET' && (url === this.#route || url.startsWith(`${this.#route}?`));
   }
 
-  /** All counters but those of endpoints: whoever asks may be interested in any model. */
+  /** All but endpoints and idle models: whoever asks may be interested in any model. */
   #body(): string {
     return encodeJsonBody(this.#runtime.load.report());
   }
@@ -188,7 +182,7 @@ class Reporter implements LoadReporter {
     }
   }
 
-  #nameModel(work: Work, method: string, path: string, headers: HeaderList): void {
+  #nameModel(work: ServedWork, method: string, path: string, headers: HeaderList): void {
     try {
       const name = this.#options.modelOf?.({ method, path, headers });
       if (name !== undefined) work.model(name);
@@ -202,9 +196,9 @@ class Reporter implements LoadReporter {
     return this.#options.ambient ? runWithContext(this.#runtime, context, work) : work();
   }
 
-  #header(work: Work): string | undefined {
+  #header(work: ServedWork): string | undefined {
     try {
-      return encodeLoadHeader(this.#runtime.load.report(work.keys), this.#format);
+      return work.loadHeader(this.#format);
     } catch (error) {
       this.#runtime.diagnostics.report('load reporter: header', error);
       return undefined;
@@ -212,7 +206,7 @@ class Reporter implements LoadReporter {
   }
 
   /** Node calls writeHead for implicit heads as well. */
-  #tellAtHead(response: ServerResponse, work: Work): void {
+  #tellAtHead(response: ServerResponse, work: ServedWork): void {
     const writeHead = response.writeHead;
     response.writeHead = ((...args: Parameters<typeof writeHead>) => {
       response.writeHead = writeHead;
@@ -222,7 +216,7 @@ class Reporter implements LoadReporter {
     }) as typeof writeHead;
   }
 
-  #tellAndWatch(response: Response, work: Work): Response {
+  #tellAndWatch(response: Response, work: ServedWork): Response {
     const headers = new Headers(response.headers);
     const value = this.#header(work);
     if (value !== undefined) headers.set(HEADERS.load.text, value);
@@ -233,51 +227,11 @@ class Reporter implements LoadReporter {
       return new Response(null, { status, statusText, headers });
     }
     return new Response(
-      watched(body, (how) => work.end(how === 'whole' ? outcome : how)),
+      watchedBody(body, (how) => work.end(how === 'whole' ? outcome : how)),
       { status, statusText, headers },
     );
   }
 }
-
-class Work implements ServedCall {
-  readonly context: CallContext;
-  readonly #runtime: Runtime;
-  readonly #host: InFlight;
-  #model: InFlight | undefined;
-  #weight = 1;
-  #hasEnded = false;
-  /** Keys of the counters that the response tells of, beside the host's. */
-  keys: readonly string[] = NO_KEYS;
-
-  constructor(runtime: Runtime, context: CallContext) {
-    this.#runtime = runtime;
-    this.context = context;
-    this.#host = runtime.load.counter('host').begin();
-  }
-
-  model(name: string): void {
-    // The caller may have gone while the handler was finding out.
-    if (this.#hasEnded) return;
-    const key = modelKey(name);
-    this.#model?.end('ignored');
-    this.#model = this.#runtime.load.counter(key).begin(this.#weight);
-    this.keys = [key];
-  }
-
-  reweigh(weight: number): void {
-    this.#host.reweigh(weight);
-    this.#model?.reweigh(weight);
-    this.#weight = weight;
-  }
-
-  end(outcome: Outcome): void {
-    this.#hasEnded = true;
-    this.#host.end(outcome);
-    this.#model?.end(outcome);
-  }
-}
-
-const NO_KEYS: readonly string[] = Object.freeze([]);
 
 function outcomeOf(status: number): Outcome {
   if (status === 429 || status === 503) return 'dropped';
@@ -287,35 +241,4 @@ function outcomeOf(status: number): Outcome {
 /** Without the word that names the format in a header. */
 function encodeJsonBody(report: LoadReport): string {
   return encodeJson(report).slice('JSON '.length);
-}
-
-/** Passes a body on and says how it ended: whole, broken off by its source (`error`), or left by its reader (`ignored`). */
-function watched(
-  body: ReadableStream<Uint8Array>,
-  onEnd: (how: 'whole' | 'error' | 'ignored') => void,
-): ReadableStream<Uint8Array> {
-  const reader = body.getReader();
-  return new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        try {
-          const { done, value } = await reader.read();
-          if (!done) {
-            controller.enqueue(value);
-            return;
-          }
-          onEnd('whole');
-          controller.close();
-        } catch (error) {
-          onEnd('error');
-          controller.error(error);
-        }
-      },
-      cancel(reason) {
-        onEnd('ignored');
-        return reader.cancel(reason);
-      },
-    },
-    { highWaterMark: 0 },
-  );
 }

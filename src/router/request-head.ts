@@ -17,12 +17,13 @@ export function prepareRequest(
   const isPlain = context === undefined && span === undefined && extensions.length === 0;
   if (isPlain && (request.headers === undefined || Array.isArray(request.headers))) return request as CallRequest;
   const headers = flatHeaders(request.headers);
+  // First, for propagated baggage may hold an older criticality.
+  span?.inject(headers);
   if (context !== undefined) {
     // The router's own timeouts may be tighter than the context's deadline; the server is told what holds.
     writeTimeoutHeader(headers, call.deadline - now);
     writeCriticality(headers, context.criticality);
   }
-  span?.inject(headers);
   for (const extension of extensions) {
     try {
       extension.request?.(headers, context);

@@ -1,6 +1,8 @@
 /**
  * One call, over all its attempts: where it goes, whether it is tried again, and how its promise settles. At any moment it is in one
- * of four states: waiting for room, at an endpoint, waiting to be tried again, over.
+ * of five states: waiting for room, asking, at an endpoint, waiting to be tried again, over.
+ *
+ * Length: the states of one call and the ways between them; apart they could not be read.
  */
 import { setMaxListeners } from 'node:events';
 import type { CallContext } from '../core/call-context.js';

@@ -40,7 +40,7 @@ export class RouterTelemetry {
   onCallStart(call: RoutedCall): void {
     if (this.#telemetry === undefined) return;
     // A query may hold secrets, and makes names without end.
-    call.span = this.#telemetry.startSpan(String(call.request.path).split('?', 1)[0] as string);
+    call.span = this.#telemetry.startSpan(withoutQuery(String(call.request.path)));
     call.span?.set(ATTRIBUTES.service, this.#service);
   }
 
@@ -102,4 +102,9 @@ export class RouterTelemetry {
     }
     return attributes;
   }
+}
+
+function withoutQuery(path: string): string {
+  const query = path.indexOf('?');
+  return query < 0 ? path : path.slice(0, query);
 }

@@ -59,6 +59,16 @@ export function callLifecycle(): CaseTable<CallSession> {
       server.release.open();
     },
 
+    'close ends the calls of a forgotten endpoint': async (session) => {
+      const server = await heldServer(session);
+      const old = await server.running();
+      session.transport.forget(server.endpoint);
+      await settled(session, 'closed', session.transport.close());
+      const error = await failed(session, old, 'unavailable');
+      assert.equal(error.retryable, 'unknown');
+      server.release.open();
+    },
+
     'closing ends a drain that waits': async (session) => {
       const server = await heldServer(session);
       const old = await server.running();

@@ -219,6 +219,25 @@ export function queueItems(traits: QueueTraits): CaseTable<S> {
       assert.deepEqual(await textsDue(session, other), ['2']);
     },
 
+    'start times hold over a restart: no item is early, their order stays, and one that passed meanwhile is due': traits.durable
+      ? async (session) => {
+          const start = session.clock.wallTime();
+          await session.transport.enqueue([
+            { body: bytesOf('second'), notBefore: start + 4000 },
+            { body: bytesOf('first'), notBefore: start + 3900 },
+            { body: bytesOf('soon'), notBefore: start + 200 },
+          ]);
+          const reopened = await session.restart();
+          await session.advance(200 + traits.marginMs);
+          await eventually(session, 'one is due', async () => (await reopened.stats()).due === 1);
+          assert.equal((await reopened.stats()).delayed, 2, 'due before its start time');
+          assert.deepEqual(await textsDue(session, reopened), ['soon']);
+          await session.advance(4000 + traits.marginMs);
+          await eventually(session, 'all are due', async () => (await reopened.stats()).due === 2);
+          assert.deepEqual(await textsDue(session, reopened), ['first', 'second']);
+        }
+      : undefined,
+
     'a restart keeps items, start times, keys, ids and dead letters': traits.durable
       ? async (session) => {
           const { transport, clock } = session;

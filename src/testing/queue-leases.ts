@@ -7,6 +7,9 @@ import { LONG_LEASE_MS, takeDue } from './queue-items.js';
 
 type S = StoreSession<QueueTransport>;
 
+/** Long enough for an engine to come back up within a quarter of it. */
+const RESTART_MS = 3000;
+
 export function queueLeases(traits: QueueTraits): CaseTable<S> {
   const leaseMs = traits.minLeaseMs * 4;
   const one = async (session: S, queue = session.transport, ms = leaseMs): Promise<Delivery> => {
@@ -199,9 +202,12 @@ export function queueLeases(traits: QueueTraits): CaseTable<S> {
     'a restart gives a leased item to the next holder once its lease ran out, with a higher fence': traits.durable
       ? async (session) => {
           await session.transport.enqueue([{ body: bytesOf('1') }]);
-          const before = await one(session);
+          const before = await one(session, session.transport, RESTART_MS);
+          await session.advance(RESTART_MS / 4);
           const reopened = await session.restart();
-          await session.advance(leaseMs + traits.marginMs);
+          await session.advance(RESTART_MS / 4);
+          assert.deepEqual(await reopened.stats(), { due: 0, delayed: 0, leased: 1, dead: 0 }, 'due before its lease ran out');
+          await session.advance(RESTART_MS + traits.marginMs);
           await eventually(session, 'due again', async () => (await reopened.stats()).due === 1);
           const after = await one(session, reopened);
           assert.equal(after.id, before.id);
@@ -214,11 +220,42 @@ export function queueLeases(traits: QueueTraits): CaseTable<S> {
     'a nack delay survives a restart': traits.durable
       ? async (session) => {
           await session.transport.enqueue([{ body: bytesOf('1') }]);
-          await (await one(session)).nack(3000);
+          await (await one(session)).nack(RESTART_MS);
+          await session.advance(RESTART_MS / 4);
           const reopened = await session.restart();
-          assert.deepEqual(await reopened.stats(), { due: 0, delayed: 1, leased: 0, dead: 0 });
-          await session.advance(3000 + traits.marginMs);
+          await session.advance(RESTART_MS / 4);
+          assert.deepEqual(await reopened.stats(), { due: 0, delayed: 1, leased: 0, dead: 0 }, 'due before its delay was over');
+          await session.advance(RESTART_MS / 2 + traits.marginMs);
           await eventually(session, 'due', async () => (await reopened.stats()).due === 1);
+          const again = await one(session, reopened);
+          assert.equal(again.attempt, 2);
+          assert.equal(textOf(again.body), '1');
+        }
+      : undefined,
+
+    'a restart keeps attempts and fences rising, however often it comes': traits.durable
+      ? async (session) => {
+          const [id] = await session.transport.enqueue([{ body: bytesOf('1') }]);
+          let queue = session.transport;
+          let fence = Number.NEGATIVE_INFINITY;
+          for (let attempt = 1; attempt <= 3; attempt++) {
+            const delivery = await one(session, queue);
+            assert.deepEqual([delivery.id, delivery.attempt], [id, attempt]);
+            assert.ok(delivery.fence > fence, `fence ${delivery.fence} after ${fence}`);
+            fence = delivery.fence;
+            await delivery.nack();
+            queue = await session.restart();
+          }
+        }
+      : undefined,
+
+    'an extended lease lasts over a restart': traits.durable
+      ? async (session) => {
+          await session.transport.enqueue([{ body: bytesOf('1') }]);
+          await (await one(session)).extend(LONG_LEASE_MS);
+          const reopened = await session.restart();
+          await session.advance(leaseMs * 2 + traits.marginMs);
+          assert.deepEqual(await reopened.stats(), { due: 0, delayed: 0, leased: 1, dead: 0 });
         }
       : undefined,
   };

@@ -6,6 +6,7 @@ import {
   BAD_KEYS,
   bytesOf,
   type CaseTable,
+  eventually,
   fails,
   GOOD_KEYS,
   patternOf,
@@ -163,7 +164,31 @@ export function stateValues(traits: StateTraits): CaseTable<StoreSession<StateTr
           assert.equal(entry?.revision, kept);
           assert.equal(await reopened.get('gone'), undefined);
           assert.ok((await reopened.put('b', bytesOf('2'))) > last, 'a revision was given twice');
+          await fails('aborted', 'another revision', () => reopened.put('a', bytesOf('3'), { expect: kept + 1 }));
           await reopened.put('a', bytesOf('3'), { expect: kept });
+        }
+      : undefined,
+
+    'a watch after a restart lists what is stored, at the revisions it had': traits.durable
+      ? async (session) => {
+          const { transport, restart } = session;
+          const a = await transport.put('a', bytesOf('1'));
+          const b = await transport.put('b', bytesOf('2'));
+          await transport.put('gone', bytesOf('3'));
+          await transport.delete('gone');
+          const reopened = await restart();
+          const listed: unknown[] = [];
+          let isSynced = false;
+          const watch = reopened.watch('', ({ type, entry, revision }) => {
+            if (type === 'synced') isSynced = true;
+            if (!isSynced) listed.push([type, entry?.key, textOf(entry?.value), revision]);
+          });
+          await eventually(session, 'synced', () => isSynced);
+          watch.close();
+          assert.deepEqual(listed, [
+            ['put', 'a', '1', a],
+            ['put', 'b', '2', b],
+          ]);
         }
       : undefined,
   };

@@ -1,5 +1,7 @@
 /** Connections of the http transport: reused, bounded, dropped when forgotten, and raced by servers that close them. */
 import { once } from 'node:events';
+import { Agent, get as httpGet, type IncomingMessage } from 'node:http';
+import { connect } from 'node:net';
 import type { CallTransport, Endpoint, EvenkeelError } from 'evenkeel/core';
 import { createHttpTransport, type HttpTransportOptions, type Undici } from 'evenkeel/http';
 import * as undici7 from 'undici';
@@ -219,6 +221,107 @@ describe('the server side', () => {
       })(),
     }));
     await expect(fetch(listener.address).then((response) => response.text())).rejects.toThrow();
+  });
+
+  describe('while it drains', () => {
+    /** A server with one call at work, and agents whose connections are idle. */
+    async function draining() {
+      const release: (() => void)[] = [];
+      const listener = await serve(async ({ path }) => {
+        if (path === '/held') await new Promise<void>((resolve) => release.push(resolve));
+        return { status: 200, headers: ['Connection', 'keep-alive'], body: 'x' };
+      });
+      const agent = new Agent({ keepAlive: true });
+      const get = (path: string) =>
+        new Promise<{ text: string; connection: string | undefined }>((resolve, reject) => {
+          const request = httpGet(listener.address + path, { agent }, async (response) => {
+            let text = '';
+            for await (const chunk of response) text += chunk;
+            resolve({ text, connection: response.headers.connection });
+          });
+          request.on('error', reject);
+        });
+      const end = async () => {
+        agent.destroy();
+        await listener.close();
+      };
+      return { listener, get, release, end };
+    }
+
+    it('ends with its last call, and no kept connection holds it up', async () => {
+      const { listener, get, release, end } = await draining();
+      expect((await get('/x')).connection).toBe('keep-alive');
+      const held = [get('/held'), get('/held')];
+      await eventually('both are there', () => release.length === 2);
+      // Connected, and silent.
+      const silent = connect(Number(new URL(listener.address).port), '127.0.0.1');
+      silent.on('error', () => {});
+      await once(silent, 'connect');
+      let isDrained = false;
+      const from = performance.now();
+      const drained = listener.drain().then(() => {
+        isDrained = true;
+      });
+      release[0]?.();
+      expect(await held[0]).toEqual({ text: 'x', connection: 'close' });
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      expect(isDrained).toBe(false);
+      release[1]?.();
+      expect(await held[1]).toEqual({ text: 'x', connection: 'close' });
+      await drained;
+      // Node keeps idle connections for five seconds.
+      expect(performance.now() - from).toBeLessThan(2000);
+      await expect(get('/x')).rejects.toThrow();
+      silent.destroy();
+      await end();
+    });
+
+    it('closes connections that are idle at once', async () => {
+      const { listener, get, release, end } = await draining();
+      const held = get('/held');
+      await eventually('it is there', () => release.length === 1);
+      await get('/x');
+      const drained = listener.drain();
+      await expect(get('/x')).rejects.toThrow();
+      release[0]?.();
+      expect((await held).text).toBe('x');
+      await drained;
+      await end();
+    });
+
+    it('cuts no answer that is written but not yet sent', async () => {
+      const size = 32 * 1024 * 1024;
+      let isAnswered = false;
+      const listener = await serve(async () => {
+        setTimeout(() => {
+          isAnswered = true;
+        }, 50);
+        return { status: 200, body: new Uint8Array(size) };
+      });
+      const response = await new Promise<IncomingMessage>((resolve) => httpGet(listener.address, { agent: false }, resolve));
+      await eventually('it is written', () => isAnswered);
+      const drained = listener.drain();
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      let bytes = 0;
+      for await (const chunk of response) bytes += chunk.length;
+      expect(bytes).toBe(size);
+      await drained;
+    });
+
+    it('is not held up by requests sent ahead on a connection that was lost', async () => {
+      let calls = 0;
+      const listener = await serve(async ({ signal }) => {
+        calls++;
+        if (!signal.aborted) await once(signal, 'abort', { signal: AbortSignal.timeout(300) }).catch(() => {});
+        return { status: 200 };
+      });
+      const socket = connect(Number(new URL(listener.address).port), '127.0.0.1');
+      socket.on('error', () => {});
+      socket.write('GET /1 HTTP/1.1\r\nhost: a\r\n\r\nGET /2 HTTP/1.1\r\nhost: a\r\n\r\n');
+      await eventually('both are there', () => calls === 2);
+      socket.destroy();
+      await listener.drain();
+    });
   });
 
   it('refuses addresses that it cannot have', async () => {

@@ -235,6 +235,19 @@ describe('with a router in front', () => {
     work.end();
   });
 
+  it('is understood by it after a thousand models', async () => {
+    await using served = await reported((_request, response) => response.end());
+    for (let i = 0; i < 1000; i++) served.runtime.load.counter(`model:${i}`).begin().end();
+    const work = [3, 500, 999].map((i) => served.runtime.load.counter(`model:${i}`).begin(i));
+    await using live = liveRouter([served.server.address], {
+      loadSources: [polling({ mode: 'background', intervalMs: 20 })],
+    });
+    const remote = () => live.runtime.load.remote(served.server.address)?.report.namedMetrics;
+    await eventually('it is polled', () => remote() !== undefined);
+    expect(remote()).toEqual({ host: 0, 'model:3': 3, 'model:500': 500, 'model:999': 999 });
+    for (const one of work) one.end();
+  });
+
   it('is asked before each dispatch, by the model of the call', async () => {
     const servers = [
       await reported((_request, response) => response.end()),

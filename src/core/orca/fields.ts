@@ -33,7 +33,7 @@ export const MAPS: ReadonlyMap<string, MapField> = new Map([
 /** Bounds of what is read; a header is no place for more. */
 export const MAX_REPORT_LENGTH = 16 * 1024;
 export const MAX_REPORT_METRICS = 256;
-const MAX_NAME_LENGTH = 256;
+export const MAX_NAME_LENGTH = 256;
 
 /** `invalid-argument`; `fault` says what is wrong with the report. */
 export function malformed(format: string, fault: string): EvenkeelError {
@@ -95,9 +95,9 @@ export function finish(draft: Draft): LoadReport {
 }
 
 /** Halves of surrogate pairs cannot be written as UTF-8, and would come back as another name. */
-const UNFIT = /\p{Surrogate}/u;
+export const UNFIT_NAME = /\p{Surrogate}/u;
 
 function checkName(name: string, field: MapField, format: string): void {
-  if (name.length > 0 && name.length <= MAX_NAME_LENGTH && !UNFIT.test(name)) return;
+  if (name.length > 0 && name.length <= MAX_NAME_LENGTH && !UNFIT_NAME.test(name)) return;
   throw malformed(format, `a name of ${name.length} characters in ${field}; expected 1 to ${MAX_NAME_LENGTH} of Unicode`);
 }

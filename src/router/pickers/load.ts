@@ -9,28 +9,28 @@ const UNKNOWN_LATENCY_MS = 1000;
 
 /** Own work in flight, counted at dispatch. */
 export function ownLoad(candidate: Candidate, request: PickRequest): number {
-  return ((candidate.counter.weight + request.weight) * candidate.slowdown(request.now)) / candidate.weight;
+  return (candidate.counter.weight + request.weight) * candidate.slowdown(request.now) * candidate.inverseWeight;
 }
 
 /** Own work plus what the last report told of other callers' work. */
 export function reportedLoad(candidate: Candidate, request: PickRequest): number {
   const load = candidate.counter.weight + othersLoad(candidate, request) + request.weight;
-  return (load * candidate.slowdown(request.now)) / candidate.weight;
+  return load * candidate.slowdown(request.now) * candidate.inverseWeight;
 }
 
 /** Peak latency times own work. @see Finagle, PeakEwma.scala */
 export function peakEwmaLoad(candidate: Candidate, request: PickRequest): number {
   const { now, weight } = request;
   const latency = candidate.peakLatencyNow(now) || unknownLatency(candidate, now);
-  return (latency * (candidate.counter.weight + weight) * candidate.slowdown(now)) / candidate.weight;
+  return latency * (candidate.counter.weight + weight) * candidate.slowdown(now) * candidate.inverseWeight;
 }
 
 /** Mean latency times all the work there that we know of: the expected time to finish this call. */
 export function expectedTime(candidate: Candidate, request: PickRequest): number {
   const { now, weight } = request;
-  const latency = Math.max(candidate.latencyNow(now), candidate.ageNow(now)) || unknownLatency(candidate, now);
+  const latency = candidate.expectedLatency(now) || unknownLatency(candidate, now);
   const work = candidate.counter.weight + othersLoad(candidate, request) + weight;
-  return (latency * work * candidate.slowdown(now)) / candidate.weight;
+  return latency * work * candidate.slowdown(now) * candidate.inverseWeight;
 }
 
 function othersLoad(candidate: Candidate, { now, weight, loadKey }: PickRequest): number {

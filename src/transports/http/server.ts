@@ -2,15 +2,14 @@
 
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, Server as NetServer } from 'node:net';
 import { EvenkeelError, invalidArgument } from '../../core/errors.js';
 import type { CallAnswer, CallBody, CallHandler, Listener, ListenOptions } from '../../core/transport/call.js';
 
 export async function serveHttp(at: ListenOptions, handler: CallHandler): Promise<Listener> {
   const url = parseAddress(at.address);
-  const server = createServer((request, response) => {
-    answer(request, response, handler).catch(() => response.destroy());
-  });
+  const server = createServer();
+  const listener = new HttpListener(server, handler);
   server.listen(url.port === '' ? 80 : Number(url.port), url.hostname.replace(/^\[|\]$/g, ''));
   try {
     await once(server, 'listening');
@@ -19,22 +18,42 @@ export async function serveHttp(at: ListenOptions, handler: CallHandler): Promis
     throw new EvenkeelError(code, `cannot listen at ${at.address}: ${(cause as Error).message}`, { cause });
   }
   const { port } = server.address() as AddressInfo;
-  return new HttpListener(server, `http://${url.hostname}:${port}`);
+  listener.address = `http://${url.hostname}:${port}`;
+  return listener;
 }
 
+/**
+ * When is a drain over? With the last call in flight, not with the last connection: callers keep idle ones for as long as they like.
+ * While it runs, idle connections are closed and each answer closes its own.
+ */
 class HttpListener implements Listener {
-  readonly address: string;
+  address = '';
   readonly #server: Server;
+  /** Of calls in flight: the handler at work, or bytes not yet handed to the operating system. */
+  readonly #responses = new Set<ServerResponse>();
   #closed: Promise<void> | undefined;
 
-  constructor(server: Server, address: string) {
+  constructor(server: Server, handler: CallHandler) {
     this.#server = server;
-    this.address = address;
+    server.on('request', (request, response) => {
+      this.#responses.add(response);
+      response.once('close', () => this.#over(response));
+      answer(request, response, handler, () => this.#closed !== undefined).catch(() => response.destroy());
+    });
+    // The response to a request that was sent ahead, on a connection that is lost, never closes.
+    server.on('connection', (socket) => {
+      socket.once('close', () => {
+        for (const response of this.#responses) if (response.req.socket === socket) this.#over(response);
+      });
+    });
   }
 
   drain(): Promise<void> {
-    this.#closed ??= new Promise((resolve) => this.#server.close(() => resolve()));
-    this.#server.closeIdleConnections();
+    if (this.#closed === undefined) {
+      // Not http's own close: it ends connections whose answers are written and not yet sent.
+      this.#closed = new Promise((resolve) => NetServer.prototype.close.call(this.#server, () => resolve()));
+      this.#closeIdle();
+    }
     return this.#closed;
   }
 
@@ -43,9 +62,31 @@ class HttpListener implements Listener {
     this.#server.closeAllConnections();
     return closed;
   }
+
+  #over(response: ServerResponse): void {
+    this.#responses.delete(response);
+    if (this.#closed !== undefined) this.#closeIdle();
+  }
+
+  #closeIdle(): void {
+    if (this.#responses.size === 0) {
+      this.#server.closeAllConnections();
+      // Also stops its timer.
+      this.#server.close();
+      return;
+    }
+    // To node:http a connection is idle once its answer is written. It is closed when that has been sent.
+    for (const { writableEnded } of this.#responses) if (writableEnded) return;
+    this.#server.closeIdleConnections();
+  }
 }
 
-async function answer(request: IncomingMessage, response: ServerResponse, handler: CallHandler): Promise<void> {
+async function answer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  handler: CallHandler,
+  isDraining: () => boolean,
+): Promise<void> {
   const gone = new AbortController();
   response.once('close', () => {
     if (!response.writableFinished) gone.abort(new EvenkeelError('cancelled', 'the caller went away'));
@@ -62,7 +103,9 @@ async function answer(request: IncomingMessage, response: ServerResponse, handle
     if (response.destroyed) return;
     // Trailers need chunked encoding, which a body of known length would not get.
     const isStream = result.trailers !== undefined || isIterable(result.body);
-    response.writeHead(result.status, lengthFor(result, isStream));
+    const headers = headersFor(result, isStream);
+    if (isDraining()) closeAfter(headers);
+    response.writeHead(result.status, headers);
     // The caller may want to know the status long before the first piece.
     if (isStream) response.flushHeaders();
   } catch {
@@ -103,11 +146,17 @@ function drained(response: ServerResponse): Promise<void> {
   });
 }
 
-function lengthFor(result: CallAnswer, isStream: boolean): string[] {
+function headersFor(result: CallAnswer, isStream: boolean): string[] {
   const headers = [...(result.headers ?? [])];
   if (isStream) return headers;
   headers.push('content-length', String(result.body === undefined ? 0 : Buffer.byteLength(result.body as string | Uint8Array)));
   return headers;
+}
+
+/** Whoever keeps the connection would send the next call here. */
+function closeAfter(headers: string[]): void {
+  for (let i = headers.length - 2; i >= 0; i -= 2) if (headers[i]?.toLowerCase() === 'connection') headers.splice(i, 2);
+  headers.push('connection', 'close');
 }
 
 function isIterable(body: CallBody | undefined): body is AsyncIterable<Uint8Array | string> {

@@ -87,8 +87,10 @@ class UndiciTransport implements HttpTransport, HttpCallOwner {
     sink: CallSink,
   ) => HttpCall;
   readonly #pools = new Map<string, UndiciDispatcher>();
-  readonly #retiring = new Set<Promise<void>>();
+  /** Of forgotten endpoints, until their calls are over. */
+  readonly #retiring = new Set<UndiciDispatcher>();
   readonly #lifecycle = new Lifecycle('http transport');
+  #closed: Promise<void> | undefined;
   #lastPath = '/';
 
   constructor(options: HttpTransportOptions) {
@@ -151,12 +153,12 @@ class UndiciTransport implements HttpTransport, HttpCallOwner {
     const pool = this.#pools.get(to.address);
     if (pool === undefined) return;
     this.#pools.delete(to.address);
+    this.#retiring.add(pool);
     // Pool.close ends idle connections now and busy ones after their calls.
-    const retired = pool
+    pool
       .close()
       .catch(() => {})
-      .finally(() => this.#retiring.delete(retired));
-    this.#retiring.add(retired);
+      .finally(() => this.#retiring.delete(pool));
   }
 
   async drain(): Promise<void> {
@@ -164,18 +166,22 @@ class UndiciTransport implements HttpTransport, HttpCallOwner {
     await this.close();
   }
 
-  async close(): Promise<void> {
-    this.#lifecycle.close();
-    const reason = new EvenkeelError('unavailable', 'the http transport was closed', { retryable: 'unknown' });
-    const pools = [...this.#pools.values()];
-    this.#pools.clear();
-    await Promise.all(pools.map((pool) => pool.destroy(reason).catch(() => {})));
-    await Promise.all(this.#retiring);
-    await this.#lifecycle.idle();
+  close(): Promise<void> {
+    this.#closed ??= this.#end();
+    return this.#closed;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.drain();
+  }
+
+  async #end(): Promise<void> {
+    this.#lifecycle.close();
+    const reason = new EvenkeelError('unavailable', 'the http transport was closed', { retryable: 'unknown' });
+    const pools = [...this.#pools.values(), ...this.#retiring];
+    this.#pools.clear();
+    await Promise.all(pools.map((pool) => pool.destroy(reason).catch(() => {})));
+    await this.#lifecycle.idle();
   }
 
   /** What undici does not refuse, or refuses in other words. Bodies of one piece and the syntax of headers are left to it. */

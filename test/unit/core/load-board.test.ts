@@ -1,5 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { MAX_COUNTERS } from '../../../src/core/load-board.js';
+import { MAX_ENDPOINTS } from '../../../src/core/endpoint.js';
+import { MAX_COUNTERS, modelKey } from '../../../src/core/load-board.js';
+import { decodeLoadHeader } from '../../../src/core/orca/header.js';
+import { encodeJson } from '../../../src/core/orca/json.js';
+import { encodeText } from '../../../src/core/orca/text.js';
 import { fakeRuntime } from '../../support/fake-host.js';
 
 function setUp() {
@@ -107,6 +111,61 @@ describe('counters', () => {
     expect([...load.keys()].length).toBe(MAX_COUNTERS + 1);
     expect(load.counter('other').read().inFlight).toBe(100);
   });
+
+  it('take the place of a model without work before they share', () => {
+    const { load } = setUp();
+    load.counter('model:own', { capacity: 4 });
+    load.counter('limiter:idle');
+    const busy = Array.from({ length: MAX_COUNTERS - 2 }, (_, i) => load.counter(`model:${i}`).begin());
+    busy[7000]?.end();
+    load.counter('model:new').begin();
+    expect([...load.keys()].length).toBe(MAX_COUNTERS);
+    expect([...load.keys()]).not.toContain('model:7000');
+    load.counter('model:newer').begin();
+    expect(load.counter('other').read().inFlight).toBe(1);
+    for (let round = 0; round < 3; round++) {
+      busy[round]?.end();
+      load.counter(`model:late ${round}`).begin();
+    }
+    expect(load.counter('other').read().inFlight).toBe(1);
+    expect([...load.keys()]).toEqual(expect.arrayContaining(['model:own', 'limiter:idle']));
+  });
+
+  it('of endpoints never share, however many others there are', () => {
+    const { load } = setUp();
+    for (let i = 0; i < MAX_COUNTERS; i++) load.counter(`model:${i}`).begin();
+    load.counter('endpoint:a').begin(3);
+    load.useEndpoint('b').begin(5);
+    expect([load.counter('endpoint:a').read().weight, load.counter('endpoint:b').read().weight]).toEqual([3, 5]);
+    expect([...load.keys()]).not.toContain('other');
+  });
+
+  it('of endpoints have a bound of their own, which those of a list pass', () => {
+    const { load } = setUp();
+    for (let i = 0; i < MAX_ENDPOINTS; i++) load.counter(`endpoint:${i}`);
+    expect(() => load.counter('endpoint:one more')).toThrow(expect.objectContaining({ code: 'resource-exhausted' }));
+    load.useEndpoint('one more').begin();
+    expect(load.counter('endpoint:one more').read().inFlight).toBe(1);
+    load.counter('model:a').begin();
+    expect(load.counter('model:a').key).toBe('model:a');
+  });
+});
+
+describe('the key of a model', () => {
+  it('is cut to what a report can carry', () => {
+    expect(modelKey('llama')).toBe('model:llama');
+    expect(modelKey('x'.repeat(400))).toBe(`model:${'x'.repeat(250)}`);
+    expect(modelKey('x'.repeat(250))).toHaveLength(256);
+  });
+
+  it('is cut at a whole character', () => {
+    for (const lead of ['', 'x', 'xy', 'xyz']) {
+      const key = modelKey(lead + '\u{1f40b}'.repeat(200));
+      expect(key).not.toMatch(/\p{Surrogate}/u);
+      expect(key.length).toBeGreaterThanOrEqual(255);
+      expect(key.length).toBeLessThanOrEqual(256);
+    }
+  });
 });
 
 describe('a report', () => {
@@ -139,6 +198,32 @@ describe('a report', () => {
     ]);
   });
 
+  it('leaves out idle models and tells the 128 largest of the others', () => {
+    const { load } = setUp();
+    load.counter('host').begin(1);
+    for (let i = 0; i < 1000; i++) load.counter(`model:idle ${i}`).begin().end();
+    for (let i = 1; i <= 200; i++) load.counter(`model:${i}`).begin(i);
+    const metrics = load.report().namedMetrics ?? {};
+    expect(Object.keys(metrics)).toHaveLength(129);
+    expect([metrics.host, metrics['model:200'], metrics['model:73'], metrics['model:72']]).toEqual([1, 200, 73, undefined]);
+  });
+
+  it('of everything is one that our own reader takes, in any encoding', () => {
+    const { load } = setUp();
+    load.counter('host', { capacity: 3 }).begin(1.23456789e-7);
+    for (let i = 0; i < 256; i++) load.signal(`signal ${i} ${'\u20ac'.repeat(i % 40)}`, () => 1 / 3, { kind: 'utilization' });
+    for (let i = 0; i < 500; i++)
+      load.counter(modelKey(`${i}${['\0', '\u00e9', '\u{1f40b}', '"', '~'][i % 5]?.repeat(i)}`)).begin(1 / 3 + i);
+    load.counter('knob:half \ud800').begin(9999);
+    load.counter(`knob:${'long'.repeat(70)}`).begin(9999);
+    const report = load.report();
+    for (const text of [encodeJson(report), encodeText(report)]) {
+      expect(text.length).toBeLessThanOrEqual(16 * 1024);
+      expect(Object.keys(decodeLoadHeader(text).namedMetrics ?? {}).length).toBeGreaterThan(4);
+    }
+    expect(report.namedMetrics?.host).toBe(1.23456789e-7);
+  });
+
   it('says nothing of what is unknown', () => {
     expect(Object.keys(setUp().load.report())).toEqual(['namedMetrics']);
   });
@@ -159,9 +244,23 @@ describe('remote load', () => {
     expect([...load.keys()]).toEqual([]);
   });
 
+  it('stays, as the counter does, until the last user of the endpoint forgets it', () => {
+    const { load } = setUp();
+    const counter = load.useEndpoint('a');
+    expect(load.useEndpoint('a')).toBe(counter);
+    load.setRemote('a', { rps: 1 });
+    counter.begin();
+    load.forgetEndpoint('a');
+    expect(load.counter('endpoint:a').read().inFlight).toBe(1);
+    expect(load.remote('a')?.report).toEqual({ rps: 1 });
+    load.forgetEndpoint('a');
+    expect([[...load.keys()], load.remote('a')]).toEqual([[], undefined]);
+    expect(load.useEndpoint('a').read().inFlight).toBe(0);
+  });
+
   it('is bounded', () => {
     const { load } = setUp();
-    for (let i = 0; i <= MAX_COUNTERS; i++) load.setRemote(`e${i}`, {});
-    expect(load.remote(`e${MAX_COUNTERS}`)).toBeUndefined();
+    for (let i = 0; i <= MAX_ENDPOINTS; i++) load.setRemote(`e${i}`, {});
+    expect(load.remote(`e${MAX_ENDPOINTS}`)).toBeUndefined();
   });
 });

@@ -1,11 +1,11 @@
-import { context, propagation, trace } from '@opentelemetry/api';
+import { context, propagation, type SpanContext, type TextMapPropagator, trace } from '@opentelemetry/api';
 import {
   AggregationTemporality,
   InMemoryMetricExporter,
   MeterProvider,
   PeriodicExportingMetricReader,
 } from '@opentelemetry/sdk-metrics';
-import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base';
+import { AlwaysOffSampler, BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base';
 import { afterEach, describe, expect, it } from 'vitest';
 import { ATTRIBUTES } from '../../../src/core/metrics.js';
 import { createRuntime } from '../../../src/core/runtime.js';
@@ -95,6 +95,16 @@ describe('metrics', () => {
 });
 
 describe('spans', () => {
+  /** As the SDK's for W3C Trace Context. */
+  const traceContext: TextMapPropagator = {
+    inject(active, carrier, setter) {
+      const { traceId, spanId, traceFlags } = trace.getSpanContext(active) as SpanContext;
+      setter.set(carrier, 'traceparent', `00-${traceId}-${spanId}-0${traceFlags}`);
+    },
+    extract: () => context.active(),
+    fields: () => ['traceparent', 'tracestate'],
+  };
+
   function tracing() {
     const exporter = new InMemorySpanExporter();
     const provider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] });
@@ -115,6 +125,39 @@ describe('spans', () => {
       status: { code: 2 },
     });
     expect(good).toMatchObject({ status: { code: 0 } });
+  });
+
+  it('that are not sampled cost nothing to set and still tell the server of their trace', () => {
+    propagation.setGlobalPropagator(traceContext);
+    const exporter = new InMemorySpanExporter();
+    const spanProcessors = [new SimpleSpanProcessor(exporter)];
+    const provider = new BasicTracerProvider({ sampler: new AlwaysOffSampler(), spanProcessors });
+    closing.push(() => provider.shutdown());
+    const span = openTelemetry({ tracer: provider.getTracer('evenkeel') }).startSpan('search');
+    const headers: string[] = [];
+    span?.set(ATTRIBUTES.attempts, 2);
+    span?.inject(headers);
+    span?.end('unavailable');
+    expect(headers).toEqual(['traceparent', expect.stringMatching(/^00-[0-9a-f]{32}-[0-9a-f]{16}-00$/)]);
+    expect(exporter.getFinishedSpans()).toEqual([]);
+  });
+
+  it('are none where no SDK is registered', () => {
+    expect(openTelemetry({ tracer: trace.getTracer('evenkeel') }).startSpan('search')).toBeUndefined();
+  });
+
+  it('replace what was passed on of another trace, in any case', () => {
+    propagation.setGlobalPropagator(traceContext);
+    const span = tracing().telemetry.startSpan('search');
+    const headers = ['TraceParent', 'old', 'a', 'b', 'tracestate', 'vendor=old', 'traceparent', 'older'];
+    span?.inject(headers);
+    expect(headers).toEqual(['a', 'b', 'traceparent', expect.stringMatching(/^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/)]);
+  });
+
+  it('leave passed-on headers alone where there is no propagator', () => {
+    const headers = ['traceparent', 'old'];
+    tracing().telemetry.startSpan('search')?.inject(headers);
+    expect(headers).toEqual(['traceparent', 'old']);
   });
 
   it('travel as flat headers', () => {

@@ -31,14 +31,17 @@ describe('the latency estimate', () => {
     expect([one.latencyMs, one.consecutiveFailures, one.slowdown(100)]).toEqual([10, 0, 1]);
   });
 
-  it('fades while nothing is sent, steadily and never to 0', () => {
+  it('fades as the exponential does while nothing is sent, down to a millionth and never to 0', () => {
     const one = candidate('a', { latencyMs: 100 });
-    const values = [0, 1000, 10_000, 60_000, 600_000, 1e9].map((now) => one.latencyNow(now));
+    const values = [0, 1000, 10_000, 30_000, 60_000].map((now) => one.latencyNow(now));
     expect(values[0]).toBe(100);
+    expect(values[2]).toBeCloseTo(100 / Math.E, -1);
     values.slice(1).forEach((value, i) => {
       expect(value).toBeLessThan(values[i] ?? 0);
       expect(value).toBeGreaterThan(0);
     });
+    expect(one.latencyNow(1e9)).toBeGreaterThan(0);
+    expect(one.latencyNow(1e9)).toBeLessThan(1e-3);
     expect(one.latencyNow(-50)).toBe(100);
   });
 });
