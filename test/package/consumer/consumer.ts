@@ -2,9 +2,38 @@
  * What a user's strict program writes, compiled against the packed library by two compilers. Extend it by one use of each subpath's
  * main names; it is compiled, never run.
  */
-import { EvenkeelError, isEvenkeelError } from 'evenkeel/core';
+import { createRuntime, EvenkeelError, isEvenkeelError, type LoadReport, staticResolver } from 'evenkeel';
+import { type CallContext, decodeLoadHeader, type StateTransport } from 'evenkeel/core';
+import { createHttpTransport, type Undici } from 'evenkeel/http';
+import { createMemoryState } from 'evenkeel/memory';
+import { createLoadReporter, createRouter, p2c, polling, type Router } from 'evenkeel/router';
+import { stateConformance, virtualClock } from 'evenkeel/testing';
 
 export function describe(error: unknown): string {
   if (isEvenkeelError(error, 'deadline-exceeded')) return `late: ${error.message}`;
   return error instanceof EvenkeelError ? error.code : 'unknown';
 }
+
+export function routerOver(undici: Undici): Router {
+  return createRouter({
+    service: 'search',
+    resolver: staticResolver(['http://10.0.0.7:8000']),
+    transport: createHttpTransport({ undici, connections: 8 }),
+    runtime: createRuntime({ clock: virtualClock() }),
+    picker: p2c({ load: 'reported' }),
+    loadSources: [polling({ mode: 'background' })],
+    retry: { maxAttempts: 2, budget: { ratio: 0.1 } },
+  });
+}
+
+export async function ask(router: Router, context: CallContext): Promise<unknown> {
+  const response = await router.call({ path: '/', body: 'x', response: 'stream', weight: 3 }, context);
+  for await (const chunk of response.stream ?? []) if (chunk.length === 0) response.reweigh(1);
+  router.events.on('eject', ({ endpoint, forMs }) => `${endpoint} ${forMs}`);
+  return (await router.fetch('/again')).json();
+}
+
+export const report: LoadReport = decodeLoadHeader('TEXT cpu_utilization=0.5');
+export const state: StateTransport = createMemoryState();
+export const handler = createLoadReporter({ capacity: 8 }).fetch((_request, call) => new Response(call.context.criticality));
+export const suite: typeof stateConformance = stateConformance;
