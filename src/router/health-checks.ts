@@ -29,6 +29,11 @@ export interface HealthListener {
   onHealth(member: Member, isHealthy: boolean, reason: string): void;
 }
 
+const DEFAULT_HEALTH_PATH = '/health';
+const DEFAULT_HEALTH_INTERVAL_MS = 5000;
+const DEFAULT_HEALTH_TIMEOUT_MS = 1000;
+const DEFAULT_UNHEALTHY_AFTER = 2;
+const DEFAULT_HEALTHY_AFTER = 1;
 const CHECKS_AT_ONCE = 32;
 const EMPTY_PAUSE_MS = 100;
 
@@ -38,12 +43,12 @@ export function startHealthChecks(
   env: { runtime: Runtime; random: Random; transport: CallTransport; table: EndpointTable; signal: AbortSignal } & HealthListener,
 ): void {
   const { runtime, random, transport, table, signal } = env;
-  const path = options.path ?? '/health';
+  const path = options.path ?? DEFAULT_HEALTH_PATH;
   if (!path.startsWith('/')) throw invalidArgument('health.path', path, 'a path that begins with /');
-  const intervalMs = checkNumber('health.intervalMs', options.intervalMs ?? 5000, 10);
-  const timeoutMs = checkNumber('health.timeoutMs', options.timeoutMs ?? 1000, 1);
-  const unhealthyAfter = checkInteger('health.unhealthyAfter', options.unhealthyAfter ?? 2, 1);
-  const healthyAfter = checkInteger('health.healthyAfter', options.healthyAfter ?? 1, 1);
+  const intervalMs = checkNumber('health.intervalMs', options.intervalMs ?? DEFAULT_HEALTH_INTERVAL_MS, 10);
+  const timeoutMs = checkNumber('health.timeoutMs', options.timeoutMs ?? DEFAULT_HEALTH_TIMEOUT_MS, 1);
+  const unhealthyAfter = checkInteger('health.unhealthyAfter', options.unhealthyAfter ?? DEFAULT_UNHEALTHY_AFTER, 1);
+  const healthyAfter = checkInteger('health.healthyAfter', options.healthyAfter ?? DEFAULT_HEALTHY_AFTER, 1);
   const judge = options.isHealthy ?? ((status) => status >= 200 && status < 300);
   /** Answers in a row: above 0 good ones, below 0 bad ones. */
   const streaks = new WeakMap<Member, number>();

@@ -11,6 +11,14 @@ import { checkInteger, checkNumber } from '../core/errors.js';
 import type { Random } from '../core/random.js';
 import type { EndpointTable, Member, OutcomeWindow } from './endpoint-table.js';
 
+const DEFAULT_CONSECUTIVE_FAILURES = 5;
+const DEFAULT_MIN_SUCCESS_SHARE = 0.8;
+const DEFAULT_EJECTION_WINDOW_MS = 30_000;
+const DEFAULT_MIN_ATTEMPTS = 20;
+const DEFAULT_EJECTION_BASE_MS = 5000;
+const DEFAULT_EJECTION_MAX_MS = 300_000;
+const DEFAULT_MAX_EJECTED_SHARE = 0.5;
+
 export interface EjectionOptions {
   /** Failures in a row. Default 5; 1 and up. */
   consecutiveFailures?: number;
@@ -52,13 +60,17 @@ export class OutlierEjection {
     this.#random = random;
     this.#table = table;
     this.#listener = listener;
-    this.#consecutive = checkInteger('ejection.consecutiveFailures', options.consecutiveFailures ?? 5, 1);
-    this.#minShare = checkNumber('ejection.minSuccessShare', options.minSuccessShare ?? 0.8, 0, 1);
-    this.#halfWindowMs = checkNumber('ejection.windowMs', options.windowMs ?? 30_000, 100) / 2;
-    this.#minAttempts = checkInteger('ejection.minAttempts', options.minAttempts ?? 20, 1);
-    this.#baseMs = checkNumber('ejection.baseMs', options.baseMs ?? 5000, 1);
-    this.#maxMs = checkNumber('ejection.maxMs', options.maxMs ?? 300_000, this.#baseMs);
-    this.#maxShare = checkNumber('ejection.maxShare', options.maxShare ?? 0.5, 0, 1);
+    this.#consecutive = checkInteger(
+      'ejection.consecutiveFailures',
+      options.consecutiveFailures ?? DEFAULT_CONSECUTIVE_FAILURES,
+      1,
+    );
+    this.#minShare = checkNumber('ejection.minSuccessShare', options.minSuccessShare ?? DEFAULT_MIN_SUCCESS_SHARE, 0, 1);
+    this.#halfWindowMs = checkNumber('ejection.windowMs', options.windowMs ?? DEFAULT_EJECTION_WINDOW_MS, 100) / 2;
+    this.#minAttempts = checkInteger('ejection.minAttempts', options.minAttempts ?? DEFAULT_MIN_ATTEMPTS, 1);
+    this.#baseMs = checkNumber('ejection.baseMs', options.baseMs ?? DEFAULT_EJECTION_BASE_MS, 1);
+    this.#maxMs = checkNumber('ejection.maxMs', options.maxMs ?? DEFAULT_EJECTION_MAX_MS, this.#baseMs);
+    this.#maxShare = checkNumber('ejection.maxShare', options.maxShare ?? DEFAULT_MAX_EJECTED_SHARE, 0, 1);
   }
 
   /**

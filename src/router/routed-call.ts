@@ -248,6 +248,8 @@ export class RoutedCall extends WheelEntry implements PickRequest, AttemptOwner 
       this.fail(new EvenkeelError('invalid-argument', `the headers cannot be sent: ${cause}`, { cause }));
       return;
     }
+    // A listener of the pick, or an extension, may have cancelled the call meanwhile.
+    if (this.#isOver) return;
     this.#lastMember = member;
     const attempt = new Attempt(engine, this, member, ++this.attempts, this.now);
     this.#attempt = attempt;

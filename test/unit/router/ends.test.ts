@@ -66,3 +66,26 @@ describe('a refusal before anything was sent', () => {
     await assertClosesClean(rig);
   });
 });
+
+describe('a call that is aborted on its way out', () => {
+  it('by a listener of the pick is not sent', async () => {
+    const rig = routerRig();
+    const stop = new AbortController();
+    rig.router.events.on('pick', () => stop.abort());
+    const result = watch(rig.router.call({ path: '/', signal: stop.signal }));
+    await rig.clock.settle();
+    expect(result.error?.code).toBe('cancelled');
+    expect(rig.transport.calls).toEqual([]);
+    await assertClosesClean(rig);
+  });
+
+  it('by an extension is cancelled at once, not at its deadline', async () => {
+    const stop = new AbortController();
+    const rig = routerRig({ extensions: [{ request: () => stop.abort() }] });
+    const result = watch(rig.router.call({ path: '/', signal: stop.signal }));
+    await rig.clock.settle();
+    expect(result.error?.code).toBe('cancelled');
+    expect(rig.transport.open).toEqual([]);
+    await assertClosesClean(rig);
+  });
+});
