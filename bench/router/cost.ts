@@ -9,7 +9,7 @@ import type { PeerCost } from './peers-client.js';
 type Measured = PairedRatio & { readonly id: string; readonly concurrency: number };
 
 const MAJORS = [20, 24];
-const PAIRS = 40;
+const PAIRS = 80;
 const BARS: Readonly<Record<number, number>> = { 16: 1.05, 1: 1.1 };
 
 export async function routedCost(options: SuiteOptions, onClaim: (claim: Claim) => void): Promise<void> {

@@ -58,8 +58,13 @@ export class WorkCounter implements LoadCounter {
   inFlight = 0;
   weight = 0;
   readonly #clock: Clock;
-  readonly #window = { startMs: 0, ended: 0, failed: 0, timed: 0, latencyMs: 0 };
-  readonly #previous = { lengthMs: 0, ended: 0, failed: 0, timed: 0, latencyMs: 0 };
+  // The window that runs, in the counter itself: each end of work touches one object.
+  #startMs: number;
+  #ended = 0;
+  #failed = 0;
+  /** Sum over those that ended well. */
+  #latencyMs = 0;
+  readonly #previous = { lengthMs: 0, ended: 0, failed: 0, latencyMs: 0 };
   #lastLatencyMs = 0;
 
   constructor(clock: Clock, key: string, unit: LoadUnit, capacity: number) {
@@ -67,7 +72,7 @@ export class WorkCounter implements LoadCounter {
     this.key = key;
     this.unit = unit;
     this.capacity = capacity;
-    this.#window.startMs = clock.now();
+    this.#startMs = clock.now();
   }
 
   begin(weight = 1): InFlight {
@@ -78,19 +83,19 @@ export class WorkCounter implements LoadCounter {
 
   read(): LoadSample {
     const now = this.#clock.now();
-    this.#roll(now);
-    const { ended, failed, timed, latencyMs } = this.#window;
+    if (now - this.#startMs >= WINDOW_MS) this.#roll(now);
     const previous = this.#previous;
-    const seconds = Math.max(previous.lengthMs + now - this.#window.startMs, WINDOW_MS) / 1000;
-    const samples = timed + previous.timed;
-    if (samples > 0) this.#lastLatencyMs = (latencyMs + previous.latencyMs) / samples;
+    const seconds = Math.max(previous.lengthMs + now - this.#startMs, WINDOW_MS) / 1000;
+    const ended = this.#ended + previous.ended;
+    const failed = this.#failed + previous.failed;
+    if (ended > failed) this.#lastLatencyMs = (this.#latencyMs + previous.latencyMs) / (ended - failed);
     return {
       inFlight: this.inFlight,
       weight: this.weight,
       capacity: this.capacity,
       utilization: this.capacity === Number.POSITIVE_INFINITY ? 0 : this.weight / this.capacity,
-      ratePerSecond: (ended + previous.ended) / seconds,
-      errorsPerSecond: (failed + previous.failed) / seconds,
+      ratePerSecond: ended / seconds,
+      errorsPerSecond: failed / seconds,
       latencyMs: this.#lastLatencyMs,
       atMs: now,
     };
@@ -108,15 +113,10 @@ export class WorkCounter implements LoadCounter {
     // Sums of fractions drift; an idle counter reads exactly 0.
     this.weight = this.inFlight === 0 ? 0 : this.weight - weight;
     if (outcome === 'ignored') return;
-    this.#roll(now);
-    const window = this.#window;
-    window.ended++;
-    if (outcome === 'ok') {
-      window.timed++;
-      window.latencyMs += now - startedAt;
-    } else {
-      window.failed++;
-    }
+    if (now - this.#startMs >= WINDOW_MS) this.#roll(now);
+    this.#ended++;
+    if (outcome === 'ok') this.#latencyMs += now - startedAt;
+    else this.#failed++;
   }
 
   /** As `leave`, reading the clock itself. */
@@ -129,23 +129,19 @@ export class WorkCounter implements LoadCounter {
     this.weight += difference;
   }
 
+  /** The window is over. After a long silence what is in it is old: the rate over the whole silence is the truth. */
   #roll(now: number): void {
-    const window = this.#window;
-    const length = now - window.startMs;
-    if (length < WINDOW_MS) return;
     const previous = this.#previous;
-    if (window.timed > 0) this.#lastLatencyMs = window.latencyMs / window.timed;
-    // After a long silence what is in the window is old: the rate over the whole silence is the truth.
-    previous.lengthMs = length;
-    previous.ended = window.ended;
-    previous.failed = window.failed;
-    previous.timed = window.timed;
-    previous.latencyMs = window.latencyMs;
-    window.startMs = now;
-    window.ended = 0;
-    window.failed = 0;
-    window.timed = 0;
-    window.latencyMs = 0;
+    const timed = this.#ended - this.#failed;
+    if (timed > 0) this.#lastLatencyMs = this.#latencyMs / timed;
+    previous.lengthMs = now - this.#startMs;
+    previous.ended = this.#ended;
+    previous.failed = this.#failed;
+    previous.latencyMs = this.#latencyMs;
+    this.#startMs = now;
+    this.#ended = 0;
+    this.#failed = 0;
+    this.#latencyMs = 0;
   }
 }
 

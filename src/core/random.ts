@@ -59,7 +59,7 @@ class Sfc32 implements Random {
   }
 
   int(below: number): number {
-    return Math.floor((this.#bits() / 2 ** 32) * below);
+    return ((this.#bits() / 2 ** 32) * below) >>> 0;
   }
 
   fork(label: string): Random {

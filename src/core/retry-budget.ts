@@ -31,9 +31,13 @@ export class RetryBudget {
   readonly #ratio: number;
   readonly #floor: number;
   readonly #sliceMs: number;
+  /** Of slices that are over. */
   readonly #originals = new Float64Array(RING);
   readonly #retries = new Float64Array(RING);
   #slice: number;
+  #sliceEndsMs: number;
+  /** Of the slice that runs: a deposit, which every call makes, touches nothing else. */
+  #originalsNow = 0;
   #originalsInWindow = 0;
   #retriesInWindow = 0;
 
@@ -45,19 +49,18 @@ export class RetryBudget {
       (checkNumber('retry.minPerSecond', options.minPerSecond ?? DEFAULT_RETRIES_PER_SECOND, 0, 1e6) * windowMs) / 1000;
     this.#sliceMs = windowMs / SLICES;
     this.#slice = Math.floor(clock.now() / this.#sliceMs);
+    this.#sliceEndsMs = (this.#slice + 1) * this.#sliceMs;
   }
 
   /** An original was sent. `now`: the caller's reading of the clock. */
   deposit(now: number): void {
-    this.#slide(now);
-    const index = this.#slice % RING;
-    this.#originals[index] = (this.#originals[index] as number) + 1;
-    this.#originalsInWindow++;
+    if (now >= this.#sliceEndsMs) this.#slide(now);
+    this.#originalsNow++;
   }
 
   /** Takes the right to one retry; false when the budget is spent. */
   withdraw(now: number): boolean {
-    this.#slide(now);
+    if (now >= this.#sliceEndsMs) this.#slide(now);
     if (this.#allowance() < 1) return false;
     const index = this.#slice % RING;
     this.#retries[index] = (this.#retries[index] as number) + 1;
@@ -67,26 +70,31 @@ export class RetryBudget {
 
   /** Retries allowed at this moment. */
   get available(): number {
-    this.#slide(this.#clock.now());
+    const now = this.#clock.now();
+    if (now >= this.#sliceEndsMs) this.#slide(now);
     return Math.max(0, Math.floor(this.#allowance()));
   }
 
   #allowance(): number {
-    return this.#ratio * this.#originalsInWindow + this.#floor - this.#retriesInWindow;
+    return this.#ratio * (this.#originalsInWindow + this.#originalsNow) + this.#floor - this.#retriesInWindow;
   }
 
+  /** Readings of callers may be a little old; the window never slides back. */
   #slide(now: number): void {
     const target = Math.floor(now / this.#sliceMs);
-    // Readings of callers may be a little old; the window never slides back.
-    if (target <= this.#slice) return;
+    this.#originals[this.#slice % RING] = this.#originalsNow;
+    this.#originalsInWindow += this.#originalsNow;
+    this.#originalsNow = 0;
     const first = Math.max(this.#slice + 1, target - RING + 1);
     for (let slice = first; slice <= target; slice++) {
-      this.#originalsInWindow -= this.#originals[(slice - SLICES + RING * 2) % RING] as number;
-      this.#originals[(slice - SLICES + RING * 2) % RING] = 0;
+      const left = (slice - SLICES + RING * 2) % RING;
+      this.#originalsInWindow -= this.#originals[left] as number;
+      this.#originals[left] = 0;
       const reused = slice % RING;
       this.#retriesInWindow -= this.#retries[reused] as number;
       this.#retries[reused] = 0;
     }
     this.#slice = target;
+    this.#sliceEndsMs = (target + 1) * this.#sliceMs;
   }
 }

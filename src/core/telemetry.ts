@@ -5,10 +5,13 @@
 import {
   type Attributes,
   context,
+  createContextKey,
+  createNoopMeter,
   isSpanContextValid,
   type Meter,
   type ObservableResult,
   propagation,
+  ROOT_CONTEXT,
   type Span,
   SpanKind,
   SpanStatusCode,
@@ -29,13 +32,18 @@ export interface Telemetry {
   observe(load: LoadBoard): void;
   /** Exports what `read` tells, each time the exporter asks. A `read` that throws is left out of that collection. */
   observable(name: MetricName, read: (observe: Observe) => void): Disposable;
-  /** A histogram's recording function, or undefined without a meter. */
+  /** A histogram's recording function; undefined without a meter or an SDK behind it. */
   histogram(name: MetricName): ((value: number, attributes: Attributes) => void) | undefined;
+  /**
+   * False while spans have nowhere to go: ask before the work that a span costs. An SDK that is registered later is noticed within
+   * 100 ms. `now`: Clock.now().
+   */
+  traces(now: number): boolean;
   /**
    * Begins a client span below the active one, or returns undefined: no tracer, or no SDK behind it. One that is not recorded is
    * passed on all the same, with the flag that says so: a server that heard nothing would begin a trace of its own.
    */
-  startSpan(name: string): CallSpan | undefined;
+  startSpan(name: string, now: number): CallSpan | undefined;
 }
 
 export interface CallSpan {
@@ -63,11 +71,16 @@ export function openTelemetry(options: { meter?: Meter; tracer?: Tracer }): Tele
   return new OpenTelemetry(options.meter, options.tracer);
 }
 
+/** How long the answer that there is no SDK holds. */
+const SILENCE_MS = 100;
+const PROBE = ROOT_CONTEXT.setValue(createContextKey('evenkeel probe'), true);
+const NOOP_HISTOGRAM = createNoopMeter().createHistogram('');
 const CLIENT_SPAN = Object.freeze({ kind: SpanKind.CLIENT });
 
 class OpenTelemetry implements Telemetry {
   readonly #meter: Meter | undefined;
   readonly #tracer: Tracer | undefined;
+  #silentUntil = Number.NEGATIVE_INFINITY;
 
   constructor(meter: Meter | undefined, tracer: Tracer | undefined) {
     this.#meter = meter;
@@ -125,14 +138,26 @@ class OpenTelemetry implements Telemetry {
     const { unit, description, boundaries }: MetricDefinition = METRICS[name];
     const advice = boundaries && { explicitBucketBoundaries: [...boundaries] };
     const histogram = this.#meter?.createHistogram(name, { unit, description, advice });
-    return histogram && ((value, attributes) => histogram.record(value, attributes));
+    if (histogram === undefined || histogram === NOOP_HISTOGRAM) return undefined;
+    return (value, attributes) => histogram.record(value, attributes);
   }
 
-  startSpan(name: string): CallSpan | undefined {
+  traces(now: number): boolean {
+    return this.#tracer !== undefined && now >= this.#silentUntil;
+  }
+
+  startSpan(name: string, now: number): CallSpan | undefined {
     if (this.#tracer === undefined) return undefined;
     const span = this.#tracer.startSpan(name, CLIENT_SPAN);
-    return isSpanContextValid(span.spanContext()) ? new OpenTelemetrySpan(span) : undefined;
+    if (isSpanContextValid(span.spanContext())) return new OpenTelemetrySpan(span);
+    if (!hasContexts()) this.#silentUntil = now + SILENCE_MS;
+    return undefined;
   }
+}
+
+/** A context manager is registered: then a parent's trace may have to be passed on, SDK or not. */
+function hasContexts(): boolean {
+  return context.with(PROBE, () => context.active() === PROBE);
 }
 
 class OpenTelemetrySpan implements CallSpan {

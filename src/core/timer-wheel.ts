@@ -6,14 +6,16 @@
  */
 import type { Clock, Timer } from './clock.js';
 
+const DISARMED = -1;
+/** Its time has come, and its callback has not been called. */
+const DUE = -2;
+
 /** Extend it, or hold one per deadline. An entry is in one wheel at most, once. */
 export abstract class WheelEntry {
-  /** Absolute, Clock.now(). Owned by the wheel while armed. */
-  wheelDeadline = 0;
+  /** The tick at which its time has come, or one of the two below. Owned by the wheel, as the links are. */
+  wheelTick = DISARMED;
   wheelNext: WheelEntry | undefined = undefined;
   wheelPrevious: WheelEntry | undefined = undefined;
-  /** The slot it is linked in; -1 when disarmed. */
-  wheelSlot = -1;
 
   /** Called once when the deadline has passed; the entry is disarmed by then and may be armed anew. */
   abstract onDeadline(): void;
@@ -22,12 +24,13 @@ export abstract class WheelEntry {
 const DEFAULT_TICK_MS = 8;
 const SLOTS = 512;
 const MASK = SLOTS - 1;
-/** One more slot, for those whose time has come and whose callback has not been called. */
-const DUE = SLOTS;
+/** One more, for those that are due. */
+const DUE_SLOT = SLOTS;
 
 export class TimerWheel {
   readonly #clock: Clock;
   readonly #tickMs: number;
+  readonly #ticksPerMs: number;
   readonly #slots: (WheelEntry | undefined)[] = new Array(SLOTS + 1).fill(undefined);
   readonly #onError: (error: unknown) => void;
   /** Ticks before this one have been handled. */
@@ -39,6 +42,7 @@ export class TimerWheel {
     this.#clock = clock;
     this.#onError = onError;
     this.#tickMs = tickMs;
+    this.#ticksPerMs = 1 / tickMs;
   }
 
   /** Entries armed. */
@@ -48,25 +52,29 @@ export class TimerWheel {
 
   /** Arms `entry` for `deadline` (absolute). An armed entry is moved. `now`: the caller's reading of the clock. */
   arm(entry: WheelEntry, deadline: number, now: number): void {
-    if (entry.wheelSlot >= 0) this.disarm(entry);
+    if (entry.wheelTick !== DISARMED) this.disarm(entry);
     // Ticks that passed while nothing was armed need no look.
-    if (this.#size === 0) this.#tick = Math.max(this.#tick, Math.floor(now / this.#tickMs));
-    const tick = Math.max(Math.ceil(deadline / this.#tickMs), this.#tick);
-    entry.wheelDeadline = deadline;
-    this.#link(entry, tick & MASK);
+    if (this.#size === 0) this.#tick = Math.max(this.#tick, Math.floor(now * this.#ticksPerMs));
+    this.#link(entry, Math.max(Math.ceil(deadline * this.#ticksPerMs), this.#tick));
     this.#size++;
-    this.#schedule();
+    if (this.#timer === undefined) this.#schedule();
+  }
+
+  /** Arms `entry` for `deadline`, unless it is armed for an earlier tick. */
+  armBy(entry: WheelEntry, deadline: number, now: number): void {
+    const { wheelTick } = entry;
+    if (wheelTick === DUE || (wheelTick >= 0 && wheelTick <= deadline * this.#ticksPerMs)) return;
+    this.arm(entry, deadline, now);
   }
 
   disarm(entry: WheelEntry): void {
-    if (entry.wheelSlot < 0) return;
+    if (entry.wheelTick === DISARMED) return;
     this.#unlink(entry);
     this.#size--;
   }
 
   /** At the border of a tick, so that the phase of the first arming does not add to the lateness of all. */
   #schedule(): void {
-    if (this.#timer !== undefined) return;
     const now = this.#clock.now();
     const border = (Math.floor(now / this.#tickMs) + 1) * this.#tickMs;
     // What has a deadline is work that somebody waits for: the process stays for it.
@@ -85,21 +93,21 @@ export class TimerWheel {
   readonly #onTick = (): void => {
     this.#timer = undefined;
     const now = this.#clock.now();
-    const last = Math.floor(now / this.#tickMs);
+    const last = Math.floor(now * this.#ticksPerMs);
     // A blocked event loop may have skipped more than a turn; every slot is then looked at once.
     const first = Math.max(this.#tick, last - MASK);
     // Set before any callback: what is armed by one, however overdue, waits for the next tick.
     this.#tick = Math.max(this.#tick, last + 1);
-    for (let tick = first; tick <= last; tick++) this.#collect(tick & MASK, now);
+    for (let tick = first; tick <= last; tick++) this.#collect(tick & MASK, last);
     this.#fire();
     if (this.#size > 0) this.#schedule();
   };
 
-  #collect(slot: number, now: number): void {
+  #collect(slot: number, last: number): void {
     let entry = this.#slots[slot];
     while (entry !== undefined) {
       const next: WheelEntry | undefined = entry.wheelNext;
-      if (entry.wheelDeadline <= now) {
+      if (entry.wheelTick <= last) {
         this.#unlink(entry);
         this.#link(entry, DUE);
       }
@@ -109,7 +117,7 @@ export class TimerWheel {
 
   /** A callback may disarm or move others that are due: the list is read anew each time. */
   #fire(): void {
-    for (let entry = this.#slots[DUE]; entry !== undefined; entry = this.#slots[DUE]) {
+    for (let entry = this.#slots[DUE_SLOT]; entry !== undefined; entry = this.#slots[DUE_SLOT]) {
       this.disarm(entry);
       try {
         entry.onDeadline();
@@ -119,9 +127,10 @@ export class TimerWheel {
     }
   }
 
-  #link(entry: WheelEntry, slot: number): void {
+  #link(entry: WheelEntry, tick: number): void {
+    const slot = slotOf(tick);
     const head = this.#slots[slot];
-    entry.wheelSlot = slot;
+    entry.wheelTick = tick;
     entry.wheelPrevious = undefined;
     entry.wheelNext = head;
     if (head !== undefined) head.wheelPrevious = entry;
@@ -130,11 +139,15 @@ export class TimerWheel {
 
   #unlink(entry: WheelEntry): void {
     const { wheelPrevious: previous, wheelNext: next } = entry;
-    if (previous === undefined) this.#slots[entry.wheelSlot] = next;
+    if (previous === undefined) this.#slots[slotOf(entry.wheelTick)] = next;
     else previous.wheelNext = next;
     if (next !== undefined) next.wheelPrevious = previous;
-    entry.wheelSlot = -1;
+    entry.wheelTick = DISARMED;
     entry.wheelNext = undefined;
     entry.wheelPrevious = undefined;
   }
+}
+
+function slotOf(tick: number): number {
+  return tick === DUE ? DUE_SLOT : tick & MASK;
 }

@@ -3,8 +3,10 @@
  *
  * Its load is counted from before the transport is asked until the last byte or the failure, exactly once. One wheel entry serves
  * all of its timeouts: it is armed for the earliest and, when it comes up, asks which has really passed.
+ *
+ * A call extends this class and makes its attempts itself, one after the other: most calls have one, and an object less for each of
+ * them is worth more than the step between the two.
  */
-
 import { EvenkeelError } from '../core/errors.js';
 import type { HeaderList } from '../core/headers.js';
 import type { Outcome } from '../core/load-counter.js';
@@ -13,7 +15,7 @@ import type { CallHandle, CallRequest, CallSink, CallTransport } from '../core/t
 import type { BodySource, BodyStream } from './body-stream.js';
 import type { Member } from './endpoint-table.js';
 import { joinChunks } from './response.js';
-import { wasRejected } from './retry-policy.js';
+import { readRetryAfterMs, wasRejected } from './retry-policy.js';
 
 /** What an attempt needs of its router. */
 export interface AttemptEngine {
@@ -21,6 +23,8 @@ export interface AttemptEngine {
   now(): number;
   coarse(): number;
   arm(entry: WheelEntry, deadline: number, now: number): void;
+  /** Arms it unless it is armed for an earlier time. */
+  armBy(entry: WheelEntry, deadline: number, now: number): void;
   disarm(entry: WheelEntry): void;
   readonly attemptTimeoutMs: number;
   readonly firstByteTimeoutMs: number;
@@ -28,75 +32,80 @@ export interface AttemptEngine {
   readonly maxResponseBytes: number;
   /** Load sources and extensions read what came. */
   onHeaders(member: Member, headers: HeaderList, now: number): void;
-  /** The attempt is over; its load has been given back. */
-  onAttemptEnd(attempt: Attempt, outcome: Outcome, now: number): void;
+  /** The attempt is over; its load has been given back. `isUnsent`: it failed before a byte of it was written. */
+  onAttemptEnd(attempt: Attempt, member: Member, outcome: Outcome, isUnsent: boolean, now: number): void;
 }
 
-/** What an attempt tells its call. */
-export interface AttemptOwner {
-  readonly deadline: number;
-  readonly weight: number;
-  /** The load counter on the server that the call is for. */
-  readonly loadKey: string | undefined;
-  /**
-   * The response has begun. `stream`: hand it to the caller as it comes; `buffer`: collect it; `discard`: it will not be used (a retry
-   * follows), the rest is not read.
-   */
-  onResponse(attempt: Attempt, status: number, headers: HeaderList): 'buffer' | 'discard' | BodyStream;
-  /** The work it really was, known now that the body is there; undefined when nobody knows better. */
-  reweigh(body: Uint8Array): number | undefined;
-  onSuccess(attempt: Attempt, body: Uint8Array, trailers: HeaderList | undefined, now: number): void;
-  onFailure(attempt: Attempt, error: EvenkeelError, now: number): void;
-}
+/** What becomes of a response: collected, thrown away because a retry follows, or handed to the caller as it comes. */
+export type ResponseUse = 'buffer' | 'discard' | BodyStream;
 
 /** A call's deadline that comes before this many times the usual latency says more of the caller than of the server. */
 const PATIENCE = 2;
 const EMPTY = new Uint8Array(0);
+const NO_HEADERS: HeaderList = Object.freeze([]);
 
-export class Attempt extends WheelEntry implements CallSink, BodySource {
-  readonly member: Member;
-  /** 1 for the first of its call. */
-  readonly number: number;
-  readonly startedAt: number;
-  /** 0 before the response. */
+export abstract class Attempt<Engine extends AttemptEngine = AttemptEngine> extends WheelEntry implements CallSink, BodySource {
+  /** Clock.now() of the latest dispatch: the picker goes by it, and the attempt begins there. */
+  now: number;
+  /** Its work: as the caller expects it, until somebody knows better. */
+  weight: number;
+  /** Where the latest attempt went. */
+  member: Member | undefined = undefined;
+  /** Of its response; 0 before that. */
   status = 0;
-  headers: HeaderList = [];
-  /** Milliseconds the server asked to wait. */
-  retryAfterMs = 0;
-  /** It failed before a byte of it was written. */
-  isUnsent = false;
-  readonly #engine: AttemptEngine;
-  readonly #owner: AttemptOwner;
-  #weight: number;
-  #handle: CallHandle | undefined;
-  #stream: BodyStream | undefined;
-  #isDiscarded = false;
-  #isPaused = false;
-  #hasEnded = false;
-  #lastByteAt = 0;
+  headers: HeaderList = NO_HEADERS;
+  protected readonly engine: Engine;
+  #state: 'none' | 'running' | 'discarding' = 'none';
+  #handle: CallHandle | undefined = undefined;
+  #stream: BodyStream | undefined = undefined;
+  #chunk: Uint8Array | undefined = undefined;
+  #moreChunks: Uint8Array[] | undefined = undefined;
   #bytes = 0;
-  #chunk: Uint8Array | undefined;
-  #moreChunks: Uint8Array[] | undefined;
+  /** Whole milliseconds after `now`: a fraction would be an allocation of its own. */
+  #lastByteMs = 0;
   /** Why we cancelled; told instead of the transport's general words. */
-  #reason: EvenkeelError | undefined;
+  #reason: EvenkeelError | undefined = undefined;
 
-  constructor(engine: AttemptEngine, owner: AttemptOwner, member: Member, number: number, now: number) {
+  constructor(engine: Engine, weight: number, now: number) {
     super();
-    this.#engine = engine;
-    this.#owner = owner;
-    this.member = member;
-    this.number = number;
-    this.startedAt = now;
-    this.#weight = owner.weight;
-    member.begin(owner.weight, now, owner.loadKey);
+    this.engine = engine;
+    this.weight = weight;
+    this.now = now;
   }
 
-  start(request: CallRequest): void {
-    const engine = this.#engine;
+  /** The call's, absolute. */
+  abstract get deadline(): number;
+  /** The load counter on the server that the call is for. */
+  abstract readonly loadKey: string | undefined;
+  /** The response has begun. */
+  protected abstract takeResponse(status: number, headers: HeaderList): ResponseUse;
+  /** The work it really was, known now that the body is there; undefined when nobody knows better. */
+  protected abstract weightOf(body: Uint8Array): number | undefined;
+  protected abstract succeeded(body: Uint8Array, trailers: HeaderList | undefined, now: number): void;
+  /** `isDiscarded`: the failure is our throwing away of a response that is to be tried again. */
+  protected abstract failed(error: EvenkeelError, isDiscarded: boolean, now: number): void;
+
+  /** The transport has it. */
+  protected get isRunning(): boolean {
+    return this.#state !== 'none';
+  }
+
+  /** Sends `request` to `member`; the latest dispatch was `now`. */
+  protected send(member: Member, request: CallRequest): void {
+    const { engine, now } = this;
+    this.member = member;
+    this.#state = 'running';
+    this.#chunk = undefined;
+    this.#moreChunks = undefined;
+    this.#bytes = 0;
+    this.#reason = undefined;
+    this.status = 0;
+    this.headers = NO_HEADERS;
+    member.begin(this.weight, now, this.loadKey);
     const first = Math.min(engine.attemptTimeoutMs, engine.firstByteTimeoutMs);
-    engine.arm(this, Math.min(this.#owner.deadline, this.startedAt + first), this.startedAt);
+    engine.arm(this, Math.min(this.deadline, now + first), now);
     try {
-      this.#handle = engine.transport.start(this.member.endpoint, request, this);
+      this.#handle = engine.transport.start(member.endpoint, request, this);
     } catch (cause) {
       // Its contract says never; a call must come to an end all the same.
       queueMicrotask(() => this.onError(new EvenkeelError('internal', 'the transport threw', { cause })));
@@ -104,17 +113,17 @@ export class Attempt extends WheelEntry implements CallSink, BodySource {
   }
 
   /** Ends the attempt from our side, with `reason` as its error. */
-  cancel(reason: EvenkeelError): void {
-    if (this.#hasEnded) return;
+  protected stop(reason: EvenkeelError): void {
+    if (!this.isRunning) return;
     this.#reason = reason;
     this.#handle?.cancel(reason.code === 'deadline-exceeded' ? 'deadline-exceeded' : 'cancelled');
   }
 
   /** Corrects the work in flight. */
   setWeight(weight: number): void {
-    if (this.#hasEnded) return;
-    this.member.counter.adjust(weight - this.#weight);
-    this.#weight = weight;
+    if (!this.isRunning) return;
+    this.member?.counter.adjust(weight - this.weight);
+    this.weight = weight;
   }
 
   /** The failure is the server's, or the way to it: not the refusal of a server that sheds load on purpose. */
@@ -125,34 +134,36 @@ export class Attempt extends WheelEntry implements CallSink, BodySource {
   // What the transport tells.
 
   onResponse(status: number, headers: HeaderList): void {
-    const engine = this.#engine;
+    const { engine } = this;
     const now = engine.coarse();
     this.status = status;
     this.headers = headers;
-    this.#lastByteAt = now;
-    engine.onHeaders(this.member, headers, now);
+    this.#noteByte(now);
+    engine.onHeaders(this.member as Member, headers, now);
+    // An extension may have cancelled the call.
+    if (!this.isRunning) return;
     // Until now the wheel stands at the first byte's time, or at the attempt's end.
-    if (engine.idleTimeoutMs < this.wheelDeadline - now) engine.arm(this, now + engine.idleTimeoutMs, now);
-    const use = this.#owner.onResponse(this, status, headers);
+    engine.armBy(this, now + engine.idleTimeoutMs, now);
+    const use = this.takeResponse(status, headers);
     if (use === 'discard') {
-      this.#isDiscarded = true;
-      this.cancel(new EvenkeelError('unavailable', `${this.member.endpoint.id} answered ${status}`, { retryable: 'yes' }));
+      this.#state = 'discarding';
+      this.stop(new EvenkeelError('unavailable', `${this.member?.endpoint.id} answered ${status}`, { retryable: 'yes' }));
     } else if (use !== 'buffer') {
       this.#stream = use;
     }
   }
 
   onData(chunk: Uint8Array): void {
-    this.#lastByteAt = this.#engine.coarse();
+    this.#noteByte(this.engine.coarse());
     if (this.#stream !== undefined) {
       this.#stream.push(chunk);
       return;
     }
-    if (this.#isDiscarded) return;
+    if (this.#state === 'discarding') return;
     this.#bytes += chunk.length;
-    if (this.#bytes > this.#engine.maxResponseBytes) {
-      const { maxResponseBytes } = this.#engine;
-      this.cancel(new EvenkeelError('out-of-range', `the response has more than ${maxResponseBytes} bytes; stream it instead`));
+    const { maxResponseBytes } = this.engine;
+    if (this.#bytes > maxResponseBytes) {
+      this.stop(new EvenkeelError('out-of-range', `the response has more than ${maxResponseBytes} bytes; stream it instead`));
     } else if (this.#chunk === undefined) {
       this.#chunk = chunk;
     } else if (this.#moreChunks === undefined) {
@@ -163,58 +174,60 @@ export class Attempt extends WheelEntry implements CallSink, BodySource {
   }
 
   onEnd(trailers?: HeaderList): void {
+    const stream = this.#stream;
     const body = this.#moreChunks === undefined ? (this.#chunk ?? EMPTY) : joinChunks(this.#moreChunks);
-    const actual = this.#stream === undefined ? this.#owner.reweigh(body) : undefined;
+    const actual = stream === undefined ? this.weightOf(body) : undefined;
     if (actual !== undefined) this.setWeight(actual);
-    const now = this.#engine.now();
-    if (trailers !== undefined && trailers.length > 0) this.#engine.onHeaders(this.member, trailers, now);
-    this.#finish(outcomeOf(this.status), now);
-    this.#stream?.end(trailers);
-    this.#owner.onSuccess(this, body, trailers, now);
+    const now = this.engine.now();
+    if (trailers !== undefined && trailers.length > 0) this.engine.onHeaders(this.member as Member, trailers, now);
+    this.#finish(outcomeOf(this.status), false, now);
+    stream?.end(trailers);
+    this.succeeded(body, trailers, now);
   }
 
   onError(error: EvenkeelError): void {
+    const isDiscarded = this.#state === 'discarding';
     const reason = this.#reason ?? error;
-    const now = this.#engine.now();
-    this.isUnsent = this.status === 0 && error.retryable === 'yes';
-    this.#finish(this.#isDiscarded ? outcomeOf(this.status) : this.#outcomeOfError(reason, now), now);
+    const now = this.engine.now();
+    const isUnsent = this.status === 0 && error.retryable === 'yes';
+    this.#finish(isDiscarded ? outcomeOf(this.status) : this.#outcomeOfError(reason, now), isUnsent, now);
     this.#stream?.fail(reason);
-    this.#owner.onFailure(this, reason, now);
+    this.failed(reason, isDiscarded, now);
   }
 
-  // What the timer wheel tells.
-
-  override onDeadline(): void {
-    const engine = this.#engine;
-    const now = engine.now();
-    const { deadline } = this.#owner;
-    const attemptEnd = this.startedAt + engine.attemptTimeoutMs;
-    const firstByteEnd = this.status === 0 ? this.startedAt + engine.firstByteTimeoutMs : Number.POSITIVE_INFINITY;
+  /** The time it was armed for has come: which of its timeouts has passed, if any? */
+  protected checkTimeouts(now: number): void {
+    const { engine, deadline } = this;
+    const hasResponse = this.status !== 0;
+    const attemptEnd = this.now + engine.attemptTimeoutMs;
+    const firstByteEnd = hasResponse ? Number.POSITIVE_INFINITY : this.now + engine.firstByteTimeoutMs;
     // Idle means that the server is silent, not that our reader is slow.
-    const idleEnd =
-      this.status === 0 ? Number.POSITIVE_INFINITY : (this.#isPaused ? now : this.#lastByteAt) + engine.idleTimeoutMs;
-    if (now >= deadline) this.cancel(timedOut('the call', 'its deadline'));
-    else if (now >= attemptEnd) this.cancel(timedOut('the attempt', `${engine.attemptTimeoutMs} ms`));
-    else if (now >= firstByteEnd) this.cancel(timedOut('the first byte', `${engine.firstByteTimeoutMs} ms`));
-    else if (now >= idleEnd) this.cancel(timedOut('the next byte', `${engine.idleTimeoutMs} ms`));
+    const lastByteAt = this.#stream?.isPaused ? now : this.now + this.#lastByteMs;
+    const idleEnd = hasResponse ? lastByteAt + engine.idleTimeoutMs : Number.POSITIVE_INFINITY;
+    if (now >= deadline) this.stop(timedOut('the call', 'its deadline'));
+    else if (now >= attemptEnd) this.stop(timedOut('the attempt', `${engine.attemptTimeoutMs} ms`));
+    else if (now >= firstByteEnd) this.stop(timedOut('the first byte', `${engine.firstByteTimeoutMs} ms`));
+    else if (now >= idleEnd) this.stop(timedOut('the next byte', `${engine.idleTimeoutMs} ms`));
     else engine.arm(this, Math.min(deadline, attemptEnd, firstByteEnd, idleEnd), now);
   }
 
   // What the reader of a stream asks.
 
   pause(): void {
-    this.#isPaused = true;
     this.#handle?.pause();
   }
 
   resume(): void {
-    this.#isPaused = false;
-    this.#lastByteAt = this.#engine.coarse();
+    this.#noteByte(this.engine.coarse());
     this.#handle?.resume();
   }
 
   cancelBody(): void {
-    this.cancel(new EvenkeelError('cancelled', 'the reader left the response'));
+    this.stop(new EvenkeelError('cancelled', 'the reader left the response'));
+  }
+
+  #noteByte(now: number): void {
+    this.#lastByteMs = Math.max(0, Math.ceil(now - this.now));
   }
 
   /** What the caller did, or asked too much of, is not the server's failure. */
@@ -222,18 +235,18 @@ export class Attempt extends WheelEntry implements CallSink, BodySource {
     if (code === 'cancelled' || code === 'invalid-argument') return 'ignored';
     // We ended it: too large a body, a router that closes.
     if (this.#reason !== undefined && code !== 'deadline-exceeded') return 'ignored';
-    const isCallDeadline = code === 'deadline-exceeded' && now >= this.#owner.deadline;
-    const usualMs = this.member.latencyMs * this.#weight;
-    return isCallDeadline && now - this.startedAt < PATIENCE * usualMs ? 'ignored' : 'error';
+    const isCallDeadline = code === 'deadline-exceeded' && now >= this.deadline;
+    const usualMs = (this.member as Member).latencyMs * this.weight;
+    return isCallDeadline && now - this.now < PATIENCE * usualMs ? 'ignored' : 'error';
   }
 
-  #finish(outcome: Outcome, now: number): void {
-    this.#hasEnded = true;
-    const engine = this.#engine;
-    const { member } = this;
+  #finish(outcome: Outcome, isUnsent: boolean, now: number): void {
+    const { engine, status } = this;
+    const member = this.member as Member;
+    this.#state = 'none';
     engine.disarm(this);
-    member.end(outcome, this.#weight, this.#owner.loadKey, this.startedAt, this.retryAfterMs, now);
-    engine.onAttemptEnd(this, outcome, now);
+    member.end(outcome, this.weight, this.loadKey, this.now, status >= 429 ? readRetryAfterMs(this.headers) : 0, now);
+    engine.onAttemptEnd(this, member, outcome, isUnsent, now);
   }
 }
 

@@ -33,6 +33,11 @@ export class BodyStream implements AsyncIterableIterator<Uint8Array> {
     this.#source = source;
   }
 
+  /** The reader is behind, so nothing more is asked of the server. */
+  get isPaused(): boolean {
+    return this.#isPaused;
+  }
+
   [Symbol.asyncIterator](): this {
     return this;
   }

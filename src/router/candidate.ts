@@ -173,18 +173,18 @@ export class Candidate {
       this.peakLatencyMs = latencyMs;
       this.#latencySamples = 1;
     } else {
-      const kept = Math.exp((this.latencyAtMs - now) / DECAY_MS);
+      const forgotten = forgottenShare(now - this.latencyAtMs);
       // The first answers count alike, or the very first would rule for seconds; at high rates a sample counts for at least one in
       // 500, so that the estimate follows a change within some hundred answers.
-      const share = Math.max(1 - kept, 0.002, 1 / ++this.#latencySamples);
+      const share = Math.max(forgotten, 0.002, 1 / ++this.#latencySamples);
       this.latencyMs += (latencyMs - this.latencyMs) * share;
-      this.peakLatencyMs = Math.max(latencyMs, this.peakLatencyMs + (latencyMs - this.peakLatencyMs) * (1 - kept));
+      this.peakLatencyMs = Math.max(latencyMs, this.peakLatencyMs + (latencyMs - this.peakLatencyMs) * forgotten);
     }
     this.latencyAtMs = now;
   }
 
   #noteFailure(failed: 0 | 1, now: number): void {
-    const share = Math.max(1 - Math.exp((this.failureAtMs - now) / DECAY_MS), 0.01);
+    const share = Math.max(forgottenShare(now - this.failureAtMs), 0.01);
     this.failureShare += (failed - this.failureShare) * share;
     if (this.failureShare < 1e-4) this.failureShare = 0;
     this.failureAtMs = now;
@@ -218,6 +218,11 @@ function fade(elapsedMs: number): number {
   const fourth = second * second;
   const eighth = fourth * fourth;
   return eighth * eighth;
+}
+
+/** How much of an estimate that old a new sample replaces; exact to half a percent, and without exp(), where samples come thick. */
+function forgottenShare(elapsedMs: number): number {
+  return elapsedMs < FRESH_MS ? Math.max(0, elapsedMs / DECAY_MS) : 1 - Math.exp(-elapsedMs / DECAY_MS);
 }
 
 const FADE_STEP = 1 / (16 * DECAY_MS);

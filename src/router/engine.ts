@@ -4,8 +4,10 @@
  *
  * Length: one short method per part, and the parts are files of their own; a split would only move the wiring apart.
  */
+import type { AmbientContext } from '../core/ambient-context.js';
 import type { CallContext } from '../core/call-context.js';
 import type { Clock } from '../core/clock.js';
+import type { Diagnostics } from '../core/diagnostics.js';
 import { checkNumber, EvenkeelError, invalidArgument, prebuiltError } from '../core/errors.js';
 import type { EventSource } from '../core/events.js';
 import type { HeaderList } from '../core/headers.js';
@@ -18,7 +20,7 @@ import { RetryBudget } from '../core/retry-budget.js';
 import type { Runtime } from '../core/runtime.js';
 import { TimerWheel, type WheelEntry } from '../core/timer-wheel.js';
 import type { CallExtension, CallRequest, CallTransport } from '../core/transport/call.js';
-import { Attempt } from './attempt.js';
+import type { Attempt } from './attempt.js';
 import { EndpointTable, type Member } from './endpoint-table.js';
 import type { RouterEvents } from './events.js';
 import { startHealthChecks } from './health-checks.js';
@@ -57,6 +59,8 @@ export class RouterEngine implements CallEngine {
   readonly maxResponseBytes: number;
   readonly maxAttempts: number;
   readonly #clock: Clock;
+  readonly #ambient: AmbientContext;
+  readonly #diagnostics: Diagnostics;
   readonly #random: Random;
   readonly #wheel: TimerWheel;
   readonly #policy: RetryPolicy;
@@ -82,8 +86,10 @@ export class RouterEngine implements CallEngine {
     this.events = events;
     this.lifecycle = new Lifecycle(`router ${service}`);
     this.#clock = runtime.clock;
+    this.#ambient = runtime.ambient;
+    this.#diagnostics = runtime.diagnostics;
     this.#random = runtime.random.fork(`router ${service}`);
-    this.#wheel = new TimerWheel(runtime.clock, (error) => runtime.diagnostics.report('router:deadline', error));
+    this.#wheel = new TimerWheel(runtime.clock, (error) => this.#diagnostics.report('router:deadline', error));
     this.timeoutMs = this.options.timeoutMs;
     this.attemptTimeoutMs = this.options.attemptTimeoutMs;
     this.firstByteTimeoutMs = this.options.firstByteTimeoutMs;
@@ -143,7 +149,7 @@ export class RouterEngine implements CallEngine {
       return;
     }
     const now = this.#clock.now();
-    const call = new RoutedCall(this, request, context ?? this.runtime.ambient.get(), now, resolve, reject);
+    const call = new RoutedCall(this, request, context ?? this.#ambient.get(), now, resolve, reject);
     this.lifecycle.enter();
     this.budget.deposit(now);
     this.telemetry.onCallStart(call);
@@ -160,6 +166,10 @@ export class RouterEngine implements CallEngine {
 
   arm(entry: WheelEntry, deadline: number, now: number): void {
     this.#wheel.arm(entry, deadline, now);
+  }
+
+  armBy(entry: WheelEntry, deadline: number, now: number): void {
+    this.#wheel.armBy(entry, deadline, now);
   }
 
   disarm(entry: WheelEntry): void {
@@ -209,7 +219,7 @@ export class RouterEngine implements CallEngine {
   }
 
   prepare(request: RouterRequest, call: RoutedCall, now: number): CallRequest {
-    return prepareRequest(request, call, now, this.#extensions, this.runtime.diagnostics);
+    return prepareRequest(request, call, now, this.#extensions, this.#diagnostics);
   }
 
   onHeaders(member: Member, headers: HeaderList, now: number): void {
@@ -217,12 +227,11 @@ export class RouterEngine implements CallEngine {
     for (const extension of this.#extensions) this.#read(extension, headers, member);
   }
 
-  onAttemptEnd(attempt: Attempt, outcome: Outcome, now: number): void {
-    const { member } = attempt;
+  onAttemptEnd(attempt: Attempt, member: Member, outcome: Outcome, isUnsent: boolean, now: number): void {
     this.telemetry.attempts++;
     // An endpoint that nobody answers at may have moved.
     if (outcome === 'error' && attempt.status === 0) this.#resolution.refresh();
-    this.#onWorkEnd(member, outcome, attempt.isServerFault(outcome), attempt.isUnsent, now);
+    this.#onWorkEnd(member, outcome, attempt.isServerFault(outcome), isUnsent, now);
   }
 
   #onWorkEnd(member: Member, outcome: Outcome, hasFailed: boolean, isUnsent: boolean, now: number): void {
@@ -262,7 +271,7 @@ export class RouterEngine implements CallEngine {
     if (isFirst) {
       const error = new EvenkeelError('unavailable', `router ${this.options.service} was closed`, { retryable: 'unknown' });
       for (const entry of this.#wheel.entries()) {
-        if (entry instanceof Attempt || entry instanceof RoutedCall) entry.cancel(error);
+        if (entry instanceof RoutedCall) entry.cancel(error);
       }
       this.#resolution.close();
       this.#stopHealth.abort();
@@ -293,7 +302,7 @@ export class RouterEngine implements CallEngine {
         this.events.emit('endpoints', { endpoints: endpoints.length, source });
         this.#sendWaiting();
       },
-      onError: (error) => this.runtime.diagnostics.report(`resolver ${resolver.name} of ${this.options.service}`, error),
+      onError: (error) => this.#diagnostics.report(`resolver ${resolver.name} of ${this.options.service}`, error),
     });
   }
 
@@ -336,7 +345,7 @@ export class RouterEngine implements CallEngine {
       },
       onBroken: (candidate, error) => {
         this.telemetry.brokenReports++;
-        this.runtime.diagnostics.report(`load report of ${this.options.service}`, error);
+        this.#diagnostics.report(`load report of ${this.options.service}`, error);
         if (this.events.has('broken-report')) this.events.emit('broken-report', { endpoint: candidate.endpoint.id, error });
       },
     });
@@ -360,7 +369,7 @@ export class RouterEngine implements CallEngine {
     try {
       extension.response?.(headers, member.endpoint);
     } catch (error) {
-      this.runtime.diagnostics.report('router:extension', error);
+      this.#diagnostics.report('router:extension', error);
     }
   }
 }

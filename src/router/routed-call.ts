@@ -1,8 +1,6 @@
 /**
  * One call, over all its attempts: where it goes, whether it is tried again, and how its promise settles. At any moment it is in one
  * of five states: waiting for room, asking, at an endpoint, waiting to be tried again, over.
- *
- * Length: the states of one call and the ways between them; apart they could not be read.
  */
 import { setMaxListeners } from 'node:events';
 import type { CallContext } from '../core/call-context.js';
@@ -11,14 +9,13 @@ import type { HeaderList } from '../core/headers.js';
 import { modelKey } from '../core/load-board.js';
 import { ATTRIBUTES } from '../core/metrics.js';
 import type { CallSpan } from '../core/telemetry.js';
-import { WheelEntry } from '../core/timer-wheel.js';
 import type { CallRequest } from '../core/transport/call.js';
-import { Attempt, type AttemptEngine, type AttemptOwner } from './attempt.js';
+import { Attempt, type AttemptEngine, type ResponseUse } from './attempt.js';
 import { BodyStream } from './body-stream.js';
 import type { Member } from './endpoint-table.js';
 import type { PickRequest } from './pickers/picker.js';
 import { CallResponse } from './response.js';
-import { isErrorRetryable, isIdempotent, isStatusRetryable, readRetryAfterMs, wasRejected } from './retry-policy.js';
+import { isErrorRetryable, isIdempotent, isStatusRetryable, wasRejected } from './retry-policy.js';
 import { faultOf, type RouterRequest } from './router-request.js';
 
 /** What a call needs of its router. */
@@ -44,29 +41,20 @@ export interface CallEngine extends AttemptEngine {
   onCallEnd(call: RoutedCall, error: EvenkeelError | undefined, now: number): void;
 }
 
-export class RoutedCall extends WheelEntry implements PickRequest, AttemptOwner {
+export class RoutedCall extends Attempt<CallEngine> implements PickRequest {
   readonly request: RouterRequest;
   readonly context: CallContext | undefined;
-  readonly deadline: number;
-  readonly weight: number;
   readonly loadKey: string | undefined;
   readonly startedAt: number;
-  /** Of the latest dispatch; pickers read it. */
-  now: number;
   attempts = 0;
-  span: CallSpan | undefined;
-  readonly #engine: CallEngine;
+  span: CallSpan | undefined = undefined;
   readonly #resolve: (response: CallResponse) => void;
   readonly #reject: (error: EvenkeelError) => void;
-  #attempt: Attempt | undefined;
-  /** Decided with the status, before the rest of that response was thrown away. */
-  #isRetryGranted = false;
+  /** Settled: its promise is; a stream may still run. */
+  #stage: 'open' | 'settled' | 'over' = 'open';
   /** An earlier attempt may have done the work, whatever the last one says. */
   #mayHaveActed = false;
-  #lastMember: Member | undefined;
-  #hasSettled = false;
-  #isOver = false;
-  #onAbort: (() => void) | undefined;
+  #onAbort: (() => void) | undefined = undefined;
 
   constructor(
     engine: CallEngine,
@@ -76,17 +64,17 @@ export class RoutedCall extends WheelEntry implements PickRequest, AttemptOwner 
     resolve: (response: CallResponse) => void,
     reject: (error: EvenkeelError) => void,
   ) {
-    super();
-    this.#engine = engine;
+    super(engine, request.weight ?? 1, now);
     this.request = request;
     this.context = context;
     this.startedAt = now;
-    this.now = now;
-    this.deadline = Math.min(now + engine.timeoutMs, context?.deadline ?? Number.POSITIVE_INFINITY);
-    this.weight = request.weight ?? 1;
     this.loadKey = request.model === undefined ? undefined : modelKey(request.model);
     this.#resolve = resolve;
     this.#reject = reject;
+  }
+
+  get deadline(): number {
+    return Math.min(this.startedAt + this.engine.timeoutMs, this.context?.deadline ?? Number.POSITIVE_INFINITY);
   }
 
   get #isIdempotent(): boolean {
@@ -115,13 +103,13 @@ export class RoutedCall extends WheelEntry implements PickRequest, AttemptOwner 
   /** Sends the call to an endpoint, or into the queue. */
   dispatch(now: number): void {
     this.now = now;
-    if (this.#engine.asksFirst) {
+    if (this.engine.asksFirst) {
       // It may take longer than the call has.
-      this.#engine.arm(this, this.deadline, now);
-      this.#engine.choose(this, (member) => this.#chosen(member));
+      this.engine.arm(this, this.deadline, now);
+      this.engine.choose(this, (member) => this.#chosen(member));
       return;
     }
-    this.#sendTo(this.#engine.pick(this, this.#lastMember));
+    this.#sendTo(this.engine.pick(this, this.member));
   }
 
   /**
@@ -130,29 +118,32 @@ export class RoutedCall extends WheelEntry implements PickRequest, AttemptOwner 
    */
   tryDispatch(now: number): boolean {
     this.now = now;
-    const member = this.#engine.pick(this, this.#lastMember);
+    const member = this.engine.pick(this, this.member);
     if (member === undefined) return false;
-    this.#engine.disarm(this);
+    this.engine.disarm(this);
     this.#sendTo(member);
     return true;
   }
 
   /** Ends the call with `error`, wherever it is. */
   cancel(error: EvenkeelError): void {
-    if (this.#isOver) return;
-    if (this.#attempt !== undefined) {
-      this.#attempt.cancel(error);
-      return;
+    if (this.isRunning) {
+      this.stop(error);
+    } else if (this.#stage !== 'over') {
+      this.engine.dequeue(this);
+      this.engine.disarm(this);
+      this.fail(error);
     }
-    this.#engine.dequeue(this);
-    this.#engine.disarm(this);
-    this.fail(error);
   }
 
-  /** The wheel: while waiting for room, the deadline; while waiting to be tried again, that moment. */
+  /** The wheel: while waiting for room, the deadline; while waiting to be tried again, that moment; at an endpoint, a timeout. */
   override onDeadline(): void {
-    const now = this.#engine.now();
-    this.#engine.dequeue(this);
+    const now = this.engine.now();
+    if (this.isRunning) {
+      this.checkTimeouts(now);
+      return;
+    }
+    this.engine.dequeue(this);
     if (now < this.deadline) this.dispatch(now);
     else if (this.attempts > 0) this.fail(this.#tooLate('the deadline passed before the next attempt'));
     else this.fail(this.#tooLate('the deadline passed while the call waited for an endpoint', true));
@@ -160,20 +151,15 @@ export class RoutedCall extends WheelEntry implements PickRequest, AttemptOwner 
 
   // What its attempt tells.
 
-  onResponse(attempt: Attempt, status: number, headers: HeaderList): 'buffer' | 'discard' | BodyStream {
-    if (status >= 429) {
-      attempt.retryAfterMs = readRetryAfterMs(headers);
-      if (this.#shouldRetryStatus(status, headers)) return 'discard';
-    }
+  protected override takeResponse(status: number, headers: HeaderList): ResponseUse {
+    if (status >= 429 && this.#shouldRetryStatus(status, headers)) return 'discard';
     if (this.request.response !== 'stream') return 'buffer';
-    const stream = new BodyStream(attempt);
-    this.#settle(
-      new CallResponse(status, headers, attempt.member.endpoint.id, this.attempts, NO_BODY, stream, undefined, attempt),
-    );
+    const stream = new BodyStream(this);
+    this.#settle(new CallResponse(status, headers, this.#endpointId, this.attempts, NO_BODY, stream, undefined, this));
     return stream;
   }
 
-  reweigh(body: Uint8Array): number | undefined {
+  protected override weightOf(body: Uint8Array): number | undefined {
     if (this.request.actualWeight === undefined) return undefined;
     try {
       const weight = this.request.actualWeight(body);
@@ -183,26 +169,27 @@ export class RoutedCall extends WheelEntry implements PickRequest, AttemptOwner 
     }
   }
 
-  onSuccess(attempt: Attempt, body: Uint8Array, trailers: HeaderList | undefined, now: number): void {
-    this.#attempt = undefined;
-    const { status, headers, member } = attempt;
-    this.#settle(new CallResponse(status, headers, member.endpoint.id, this.attempts, body, undefined, trailers, undefined));
+  protected override succeeded(body: Uint8Array, trailers: HeaderList | undefined, now: number): void {
+    const { status, headers, attempts } = this;
+    this.#settle(new CallResponse(status, headers, this.#endpointId, attempts, body, undefined, trailers, undefined));
     this.#end(undefined, now);
   }
 
-  onFailure(attempt: Attempt, error: EvenkeelError, now: number): void {
-    this.#attempt = undefined;
+  protected override failed(error: EvenkeelError, isDiscarded: boolean, now: number): void {
     // A byte of the response has reached the caller: the rest is theirs to judge.
-    if (this.#hasSettled) this.#end(error, now);
-    else if (this.#isRetryGranted ? !this.#isAborted() : this.#shouldRetryError(error, now)) this.#tryAgain(attempt, error, now);
+    if (this.#stage !== 'open') this.#end(error, now);
+    // The retry of a response that was discarded is granted already.
+    else if (isDiscarded ? !this.#isAborted() : this.#shouldRetryError(error, now)) this.#tryAgain(error, now);
     else this.fail(error);
+  }
+
+  get #endpointId(): string {
+    return this.member?.endpoint.id as string;
   }
 
   #shouldRetryStatus(status: number, headers: HeaderList): boolean {
     if (!this.#isReplayable || !isStatusRetryable(status, wasRejected(headers), this.#isIdempotent)) return false;
-    if (!this.#canRetry(this.#engine.now())) return false;
-    this.#isRetryGranted = true;
-    return true;
+    return this.#canRetry(this.engine.now());
   }
 
   #shouldRetryError(error: EvenkeelError, now: number): boolean {
@@ -211,32 +198,32 @@ export class RoutedCall extends WheelEntry implements PickRequest, AttemptOwner 
   }
 
   #canRetry(now: number): boolean {
-    const engine = this.#engine;
+    const engine = this.engine;
     if (this.attempts >= engine.maxAttempts || now >= this.deadline || this.#isAborted()) return false;
     return engine.mayRetry(now);
   }
 
-  #tryAgain(attempt: Attempt, error: EvenkeelError, now: number): void {
-    this.#isRetryGranted = false;
+  #tryAgain(error: EvenkeelError, now: number): void {
+    const { engine, status } = this;
+    const isUnsent = status === 0 && error.retryable === 'yes';
     // A status may have come after the work was done; only a server that says `rejected` did nothing.
-    if (attempt.status === 0 ? error.retryable !== 'yes' : !wasRejected(attempt.headers)) this.#mayHaveActed = true;
-    const engine = this.#engine;
-    engine.onRetry(this, attempt.member, attempt.status === 0 ? error.code : `status ${attempt.status}`);
-    const waitMs = engine.backoffMs(this.attempts + 1, attempt.status === 0 && error.retryable === 'yes');
+    if (!isUnsent && !(status !== 0 && wasRejected(this.headers))) this.#mayHaveActed = true;
+    engine.onRetry(this, this.member as Member, status === 0 ? error.code : `status ${status}`);
+    const waitMs = engine.backoffMs(this.attempts + 1, isUnsent);
     if (waitMs === 0) this.dispatch(now);
     else engine.arm(this, Math.min(this.deadline, now + waitMs), now);
   }
 
   #chosen(member: Member | undefined): void {
-    if (this.#isOver) return;
-    this.#engine.disarm(this);
-    this.now = this.#engine.now();
-    const isUsable = member?.isOpen && member !== this.#lastMember;
-    this.#sendTo(isUsable ? member : this.#engine.pick(this, this.#lastMember));
+    if (this.#stage === 'over') return;
+    this.engine.disarm(this);
+    this.now = this.engine.now();
+    const isUsable = member?.isOpen && member !== this.member;
+    this.#sendTo(isUsable ? member : this.engine.pick(this, this.member));
   }
 
   #sendTo(member: Member | undefined): void {
-    const engine = this.#engine;
+    const engine = this.engine;
     if (member === undefined) {
       engine.enqueue(this);
       return;
@@ -249,21 +236,19 @@ export class RoutedCall extends WheelEntry implements PickRequest, AttemptOwner 
       return;
     }
     // A listener of the pick, or an extension, may have cancelled the call meanwhile.
-    if (this.#isOver) return;
-    this.#lastMember = member;
-    const attempt = new Attempt(engine, this, member, ++this.attempts, this.now);
-    this.#attempt = attempt;
-    attempt.start(request);
+    if (this.#stage === 'over') return;
+    this.attempts++;
+    this.send(member, request);
   }
 
   /** Rejects, with what is known of the call added to the error. For the engine, too: the call cannot wait. */
   fail(error: EvenkeelError): void {
     const told = this.attempts === 0 && Object.isFrozen(error) ? error : this.#annotate(error);
-    if (!this.#hasSettled) {
-      this.#hasSettled = true;
+    if (this.#stage === 'open') {
+      this.#stage = 'settled';
       this.#reject(told);
     }
-    this.#end(told, this.#engine.now());
+    this.#end(told, this.engine.now());
   }
 
   #annotate(error: EvenkeelError): EvenkeelError {
@@ -271,7 +256,7 @@ export class RoutedCall extends WheelEntry implements PickRequest, AttemptOwner 
       retryable: error.retryable === 'yes' && this.#mayHaveActed ? 'unknown' : error.retryable,
       rejected: error.rejected && !this.#mayHaveActed,
       retryAfterMs: error.retryAfterMs,
-      endpoint: error.endpoint ?? this.#lastMember?.endpoint.id,
+      endpoint: error.endpoint ?? this.member?.endpoint.id,
       attempts: this.attempts,
       cause: error.cause,
       details: error.details,
@@ -279,21 +264,21 @@ export class RoutedCall extends WheelEntry implements PickRequest, AttemptOwner 
   }
 
   #settle(response: CallResponse): void {
-    if (this.#hasSettled) return;
-    this.#hasSettled = true;
+    if (this.#stage !== 'open') return;
+    this.#stage = 'settled';
     this.span?.set(ATTRIBUTES.status, response.status);
     this.#resolve(response);
   }
 
   #end(error: EvenkeelError | undefined, now: number): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
+    if (this.#stage === 'over') return;
+    this.#stage = 'over';
     const { signal } = this.request;
     if (this.#onAbort !== undefined) {
       signal?.removeEventListener('abort', this.#onAbort);
       this.context?.signal?.removeEventListener('abort', this.#onAbort);
     }
-    this.#engine.onCallEnd(this, error, now);
+    this.engine.onCallEnd(this, error, now);
   }
 
   #isAborted(): boolean {

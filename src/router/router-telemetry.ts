@@ -38,9 +38,9 @@ export class RouterTelemetry {
   }
 
   onCallStart(call: RoutedCall): void {
-    if (this.#telemetry === undefined) return;
+    if (this.#telemetry === undefined || !this.#telemetry.traces(call.startedAt)) return;
     // A query may hold secrets, and makes names without end.
-    call.span = this.#telemetry.startSpan(withoutQuery(String(call.request.path)));
+    call.span = this.#telemetry.startSpan(withoutQuery(String(call.request.path)), call.startedAt);
     call.span?.set(ATTRIBUTES.service, this.#service);
   }
 

@@ -5,6 +5,8 @@ import type { PickRequest } from '../pickers/picker.js';
 import type { LoadSource, LoadSourceEnvironment, LoadSourceSession } from './source.js';
 
 export class RunningSources {
+  /** One of them asks endpoints before each dispatch. */
+  readonly asksFirst: boolean;
   readonly #sessions: readonly LoadSourceSession[];
   readonly #readers: readonly LoadSourceSession[];
   readonly #chooser: LoadSourceSession | undefined;
@@ -15,11 +17,7 @@ export class RunningSources {
     this.#sessions = sources.map((source) => source.start(environment));
     this.#readers = this.#sessions.filter((session) => session.onHeaders !== undefined);
     this.#chooser = this.#sessions.find((session) => session.choose !== undefined);
-  }
-
-  /** One of them asks endpoints before each dispatch. */
-  get asksFirst(): boolean {
-    return this.#chooser !== undefined;
+    this.asksFirst = this.#chooser !== undefined;
   }
 
   /** As {@link LoadSourceSession.choose} of the first that does. */

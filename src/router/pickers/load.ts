@@ -36,7 +36,7 @@ export function expectedTime(candidate: Candidate, request: PickRequest): number
 function othersLoad(candidate: Candidate, { now, weight, loadKey }: PickRequest): number {
   const others = loadKey === undefined ? candidate.others : candidate.othersOf(loadKey);
   // The server counts calls; one call of other callers is taken to weigh as much as this one.
-  return others === 0 ? 0 : (others * weight) / (1 + (now - candidate.reportAtMs) / REPORT_FADE_MS);
+  return others === 0 ? 0 : (others * weight * REPORT_FADE_MS) / (REPORT_FADE_MS + now - candidate.reportAtMs);
 }
 
 function unknownLatency(candidate: Candidate, now: number): number {

@@ -1,5 +1,10 @@
-/** Power of k choices: the best of k distinct random endpoints. Random order breaks ties, so that equal ones share alike. */
-import { checkInteger } from '../../core/errors.js';
+/**
+ * Power of k choices: the best of k distinct random endpoints. Random order breaks ties, so that equal ones share alike.
+ *
+ * The k are a random start and k - 1 steps of one random width: one draw, whatever k is. Any two of them are as if drawn apart, and
+ * balance is as good as with k draws.
+ * @see Mitzenmacher, "Balanced Allocations and Double Hashing", SPAA 2014
+ */
 import type { Random } from '../../core/random.js';
 import type { Candidate } from '../candidate.js';
 import type { Picker, PickRequest, PickSet } from './picker.js';
@@ -8,7 +13,7 @@ export type Score = (candidate: Candidate, request: PickRequest) => number;
 
 export const DEFAULT_CHOICES = 2;
 /** More choices than this is a scan in disguise. */
-const MAX_CHOICES = 64;
+export const MAX_CHOICES = 64;
 
 export class SamplingPicker implements Picker {
   readonly name: string;
@@ -16,64 +21,49 @@ export class SamplingPicker implements Picker {
   readonly #random: Random;
   readonly #choices: number;
   readonly #margin: number;
-  readonly #chosen: Int32Array;
 
-  /** @param margin - A later one is better only below this share of the score so far; 1: any less is better. */
+  /**
+   * @param choices - Infinity: all.
+   * @param margin - A later one with as much work is better only below this share of the score so far; 1: any less is better.
+   */
   constructor(name: string, random: Random, choices: number, score: Score, margin = 1) {
     this.name = name;
     this.score = score;
     this.#random = random;
-    this.#choices = checkInteger('choices', choices, 1, MAX_CHOICES);
-    this.#chosen = new Int32Array(this.#choices);
+    this.#choices = choices;
     this.#margin = margin;
   }
 
   pickIndex({ candidates }: PickSet, request: PickRequest): number {
-    const choices = this.#choices;
     const size = candidates.length;
-    if (size <= choices) return pickBest(candidates, request, this.score, this.#random, this.#margin);
-    const chosen = this.#chosen;
-    let best = 0;
+    const choices = Math.min(this.#choices, size);
+    const bits = this.#random.int(2 ** 32);
+    let index = (bits * size * 2 ** -32) >>> 0;
+    // From the low half, which the start has hardly used. Who looks at all of them walks in order.
+    const step = choices < size ? 1 + (((bits & 0xffff) * (size - 1) * 2 ** -16) >>> 0) : 1;
+    let start = index;
+    let best = index;
     let bestScore = Number.POSITIVE_INFINITY;
-    // One place that asks for a score: there the compiler inlines it, and no number is boxed.
-    for (let k = 0; k < choices; k++) {
-      let index = this.#random.int(size);
-      // Few choices among more endpoints: a repeat is rare, so drawing again ends soon.
-      while (isAmong(chosen, k, index)) index = this.#random.int(size);
-      chosen[k] = index;
-      const score = this.score(candidates[index] as Candidate, request);
-      if (k > 0 && !(score < bestScore * this.#margin)) continue;
-      best = index;
-      bestScore = score;
+    for (let k = 0; ; ) {
+      const candidate = candidates[index] as Candidate;
+      // One place that asks for a score: there the compiler inlines it, and no number is boxed.
+      const score = this.score(candidate, request);
+      if (score < bestScore && (score < bestScore * this.#margin || hasLessWork(candidate, candidates[best] as Candidate))) {
+        best = index;
+        bestScore = score;
+      }
+      if (++k === choices) return best;
+      index += step;
+      if (index >= size) index -= size;
+      // Back at the start before the choices are made: the steps go on beside it, and come to all endpoints before they repeat one.
+      if (index === start) {
+        index = index + 1 === size ? 0 : index + 1;
+        start = index;
+      }
     }
-    return best;
   }
 }
 
-/** The best of all, looked at from a random start. */
-export function pickBest(
-  candidates: readonly Candidate[],
-  request: PickRequest,
-  score: Score,
-  random: Random,
-  margin = 1,
-): number {
-  const size = candidates.length;
-  let index = size === 1 ? 0 : random.int(size);
-  let best = index;
-  let bestScore = Number.POSITIVE_INFINITY;
-  for (let looked = 0; looked < size; looked++) {
-    const value = score(candidates[index] as Candidate, request);
-    if (looked === 0 || value < bestScore * margin) {
-      best = index;
-      bestScore = value;
-    }
-    if (++index === size) index = 0;
-  }
-  return best;
-}
-
-function isAmong(chosen: Int32Array, count: number, index: number): boolean {
-  for (let i = 0; i < count; i++) if (chosen[i] === index) return true;
-  return false;
+function hasLessWork(a: Candidate, b: Candidate): boolean {
+  return a.counter.weight * a.inverseWeight < b.counter.weight * b.inverseWeight;
 }

@@ -1,4 +1,4 @@
-import { context, propagation, type SpanContext, type TextMapPropagator, trace } from '@opentelemetry/api';
+import { context, metrics, propagation, ROOT_CONTEXT, type SpanContext, type TextMapPropagator, trace } from '@opentelemetry/api';
 import {
   AggregationTemporality,
   InMemoryMetricExporter,
@@ -43,9 +43,9 @@ describe('metrics', () => {
     load.counter('host', { capacity: 10 }).begin(4);
     load.counter('model:a').begin(7);
     diagnostics.report('test', 'x');
-    const metrics = await collect();
+    const collected = await collect();
     const values = (name: string) =>
-      metrics.get(name)?.dataPoints.map(({ value, attributes }) => [attributes[ATTRIBUTES.key], value]);
+      collected.get(name)?.dataPoints.map(({ value, attributes }) => [attributes[ATTRIBUTES.key], value]);
     expect(values('evenkeel.load.in_flight')).toEqual([
       ['host', 1],
       ['model:a', 1],
@@ -94,6 +94,10 @@ describe('metrics', () => {
   });
 });
 
+it('records no histogram where no SDK is registered', () => {
+  expect(openTelemetry({ meter: metrics.getMeter('evenkeel') }).histogram('rpc.client.call.duration')).toBeUndefined();
+});
+
 describe('spans', () => {
   /** As the SDK's for W3C Trace Context. */
   const traceContext: TextMapPropagator = {
@@ -114,10 +118,10 @@ describe('spans', () => {
 
   it('have what was set, and an error by its code', () => {
     const { exporter, telemetry } = tracing();
-    const span = telemetry.startSpan('search');
+    const span = telemetry.startSpan('search', 0);
     span?.set(ATTRIBUTES.attempts, 2);
     span?.end('unavailable');
-    telemetry.startSpan('search')?.end();
+    telemetry.startSpan('search', 0)?.end();
     const [failed, good] = exporter.getFinishedSpans();
     expect(failed).toMatchObject({
       name: 'search',
@@ -133,7 +137,7 @@ describe('spans', () => {
     const spanProcessors = [new SimpleSpanProcessor(exporter)];
     const provider = new BasicTracerProvider({ sampler: new AlwaysOffSampler(), spanProcessors });
     closing.push(() => provider.shutdown());
-    const span = openTelemetry({ tracer: provider.getTracer('evenkeel') }).startSpan('search');
+    const span = openTelemetry({ tracer: provider.getTracer('evenkeel') }).startSpan('search', 0);
     const headers: string[] = [];
     span?.set(ATTRIBUTES.attempts, 2);
     span?.inject(headers);
@@ -142,13 +146,50 @@ describe('spans', () => {
     expect(exporter.getFinishedSpans()).toEqual([]);
   });
 
-  it('are none where no SDK is registered', () => {
-    expect(openTelemetry({ tracer: trace.getTracer('evenkeel') }).startSpan('search')).toBeUndefined();
+  it('are none where no SDK is registered, and not asked for again within 100 ms', () => {
+    const telemetry = openTelemetry({ tracer: trace.getTracer('evenkeel') });
+    expect(telemetry.traces(1000)).toBe(true);
+    expect(telemetry.startSpan('search', 1000)).toBeUndefined();
+    expect(telemetry.traces(1099)).toBe(false);
+    expect(telemetry.traces(1100)).toBe(true);
+  });
+
+  it('of a parent are passed on by a program that has a context manager and no SDK', () => {
+    const parent = { traceId: '1'.repeat(32), spanId: '2'.repeat(16), traceFlags: 1 };
+    let active = ROOT_CONTEXT;
+    context.setGlobalContextManager({
+      active: () => active,
+      with: (inner, work, self, ...args) => {
+        const outer = active;
+        active = inner;
+        try {
+          return work.call(self as never, ...args);
+        } finally {
+          active = outer;
+        }
+      },
+      bind: (_context, target) => target,
+      enable() {
+        return this;
+      },
+      disable() {
+        return this;
+      },
+    });
+    closing.push(async () => context.disable());
+    const telemetry = openTelemetry({ tracer: trace.getTracer('evenkeel') });
+    expect(telemetry.startSpan('search', 0)).toBeUndefined();
+    expect(telemetry.traces(1)).toBe(true);
+    const span = context.with(trace.setSpanContext(ROOT_CONTEXT, parent), () => telemetry.startSpan('search', 1));
+    const headers: string[] = [];
+    propagation.setGlobalPropagator(traceContext);
+    span?.inject(headers);
+    expect(headers).toEqual(['traceparent', `00-${parent.traceId}-${parent.spanId}-01`]);
   });
 
   it('replace what was passed on of another trace, in any case', () => {
     propagation.setGlobalPropagator(traceContext);
-    const span = tracing().telemetry.startSpan('search');
+    const span = tracing().telemetry.startSpan('search', 0);
     const headers = ['TraceParent', 'old', 'a', 'b', 'tracestate', 'vendor=old', 'traceparent', 'older'];
     span?.inject(headers);
     expect(headers).toEqual(['a', 'b', 'traceparent', expect.stringMatching(/^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/)]);
@@ -156,7 +197,7 @@ describe('spans', () => {
 
   it('leave passed-on headers alone where there is no propagator', () => {
     const headers = ['traceparent', 'old'];
-    tracing().telemetry.startSpan('search')?.inject(headers);
+    tracing().telemetry.startSpan('search', 0)?.inject(headers);
     expect(headers).toEqual(['traceparent', 'old']);
   });
 
@@ -166,7 +207,7 @@ describe('spans', () => {
       extract: () => context.active(),
       fields: () => ['traceparent'],
     });
-    const span = tracing().telemetry.startSpan('search');
+    const span = tracing().telemetry.startSpan('search', 0);
     const headers = ['a', 'b'];
     span?.inject(headers);
     expect(headers).toEqual(['a', 'b', 'traceparent', expect.stringMatching(/^[0-9a-f]{32}$/)]);
@@ -176,6 +217,6 @@ describe('spans', () => {
 it('costs nothing and breaks nothing without meter and tracer', () => {
   const telemetry = openTelemetry({});
   expect(telemetry.histogram('rpc.client.call.duration')).toBeUndefined();
-  expect(telemetry.startSpan('x')).toBeUndefined();
+  expect(telemetry.startSpan('x', 0)).toBeUndefined();
   telemetry.observable('evenkeel.load.pressure', () => {})[Symbol.dispose]();
 });

@@ -6,6 +6,7 @@ import { virtualClock } from '../../../src/core/virtual-clock.js';
 const TICK_MS = 8;
 
 class Entry extends WheelEntry {
+  deadline = 0;
   readonly #onFire: () => void;
   constructor(onFire: () => void) {
     super();
@@ -23,13 +24,17 @@ function setUp() {
   const fired: { deadline: number; at: number }[] = [];
   const arm = (deadline: number, onFire: () => void = () => {}) => {
     const entry: Entry = new Entry(() => {
-      fired.push({ deadline: entry.wheelDeadline, at: clock.now() });
+      fired.push({ deadline: entry.deadline, at: clock.now() });
       onFire();
     });
-    wheel.arm(entry, deadline, clock.now());
+    move(entry, deadline);
     return entry;
   };
-  return { clock, wheel, errors, fired, arm };
+  const move = (entry: Entry, deadline: number) => {
+    entry.deadline = deadline;
+    wheel.arm(entry, deadline, clock.now());
+  };
+  return { clock, wheel, errors, fired, arm, move };
 }
 
 describe('TimerWheel', () => {
@@ -62,24 +67,37 @@ describe('TimerWheel', () => {
   });
 
   it('does not fire what was disarmed, and fires what was moved at its new deadline', () => {
-    const { clock, wheel, fired, arm } = setUp();
+    const { clock, wheel, fired, arm, move } = setUp();
     const gone = arm(100);
     const moved = arm(100);
     wheel.disarm(gone);
     wheel.disarm(gone);
-    wheel.arm(moved, 5000, clock.now());
+    move(moved, 5000);
     expect(wheel.size).toBe(1);
     clock.runSync();
     expect(fired).toEqual([{ deadline: 5000, at: 5000 }]);
   });
 
-  it('lets a callback disarm and arm others that are due with it', () => {
+  it('leaves an entry that is to come by a later time where it is, and brings forward one that is armed for later', () => {
     const { clock, wheel, fired, arm } = setUp();
+    const entry = arm(1000);
+    wheel.armBy(entry, 2000, clock.now());
+    wheel.armBy(entry, Number.POSITIVE_INFINITY, clock.now());
+    clock.runSync();
+    expect(fired.map(({ at }) => at)).toEqual([1000]);
+    const other = arm(5000);
+    wheel.armBy(other, 3000, clock.now());
+    clock.runSync();
+    expect(fired.map(({ at }) => at)).toEqual([1000, 3000]);
+  });
+
+  it('lets a callback disarm and arm others that are due with it', () => {
+    const { clock, wheel, fired, arm, move } = setUp();
     const entries = Array.from({ length: 10 }, (_, i) => arm(50, () => i === 0 && fired.length === 1 && disarmAll()));
     const disarmAll = () => {
       for (const entry of entries) wheel.disarm(entry);
-      wheel.arm(entries[0] as Entry, 50, clock.now());
-      wheel.arm(entries[1] as Entry, 1000, clock.now());
+      move(entries[0] as Entry, 50);
+      move(entries[1] as Entry, 1000);
     };
     clock.runSync();
     // Of one tick the first armed is fired first.

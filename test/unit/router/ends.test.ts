@@ -79,6 +79,17 @@ describe('a call that is aborted on its way out', () => {
     await assertClosesClean(rig);
   });
 
+  it('by an extension that reads the response is over then, with its idle timeout', async () => {
+    const stop = new AbortController();
+    const rig = routerRig({ extensions: [{ response: () => stop.abort() }], idleTimeoutMs: 100 });
+    const result = watch(rig.router.call({ path: '/', signal: stop.signal, response: 'stream' }));
+    await rig.clock.settle();
+    rig.transport.last.respond(200);
+    await rig.clock.settle();
+    expect(result.error?.code).toBe('cancelled');
+    await assertClosesClean(rig);
+  });
+
   it('by an extension is cancelled at once, not at its deadline', async () => {
     const stop = new AbortController();
     const rig = routerRig({ extensions: [{ request: () => stop.abort() }] });

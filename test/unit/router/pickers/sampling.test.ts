@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { seededRandom } from '../../../../src/core/index.js';
+import type { Candidate } from '../../../../src/router/candidate.js';
 import {
   auto,
   leastLoaded,
@@ -8,6 +10,7 @@ import {
   random,
   roundRobin,
 } from '../../../../src/router/pickers/index.js';
+import { SamplingPicker } from '../../../../src/router/pickers/sampling.js';
 import { candidate, candidates, make, request, setOf, shares } from './candidates.js';
 
 /** Fixed, so that a failure repeats; in the names, so that it is printed. */
@@ -74,6 +77,22 @@ describe('power of k choices', () => {
     }
   });
 
+  it('looks at no candidate twice, for any number of choices and candidates', () => {
+    for (let size = 2; size <= 24; size++) {
+      for (let choices = 1; choices <= size; choices++) {
+        const looked: Candidate[] = [];
+        const score = (one: Candidate) => looked.push(one);
+        const picker = new SamplingPicker('spy', seededRandom(SEED + size * 100 + choices), choices, score);
+        const set = setOf(candidates(size));
+        for (let i = 0; i < 20; i++) {
+          looked.length = 0;
+          picker.pickIndex(set, request());
+          expect(new Set(looked).size, `${choices} of ${size}`).toBe(choices);
+        }
+      }
+    }
+  });
+
   it('is the best of all when there are no more candidates than choices', () => {
     const set = setOf(candidates(4, (i) => ({ inFlight: 4 - i })));
     expect(shares(make(p2c({ choices: 4 }), SEED), set, 500)).toEqual([0, 0, 0, 1]);
@@ -131,6 +150,14 @@ describe('pickers by latency', () => {
     const set = setOf([jumpy, steady]);
     expect(make(peakEwma(), SEED).pickIndex(set, request(100))).toBe(1);
     expect(make(auto(), SEED).pickIndex(set, request(100))).toBe(0);
+  });
+
+  it('auto takes a small advantage where less work waits, and a clear one only where as much does', () => {
+    const lucky = (inFlight: number) =>
+      setOf([candidate('a', { latencyMs: 10, inFlight: 4 }), candidate('b', { latencyMs: 9, inFlight })]);
+    const [, ofEqual = 0] = shares(make(auto(), SEED), lucky(4), 500);
+    expect(Math.abs(ofEqual - 0.5)).toBeLessThan(0.12);
+    expect(shares(make(auto(), SEED), lucky(3), 500)).toEqual([0, 1]);
   });
 
   it('auto gives an unknown idle endpoint its first call, and not a second before it has answered', () => {
