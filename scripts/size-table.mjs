@@ -33,6 +33,8 @@ const rows = await Promise.all(
       target: 'node20',
       external: Object.keys(peerDependencies),
       write: false,
+      // tsup's chunks import each other for effects that they do not have.
+      logOverride: { 'ignored-bare-import': 'silent' },
     });
     const bytes = outputFiles[0]?.contents ?? new Uint8Array();
     return {

@@ -10,6 +10,7 @@ import { availableParallelism } from 'node:os';
 import { basename, dirname } from 'node:path';
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
 import { EvenkeelError } from './errors.js';
+import { fileError } from './internal/file-error.js';
 
 export interface Host {
   /**
@@ -178,12 +179,4 @@ async function flushFolder(path: string): Promise<void> {
   } finally {
     await folder.close();
   }
-}
-
-function fileError(action: string, path: string, error: unknown): EvenkeelError {
-  if (error instanceof EvenkeelError) return error;
-  const { code } = error as NodeJS.ErrnoException;
-  const kind =
-    code === 'EACCES' || code === 'EPERM' ? 'permission-denied' : code === 'ENOSPC' ? 'resource-exhausted' : 'internal';
-  return new EvenkeelError(kind, `cannot ${action} ${path}: ${code ?? error}`, { cause: error, details: { path } });
 }

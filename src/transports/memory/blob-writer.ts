@@ -1,7 +1,7 @@
 /** One blob on its way: chunks that nobody sees until `commit` joins and publishes them in one step. */
 import { checkInteger, EvenkeelError } from '../../core/errors.js';
+import { cancelled } from '../../core/internal/transport-guards.js';
 import type { BlobStat, BlobWriter } from '../../core/transport/blob.js';
-import { cancelled } from './guards.js';
 
 const BUFFER_BYTES = 256 * 1024;
 

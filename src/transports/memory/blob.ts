@@ -4,9 +4,9 @@
  */
 import { checkInteger, EvenkeelError, invalidArgument } from '../../core/errors.js';
 import { checkKey, checkKeyPrefix, compareKeys } from '../../core/internal/keys.js';
+import { checkOpen, checkSignal, full } from '../../core/internal/transport-guards.js';
 import type { BlobStat, BlobTransport, BlobWriter } from '../../core/transport/blob.js';
 import { MemoryBlobWriter } from './blob-writer.js';
-import { checkOpen, checkSignal, full } from './guards.js';
 
 export interface MemoryBlobOptions {
   /** Shared by transports that act as several processes on one store. Default: a store of its own. */

@@ -7,9 +7,9 @@
  */
 import type { Clock, Timer } from '../../core/clock.js';
 import { BinaryHeap } from '../../core/internal/binary-heap.js';
+import { Deadlines } from '../../core/internal/deadlines.js';
+import { full } from '../../core/internal/transport-guards.js';
 import type { DeadLetter, QueueStats } from '../../core/transport/queue.js';
-import { Deadlines } from './deadlines.js';
-import { full } from './guards.js';
 
 /** Dead letters kept; the oldest goes when another comes. */
 export const MAX_DEAD_LETTERS = 10_000;

@@ -4,6 +4,7 @@
  */
 import { type Clock, liveClock } from '../../core/clock.js';
 import { checkInteger, checkNumber, EvenkeelError, invalidArgument } from '../../core/errors.js';
+import { checkOpen, checkSignal, copyBytes, MAX_LEASE_MS, MIN_LEASE_MS } from '../../core/internal/transport-guards.js';
 import {
   type DeadLetter,
   type Delivery,
@@ -13,7 +14,6 @@ import {
   type QueueStats,
   type QueueTransport,
 } from '../../core/transport/queue.js';
-import { checkOpen, checkSignal, copyBytes, MAX_LEASE_MS, MIN_LEASE_MS } from './guards.js';
 import { type NewItem, QueueStore, type QueueWaiter, type StoredItem } from './queue-store.js';
 
 export interface MemoryQueueOptions {

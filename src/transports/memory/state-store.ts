@@ -6,9 +6,9 @@
  */
 import type { Clock, Timer } from '../../core/clock.js';
 import { EvenkeelError } from '../../core/errors.js';
+import { Deadlines } from '../../core/internal/deadlines.js';
+import { full } from '../../core/internal/transport-guards.js';
 import { liveRandom, type Random, randomId } from '../../core/random.js';
-import { Deadlines } from './deadlines.js';
-import { full } from './guards.js';
 
 /** What several memory state transports share; closing one and opening another on it is a restart. */
 export interface MemoryStateStore {

@@ -1,5 +1,5 @@
 /** Which key runs out next? At most one deadline a key; setting and taking cost O(log n). */
-import { BinaryHeap } from '../../core/internal/binary-heap.js';
+import { BinaryHeap } from './binary-heap.js';
 
 interface Ticket<K> {
   readonly key: K;

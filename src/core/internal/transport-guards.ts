@@ -1,5 +1,5 @@
-/** Refusals that the four memory transports word the same. */
-import { EvenkeelError, invalidArgument } from '../../core/errors.js';
+/** Refusals that all transports word the same. */
+import { EvenkeelError, invalidArgument } from '../errors.js';
 
 export const MIN_LEASE_MS = 100;
 export const MAX_LEASE_MS = 24 * 60 * 60 * 1000;

@@ -1,0 +1,23 @@
+/** The system's errors on files as evenkeel's. */
+import { type ErrorCode, EvenkeelError } from '../errors.js';
+
+/** Full disks and used-up quotas pass; what a program may not do, it may not do tomorrow either. */
+const CODES: Readonly<Record<string, ErrorCode>> = {
+  EACCES: 'permission-denied',
+  EPERM: 'permission-denied',
+  EROFS: 'permission-denied',
+  ENOSPC: 'resource-exhausted',
+  EDQUOT: 'resource-exhausted',
+  EMFILE: 'resource-exhausted',
+  ENFILE: 'resource-exhausted',
+  ENAMETOOLONG: 'invalid-argument',
+  ENOTDIR: 'failed-precondition',
+};
+
+/** `action` in words: `write`, `read`. An error of evenkeel's own passes through. */
+export function fileError(action: string, path: string, error: unknown): EvenkeelError {
+  if (error instanceof EvenkeelError) return error;
+  const { code } = error as NodeJS.ErrnoException;
+  const kind = CODES[code ?? ''] ?? 'internal';
+  return new EvenkeelError(kind, `cannot ${action} ${path}: ${code ?? error}`, { cause: error, details: { path } });
+}
