@@ -36,6 +36,8 @@ export const HEADERS = {
   loadBinary: headerName('endpoint-load-metrics-bin'),
   /** ORCA load report, JSON without the format word (older Envoy). */
   loadJson: headerName('endpoint-load-metrics-json'),
+  /** Asks for a report, as `text` or `json` (vLLM, Triton). */
+  loadFormat: headerName('endpoint-load-metrics-format'),
   /** `1`: the server turned the call away before it did any work, so that it may be sent elsewhere. */
   rejected: headerName('evenkeel-rejected'),
   retryAfter: headerName('retry-after'),

@@ -41,6 +41,9 @@ export type ResponseUse = 'buffer' | 'discard' | BodyStream;
 
 /** A call's deadline that comes before this many times the usual latency says more of the caller than of the server. */
 const PATIENCE = 2;
+/** How much, and for how long, a response is read that will not be used. */
+const MAX_DISCARDED_BYTES = 16 * 1024;
+const DISCARD_MS = 50;
 const EMPTY = new Uint8Array(0);
 const NO_HEADERS: HeaderList = Object.freeze([]);
 
@@ -99,6 +102,7 @@ export abstract class Attempt<Engine extends AttemptEngine = AttemptEngine> exte
     this.#moreChunks = undefined;
     this.#bytes = 0;
     this.#reason = undefined;
+    this.#handle = undefined;
     this.status = 0;
     this.headers = NO_HEADERS;
     member.begin(this.weight, now, this.loadKey);
@@ -108,7 +112,10 @@ export abstract class Attempt<Engine extends AttemptEngine = AttemptEngine> exte
       this.#handle = engine.transport.start(member.endpoint, request, this);
     } catch (cause) {
       // Its contract says never; a call must come to an end all the same.
-      queueMicrotask(() => this.onError(new EvenkeelError('internal', 'the transport threw', { cause })));
+      queueMicrotask(() => {
+        // Unless it told the sink as well, and the next attempt is under way.
+        if (this.#handle === undefined) this.onError(new EvenkeelError('internal', 'the transport threw', { cause }));
+      });
     }
   }
 
@@ -134,6 +141,7 @@ export abstract class Attempt<Engine extends AttemptEngine = AttemptEngine> exte
   // What the transport tells.
 
   onResponse(status: number, headers: HeaderList): void {
+    if (!this.isRunning) return;
     const { engine } = this;
     const now = engine.coarse();
     this.status = status;
@@ -147,20 +155,26 @@ export abstract class Attempt<Engine extends AttemptEngine = AttemptEngine> exte
     const use = this.takeResponse(status, headers);
     if (use === 'discard') {
       this.#state = 'discarding';
-      this.stop(new EvenkeelError('unavailable', `${this.member?.endpoint.id} answered ${status}`, { retryable: 'yes' }));
+      this.#reason = new EvenkeelError('unavailable', `${this.member?.endpoint.id} answered ${status}`, { retryable: 'yes' });
+      // A refusal is short and mostly here already; read to its end it leaves the connection for the next call.
+      engine.armBy(this, now + DISCARD_MS, now);
     } else if (use !== 'buffer') {
       this.#stream = use;
     }
   }
 
   onData(chunk: Uint8Array): void {
+    if (!this.isRunning) return;
     this.#noteByte(this.engine.coarse());
     if (this.#stream !== undefined) {
       this.#stream.push(chunk);
       return;
     }
-    if (this.#state === 'discarding') return;
     this.#bytes += chunk.length;
+    if (this.#state === 'discarding') {
+      if (this.#bytes > MAX_DISCARDED_BYTES) this.#handle?.cancel('cancelled');
+      return;
+    }
     const { maxResponseBytes } = this.engine;
     if (this.#bytes > maxResponseBytes) {
       this.stop(new EvenkeelError('out-of-range', `the response has more than ${maxResponseBytes} bytes; stream it instead`));
@@ -174,6 +188,11 @@ export abstract class Attempt<Engine extends AttemptEngine = AttemptEngine> exte
   }
 
   onEnd(trailers?: HeaderList): void {
+    if (!this.isRunning) return;
+    if (this.#state === 'discarding') {
+      this.onError(this.#reason as EvenkeelError);
+      return;
+    }
     const stream = this.#stream;
     const body = this.#moreChunks === undefined ? (this.#chunk ?? EMPTY) : joinChunks(this.#moreChunks);
     const actual = stream === undefined ? this.weightOf(body) : undefined;
@@ -186,10 +205,11 @@ export abstract class Attempt<Engine extends AttemptEngine = AttemptEngine> exte
   }
 
   onError(error: EvenkeelError): void {
+    if (!this.isRunning) return;
     const isDiscarded = this.#state === 'discarding';
-    const reason = this.#reason ?? error;
     const now = this.engine.now();
     const isUnsent = this.status === 0 && error.retryable === 'yes';
+    const reason = this.#reason === undefined ? error : isUnsent ? unsent(this.#reason) : this.#reason;
     this.#finish(isDiscarded ? outcomeOf(this.status) : this.#outcomeOfError(reason, now), isUnsent, now);
     this.#stream?.fail(reason);
     this.failed(reason, isDiscarded, now);
@@ -198,6 +218,10 @@ export abstract class Attempt<Engine extends AttemptEngine = AttemptEngine> exte
   /** The time it was armed for has come: which of its timeouts has passed, if any? */
   protected checkTimeouts(now: number): void {
     const { engine, deadline } = this;
+    if (this.#state === 'discarding') {
+      this.#handle?.cancel('cancelled');
+      return;
+    }
     const hasResponse = this.status !== 0;
     const attemptEnd = this.now + engine.attemptTimeoutMs;
     const firstByteEnd = hasResponse ? Number.POSITIVE_INFINITY : this.now + engine.firstByteTimeoutMs;
@@ -258,4 +282,9 @@ function outcomeOf(status: number): Outcome {
 
 function timedOut(what: string, within: string): EvenkeelError {
   return new EvenkeelError('deadline-exceeded', `${what} did not come within ${within}`, { retryable: 'unknown' });
+}
+
+/** Why we ended an attempt of which nothing had been written: it may be made again, whatever the reason. */
+function unsent({ code, message, cause }: EvenkeelError): EvenkeelError {
+  return new EvenkeelError(code, message, { cause, retryable: 'yes' });
 }

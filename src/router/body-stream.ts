@@ -67,11 +67,13 @@ export class BodyStream implements AsyncIterableIterator<Uint8Array> {
 
   /** The rest is not wanted: ends the call and tells the server. Idempotent. */
   cancel(): void {
-    if (this.#state === 'open') this.#source.cancelBody();
+    const wasOpen = this.#state === 'open';
     this.#state = 'ended';
     this.#chunks = [];
     this.#first = 0;
     this.#settle(END);
+    // Last, for the end that it brings about is not news to the reader.
+    if (wasOpen) this.#source.cancelBody();
   }
 
   /**
@@ -135,13 +137,14 @@ export class BodyStream implements AsyncIterableIterator<Uint8Array> {
   #take(): Uint8Array {
     const chunk = this.#chunks[this.#first++] as Uint8Array;
     this.#unread -= chunk.length;
-    if (this.#first === this.#chunks.length) {
-      this.#chunks = [];
+    // A reader that is always a little behind must not keep what it has read.
+    if (this.#first * 2 >= this.#chunks.length) {
+      this.#chunks.splice(0, this.#first);
       this.#first = 0;
-      if (this.#isPaused) {
-        this.#isPaused = false;
-        this.#source.resume();
-      }
+    }
+    if (this.#chunks.length === 0 && this.#isPaused) {
+      this.#isPaused = false;
+      this.#source.resume();
     }
     return chunk;
   }

@@ -50,6 +50,8 @@ export class RouterEngine implements CallEngine {
   readonly budget: RetryBudget;
   readonly events: EventSource<RouterEvents>;
   readonly lifecycle: Lifecycle;
+  /** Work of others at endpoints that this router chose: a drain waits for it, and nobody can end it but they. */
+  readonly picks: Lifecycle;
   readonly telemetry: RouterTelemetry;
   readonly waiting: WaitingCalls;
   readonly timeoutMs: number;
@@ -73,6 +75,11 @@ export class RouterEngine implements CallEngine {
   readonly #noEndpoints: EvenkeelError;
   readonly #noRoom: EvenkeelError;
   readonly #queueFull: EvenkeelError;
+  #onClosed: () => void = () => {};
+  /** Ends a drain. */
+  readonly #closed = new Promise<void>((resolve) => {
+    this.#onClosed = resolve;
+  });
   /** Calls for which endpoints are being asked. */
   #asking = 0;
   /** The resolver has answered at least once. */
@@ -85,6 +92,7 @@ export class RouterEngine implements CallEngine {
     this.transport = options.transport;
     this.events = events;
     this.lifecycle = new Lifecycle(`router ${service}`);
+    this.picks = new Lifecycle(`picks of ${service}`);
     this.#clock = runtime.clock;
     this.#ambient = runtime.ambient;
     this.#diagnostics = runtime.diagnostics;
@@ -151,7 +159,6 @@ export class RouterEngine implements CallEngine {
     const now = this.#clock.now();
     const call = new RoutedCall(this, request, context ?? this.#ambient.get(), now, resolve, reject);
     this.lifecycle.enter();
-    this.budget.deposit(now);
     this.telemetry.onCallStart(call);
     call.start();
   }
@@ -188,7 +195,9 @@ export class RouterEngine implements CallEngine {
     const loadKey = model === undefined ? undefined : modelKey(model);
     const member = this.#selection.pick({ now, weight, loadKey, attempts: 0, span: undefined }, undefined);
     if (member === undefined) throw this.table.size === 0 ? this.#noEndpoints : this.#noRoom;
+    this.picks.enter();
     return new PickedWork(member, weight, loadKey, this.#clock, (outcome, endedAt) => {
+      this.picks.leave();
       this.#onWorkEnd(member, outcome, outcome === 'error', false, endedAt);
     });
   }
@@ -219,7 +228,7 @@ export class RouterEngine implements CallEngine {
   }
 
   prepare(request: RouterRequest, call: RoutedCall, now: number): CallRequest {
-    return prepareRequest(request, call, now, this.#extensions, this.#diagnostics);
+    return prepareRequest(request, call, now, this.#sources.requestHeaders, this.#extensions, this.#diagnostics);
   }
 
   onHeaders(member: Member, headers: HeaderList, now: number): void {
@@ -227,8 +236,21 @@ export class RouterEngine implements CallEngine {
     for (const extension of this.#extensions) this.#read(extension, headers, member);
   }
 
-  onAttemptEnd(attempt: Attempt, member: Member, outcome: Outcome, isUnsent: boolean, now: number): void {
+  onSend({ attempts, now }: RoutedCall): void {
     this.telemetry.attempts++;
+    // What never went out earns no retries: an outage would be paid for by calls that were refused.
+    if (attempts === 1) this.budget.deposit(now);
+  }
+
+  hasRoom(member: Member): boolean {
+    return this.#selection.hasRoom(member);
+  }
+
+  get isClosed(): boolean {
+    return this.lifecycle.isClosed;
+  }
+
+  onAttemptEnd(attempt: Attempt, member: Member, outcome: Outcome, isUnsent: boolean, now: number): void {
     // An endpoint that nobody answers at may have moved.
     if (outcome === 'error' && attempt.status === 0) this.#resolution.refresh();
     this.#onWorkEnd(member, outcome, attempt.isServerFault(outcome), isUnsent, now);
@@ -263,6 +285,7 @@ export class RouterEngine implements CallEngine {
 
   async drain(): Promise<void> {
     await this.lifecycle.drain();
+    await Promise.race([this.picks.idle(), this.#closed]);
     await this.close();
   }
 
@@ -270,8 +293,9 @@ export class RouterEngine implements CallEngine {
     const isFirst = this.lifecycle.close();
     if (isFirst) {
       const error = new EvenkeelError('unavailable', `router ${this.options.service} was closed`, { retryable: 'unknown' });
+      const unsent = new EvenkeelError('unavailable', error.message, TURNED_AWAY);
       for (const entry of this.#wheel.entries()) {
-        if (entry instanceof RoutedCall) entry.cancel(error);
+        if (entry instanceof RoutedCall) entry.cancel(entry.attempts === 0 ? unsent : error);
       }
       this.#resolution.close();
       this.#stopHealth.abort();
@@ -279,6 +303,7 @@ export class RouterEngine implements CallEngine {
       this.#ejection?.close();
       this.table.close();
       this.telemetry.close();
+      this.#onClosed();
     }
     await this.lifecycle.idle();
   }
@@ -289,6 +314,7 @@ export class RouterEngine implements CallEngine {
   }
 
   #sendWaiting(): void {
+    if (this.lifecycle.isClosed) return;
     if (this.#isResolved && this.table.size === 0) for (const call of this.waiting.all()) call.cancel(this.#noEndpoints);
     else this.waiting.send(this.#clock.now());
   }
@@ -346,7 +372,8 @@ export class RouterEngine implements CallEngine {
       onBroken: (candidate, error) => {
         this.telemetry.brokenReports++;
         this.#diagnostics.report(`load report of ${this.options.service}`, error);
-        if (this.events.has('broken-report')) this.events.emit('broken-report', { endpoint: candidate.endpoint.id, error });
+        if (this.events.has('broken-report'))
+          this.events.emit('broken-report', { endpoint: candidate?.endpoint.id ?? '', error });
       },
     });
   }

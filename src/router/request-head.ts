@@ -1,4 +1,4 @@
-/** The headers that travel with an attempt: the caller's, the context's, the extensions', the span's. */
+/** The headers that travel with an attempt: the caller's, the load sources', the context's, the extensions', the span's. */
 import { writeCriticality, writeTimeoutHeader } from '../core/context-headers.js';
 import type { Diagnostics } from '../core/diagnostics.js';
 import type { CallExtension, CallRequest } from '../core/transport/call.js';
@@ -10,13 +10,15 @@ export function prepareRequest(
   request: RouterRequest,
   call: RoutedCall,
   now: number,
+  more: readonly string[],
   extensions: readonly CallExtension[],
   diagnostics: Diagnostics,
 ): CallRequest {
   const { context, span } = call;
-  const isPlain = context === undefined && span === undefined && extensions.length === 0;
+  const isPlain = context === undefined && span === undefined && extensions.length === 0 && more.length === 0;
   if (isPlain && (request.headers === undefined || Array.isArray(request.headers))) return request as CallRequest;
   const headers = flatHeaders(request.headers);
+  if (more.length > 0) headers.push(...more);
   // First, for propagated baggage may hold an older criticality.
   span?.inject(headers);
   if (context !== undefined) {

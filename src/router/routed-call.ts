@@ -38,6 +38,11 @@ export interface CallEngine extends AttemptEngine {
   /** Takes a retry from the budget. */
   mayRetry(now: number): boolean;
   onRetry(call: RoutedCall, member: Member, cause: string): void;
+  /** An attempt goes out. */
+  onSend(call: RoutedCall): void;
+  /** An endpoint may still be used that was chosen before somebody else's code ran. */
+  hasRoom(member: Member): boolean;
+  readonly isClosed: boolean;
   onCallEnd(call: RoutedCall, error: EvenkeelError | undefined, now: number): void;
 }
 
@@ -68,7 +73,8 @@ export class RoutedCall extends Attempt<CallEngine> implements PickRequest {
     this.request = request;
     this.context = context;
     this.startedAt = now;
-    this.loadKey = request.model === undefined ? undefined : modelKey(request.model);
+    // Anything else is found out by `start`.
+    this.loadKey = typeof request.model === 'string' ? modelKey(request.model) : undefined;
     this.#resolve = resolve;
     this.#reject = reject;
   }
@@ -109,7 +115,7 @@ export class RoutedCall extends Attempt<CallEngine> implements PickRequest {
       this.engine.choose(this, (member) => this.#chosen(member));
       return;
     }
-    this.#sendTo(this.engine.pick(this, this.member));
+    if (!this.#sendTo(this.engine.pick(this, this.member))) this.engine.enqueue(this);
   }
 
   /**
@@ -117,12 +123,14 @@ export class RoutedCall extends Attempt<CallEngine> implements PickRequest {
    * into the queue again, at each call that ends.
    */
   tryDispatch(now: number): boolean {
+    if (this.#isTooLate(now)) return true;
     this.now = now;
     const member = this.engine.pick(this, this.member);
     if (member === undefined) return false;
     this.engine.disarm(this);
-    this.#sendTo(member);
-    return true;
+    if (this.#sendTo(member)) return true;
+    this.engine.arm(this, this.deadline, now);
+    return false;
   }
 
   /** Ends the call with `error`, wherever it is. */
@@ -143,10 +151,19 @@ export class RoutedCall extends Attempt<CallEngine> implements PickRequest {
       this.checkTimeouts(now);
       return;
     }
+    if (this.#isTooLate(now)) return;
     this.engine.dequeue(this);
-    if (now < this.deadline) this.dispatch(now);
-    else if (this.attempts > 0) this.fail(this.#tooLate('the deadline passed before the next attempt'));
-    else this.fail(this.#tooLate('the deadline passed while the call waited for an endpoint', true));
+    this.dispatch(now);
+  }
+
+  /** Ends a call that is at no endpoint and must not go to one any more: its caller has left, or its time is up. */
+  #isTooLate(now: number): boolean {
+    if (this.#stage === 'over') return true;
+    if (this.#isAborted()) this.cancel(this.#cancelled());
+    else if (now < this.deadline) return false;
+    else if (this.attempts > 0) this.cancel(this.#tooLate('the deadline passed before the next attempt'));
+    else this.cancel(this.#tooLate('the deadline passed while the call waited for an endpoint', true));
+    return true;
   }
 
   // What its attempt tells.
@@ -209,36 +226,44 @@ export class RoutedCall extends Attempt<CallEngine> implements PickRequest {
     // A status may have come after the work was done; only a server that says `rejected` did nothing.
     if (!isUnsent && !(status !== 0 && wasRejected(this.headers))) this.#mayHaveActed = true;
     engine.onRetry(this, this.member as Member, status === 0 ? error.code : `status ${status}`);
+    // Who heard of it may have ended the call, or the router.
+    if (this.#stage === 'over') return;
+    if (engine.isClosed) {
+      this.fail(error);
+      return;
+    }
     const waitMs = engine.backoffMs(this.attempts + 1, isUnsent);
     if (waitMs === 0) this.dispatch(now);
     else engine.arm(this, Math.min(this.deadline, now + waitMs), now);
   }
 
   #chosen(member: Member | undefined): void {
-    if (this.#stage === 'over') return;
+    const now = this.engine.now();
+    if (this.#isTooLate(now)) return;
     this.engine.disarm(this);
-    this.now = this.engine.now();
+    this.now = now;
     const isUsable = member?.isOpen && member !== this.member;
-    this.#sendTo(isUsable ? member : this.engine.pick(this, this.member));
+    if (!this.#sendTo(isUsable ? member : this.engine.pick(this, this.member))) this.engine.enqueue(this);
   }
 
-  #sendTo(member: Member | undefined): void {
-    const engine = this.engine;
-    if (member === undefined) {
-      engine.enqueue(this);
-      return;
-    }
+  /** False: there is no room. Otherwise it is sent, or over. */
+  #sendTo(member: Member | undefined): boolean {
+    if (member === undefined) return false;
+    const { engine } = this;
     let request: CallRequest;
     try {
       request = engine.prepare(this.request, this, this.now);
     } catch (cause) {
       this.fail(new EvenkeelError('invalid-argument', `the headers cannot be sent: ${cause}`, { cause }));
-      return;
+      return true;
     }
-    // A listener of the pick, or an extension, may have cancelled the call meanwhile.
-    if (this.#stage === 'over') return;
+    // A listener of the pick, or an extension, may have cancelled the call meanwhile, or sent one of its own there.
+    if (this.#stage === 'over') return true;
+    if (!engine.hasRoom(member)) return false;
     this.attempts++;
+    engine.onSend(this);
     this.send(member, request);
+    return true;
   }
 
   /** Rejects, with what is known of the call added to the error. For the engine, too: the call cannot wait. */

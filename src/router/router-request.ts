@@ -27,13 +27,22 @@ export interface RouterRequest {
 }
 
 /** What is wrong with a call before it begins, if anything. Paths and headers are checked in full by the transport. */
-export function faultOf({ path, weight }: RouterRequest, context: CallContext | undefined): EvenkeelError | undefined {
+export function faultOf(request: RouterRequest, context: CallContext | undefined): EvenkeelError | undefined {
+  const { path, weight, model, signal } = request;
   if (typeof path !== 'string' || !path.startsWith('/')) return invalidArgument('path', path, 'a string that begins with /');
   if (weight !== undefined && !(typeof weight === 'number' && weight > 0 && weight < Number.POSITIVE_INFINITY)) {
     return invalidArgument('weight', weight, 'a finite number above 0');
   }
+  if (model !== undefined && typeof model !== 'string') return invalidArgument('model', model, 'a string');
+  if (!isSignal(signal)) return invalidArgument('signal', signal, 'an AbortSignal');
+  if (!isSignal(context?.signal)) return invalidArgument('context.signal', context?.signal, 'an AbortSignal');
   if (context?.deadline !== undefined && Number.isNaN(context.deadline)) {
     return invalidArgument('context.deadline', context.deadline, 'a time of the clock');
   }
   return undefined;
+}
+
+/** Of any make: tests and polyfills have their own. */
+function isSignal(signal: unknown): boolean {
+  return signal === undefined || typeof (signal as AbortSignal | null)?.addEventListener === 'function';
 }

@@ -60,6 +60,7 @@ export interface RouterSnapshot {
   readonly isPanicking: boolean;
   /** Milliseconds since the last proof that the endpoint list holds; null: never. */
   readonly tableAgeMs: number | null;
+  /** Calls, and what `pick` gave out. */
   readonly inFlight: number;
   readonly queued: number;
   /** Calls ended, by outcome. */
@@ -133,14 +134,14 @@ class ServiceRouter implements Router {
   }
 
   snapshot(): RouterSnapshot {
-    const { options, picker, table, tableAgeMs, lifecycle, waiting, telemetry, budget } = this.#engine;
+    const { options, picker, table, tableAgeMs, lifecycle, picks, waiting, telemetry, budget } = this.#engine;
     const { attempts, retries, retriesRefused, ejections, panics, brokenReports } = telemetry;
     return {
       service: options.service,
       picker: picker.name,
       isPanicking: table.isPanicking,
       tableAgeMs: Number.isFinite(tableAgeMs) ? tableAgeMs : null,
-      inFlight: lifecycle.inFlight,
+      inFlight: lifecycle.inFlight + picks.inFlight,
       queued: waiting.size,
       calls: telemetry.outcomes(),
       attempts,

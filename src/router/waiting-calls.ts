@@ -6,6 +6,8 @@ export class WaitingCalls {
   readonly #limit: number;
   /** How many; read at the end of every call. */
   size = 0;
+  #isSending = false;
+  #hasRoomAgain = false;
 
   constructor(limit: number) {
     this.#limit = limit;
@@ -24,11 +26,26 @@ export class WaitingCalls {
     this.size = this.#calls.size;
   }
 
-  /** There may be room: sends the first ones, in order, until one finds none. */
+  /**
+   * There may be room: sends the first ones, in order, until one finds none. What a call sets off on its way (a listener, an
+   * extension) may make room again, and ends up here: that is for the run that is under way.
+   */
   send(now: number): void {
-    for (const call of this.#calls) {
-      if (!call.tryDispatch(now)) return;
-      this.remove(call);
+    if (this.#isSending) {
+      this.#hasRoomAgain = true;
+      return;
+    }
+    this.#isSending = true;
+    try {
+      do {
+        this.#hasRoomAgain = false;
+        for (const call of this.#calls) {
+          if (!call.tryDispatch(now)) break;
+          this.remove(call);
+        }
+      } while (this.#hasRoomAgain);
+    } finally {
+      this.#isSending = false;
     }
   }
 

@@ -7,6 +7,8 @@ import type { LoadSource, LoadSourceEnvironment, LoadSourceSession } from './sou
 export class RunningSources {
   /** One of them asks endpoints before each dispatch. */
   readonly asksFirst: boolean;
+  /** Of all of them. */
+  readonly requestHeaders: readonly string[];
   readonly #sessions: readonly LoadSourceSession[];
   readonly #readers: readonly LoadSourceSession[];
   readonly #chooser: LoadSourceSession | undefined;
@@ -17,12 +19,18 @@ export class RunningSources {
     this.#sessions = sources.map((source) => source.start(environment));
     this.#readers = this.#sessions.filter((session) => session.onHeaders !== undefined);
     this.#chooser = this.#sessions.find((session) => session.choose !== undefined);
+    this.requestHeaders = this.#sessions.flatMap(({ requestHeaders = [] }) => requestHeaders);
     this.asksFirst = this.#chooser !== undefined;
   }
 
   /** As {@link LoadSourceSession.choose} of the first that does. */
   choose(request: PickRequest, done: (candidate: Candidate | undefined) => void): void {
-    this.#chooser?.choose?.(request, done);
+    try {
+      this.#chooser?.choose?.(request, done);
+    } catch (error) {
+      this.#onBroken(undefined, error);
+      done(undefined);
+    }
   }
 
   onHeaders(candidate: Candidate, headers: HeaderList, now: number): void {

@@ -24,11 +24,13 @@ export interface LoadSourceEnvironment {
   members(): Iterable<Candidate>;
   /** Takes over a report: the pickers and the load board see it. */
   onReport(candidate: Candidate, report: LoadReport, now: number): void;
-  /** A report did not parse, or did not come. Old ones fade; nothing is taken for overloaded because it is silent. */
-  onBroken(candidate: Candidate, error: unknown): void;
+  /** A report did not parse, or did not come (of nobody in particular: the source failed). Old ones fade; silence is not overload. */
+  onBroken(candidate: Candidate | undefined, error: unknown): void;
 }
 
 export interface LoadSourceSession {
+  /** Sent with every attempt: flat, name and value in turn. */
+  readonly requestHeaders?: readonly string[];
   /** A response began, or ended with trailers. On the hot path. What it throws is counted as a broken report. */
   onHeaders?(candidate: Candidate, headers: HeaderList, now: number): void;
   /**

@@ -26,7 +26,8 @@ const MAX_REPORTED_WEIGHT = 1e9;
 
 /**
  * In turn, in proportion to weight: the endpoint's own, times requests per second over utilization where it reports both.
- * Each endpoint is passed over in a stride that fits its weight; O(1) a pick, spread evenly, no heap.
+ * Each endpoint is passed over in a stride that fits its weight: spread evenly, no heap. A pick passes over as many as the largest
+ * weight is times the mean: one or two in a fleet of like servers, all of them where one weighs more than the rest together.
  * @see gRFC A58, weighted_round_robin: weight = rps / (utilization + eps / rps)
  */
 export class WeightedRoundRobinPicker implements Picker {

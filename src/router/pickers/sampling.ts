@@ -1,8 +1,8 @@
 /**
  * Power of k choices: the best of k distinct random endpoints. Random order breaks ties, so that equal ones share alike.
  *
- * The k are a random start and k - 1 steps of one random width: one draw, whatever k is. Any two of them are as if drawn apart, and
- * balance is as good as with k draws.
+ * The k are a random start and k - 1 steps of one random width: one draw, whatever k is. Any two of them are as if drawn apart (with
+ * up to 65,536 endpoints; beyond, not every width is drawn), and balance is as good as with k draws.
  * @see Mitzenmacher, "Balanced Allocations and Double Hashing", SPAA 2014
  */
 import type { Random } from '../../core/random.js';
@@ -37,14 +37,15 @@ export class SamplingPicker implements Picker {
   pickIndex({ candidates }: PickSet, request: PickRequest): number {
     const size = candidates.length;
     const choices = Math.min(this.#choices, size);
+    // One draw for both: all 32 bits, as a share of the list, say where to begin; the low 16, which hardly matter for that, how wide to
+    // step. `>>> 0` rounds down. Who looks at all of them walks in order.
     const bits = this.#random.int(2 ** 32);
-    let index = (bits * size * 2 ** -32) >>> 0;
-    // From the low half, which the start has hardly used. Who looks at all of them walks in order.
-    const step = choices < size ? 1 + (((bits & 0xffff) * (size - 1) * 2 ** -16) >>> 0) : 1;
+    let index = ((bits / 2 ** 32) * size) >>> 0;
+    const step = choices < size ? 1 + ((((bits & 0xffff) / 2 ** 16) * (size - 1)) >>> 0) : 1;
     let start = index;
     let best = index;
     let bestScore = Number.POSITIVE_INFINITY;
-    for (let k = 0; ; ) {
+    for (let looked = 1; ; looked++) {
       const candidate = candidates[index] as Candidate;
       // One place that asks for a score: there the compiler inlines it, and no number is boxed.
       const score = this.score(candidate, request);
@@ -52,7 +53,7 @@ export class SamplingPicker implements Picker {
         best = index;
         bestScore = score;
       }
-      if (++k === choices) return best;
+      if (looked >= choices) return best;
       index += step;
       if (index >= size) index -= size;
       // Back at the start before the choices are made: the steps go on beside it, and come to all endpoints before they repeat one.

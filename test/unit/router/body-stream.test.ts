@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import { EvenkeelError } from '../../../src/core/index.js';
 import { type BodySource, BodyStream, HIGH_WATER_BYTES } from '../../../src/router/body-stream.js';
@@ -47,6 +49,27 @@ describe('a body stream', () => {
     expect((await stream.next()).done).toBe(false);
     await expect(stream.next()).rejects.toMatchObject({ code: 'unavailable' });
     expect((await stream.next()).done).toBe(true);
+  });
+
+  it('lets go of what was read, though its reader is always a piece behind', async () => {
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    const { stream } = streamOf();
+    const pieces: WeakRef<Uint8Array>[] = [];
+    const push = () => {
+      const chunk = new Uint8Array(16_384);
+      pieces.push(new WeakRef(chunk));
+      stream.push(chunk);
+    };
+    push();
+    for (let i = 0; i < 200; i++) {
+      push();
+      await stream.next();
+    }
+    // A WeakRef holds its target until the turn of the event loop ends.
+    await new Promise((resolve) => setImmediate(resolve));
+    collect();
+    expect(pieces.filter((ref) => ref.deref() !== undefined).length).toBeLessThan(10);
   });
 
   it('tells a reader who waits of the failure', async () => {

@@ -1,6 +1,7 @@
 /** Ends that are nobody's failure, and transports and readers that break their contract. */
 import { describe, expect, it } from 'vitest';
 import { type CallTransport, isEvenkeelError } from '../../../src/core/index.js';
+import type { PuppetCall } from '../../support/puppet-transport.js';
 import { assertBalanced, assertClosesClean, routerRig, watch } from '../../support/router-rig.js';
 
 describe('a router that closes', () => {
@@ -33,6 +34,56 @@ describe('a transport whose start throws', () => {
     expect(result.error?.code).toBe('internal');
     await assertBalanced(rig);
     await rig.router.drain();
+  });
+});
+
+describe('a body that is cancelled while it is read', () => {
+  it('ends for its reader', async () => {
+    const rig = routerRig();
+    const result = watch(rig.router.call({ path: '/', response: 'stream' }));
+    await rig.clock.settle();
+    rig.transport.last.respond(200);
+    await rig.clock.settle();
+    const { stream } = result.get();
+    const reading = stream?.next();
+    stream?.cancel();
+    expect(await reading).toEqual({ done: true, value: undefined });
+    expect(rig.transport.last.cancelled).toBe('cancelled');
+    await assertClosesClean(rig);
+  });
+});
+
+describe('a response that will be tried again', () => {
+  it('is read to its end, so that its connection is free for the next call', async () => {
+    const rig = routerRig({ endpoints: 2 });
+    const result = watch(rig.router.call({ path: '/' }));
+    await rig.clock.settle();
+    const [refusal] = rig.transport.calls;
+    refusal?.answer(503, 'busy');
+    await rig.clock.advance(100);
+    expect(refusal?.cancelled).toBeUndefined();
+    rig.transport.last.answer(200, 'fine');
+    await rig.clock.settle();
+    expect(result.get()).toMatchObject({ status: 200, attempts: 2 });
+    await assertClosesClean(rig);
+  });
+
+  it.each([
+    ['is long', (call: PuppetCall) => call.data(new Uint8Array(20_000))],
+    ['does not end', () => {}],
+  ])('is cut off where it %s', async (_name, more) => {
+    const rig = routerRig({ endpoints: 2 });
+    const result = watch(rig.router.call({ path: '/' }));
+    await rig.clock.settle();
+    const [refusal] = rig.transport.calls;
+    refusal?.respond(503);
+    more(refusal as PuppetCall);
+    await rig.clock.advance(100);
+    expect(refusal?.cancelled).toBe('cancelled');
+    rig.transport.last.answer(200, 'fine');
+    await rig.clock.settle();
+    expect(result.get()).toMatchObject({ status: 200, attempts: 2 });
+    await assertClosesClean(rig);
   });
 });
 

@@ -147,7 +147,7 @@ describe('the snapshot', () => {
       inFlight: 2,
       queued: 0,
       calls: { ok: 1 },
-      attempts: 1,
+      attempts: 3,
       retries: 0,
       retriesRefused: 0,
       retriesAvailable: 100,

@@ -21,6 +21,16 @@ describe('reports in response headers', () => {
     expect(rig.router.endpoints()[0]?.reportAgeMs).toBe(0);
   });
 
+  it('are asked for where servers tell only who asks', async () => {
+    const rig = routerRig({ loadSources: [responseHeader({ ask: 'json' })] });
+    watch(rig.router.call({ path: '/x', headers: ['a', 'b'] }));
+    expect(rig.transport.last.request.headers).toEqual(['a', 'b', 'endpoint-load-metrics-format', 'json']);
+    rig.transport.last.answer(200, '', ['endpoint-load-metrics', 'JSON {"named_metrics":{"host":3}}']);
+    expect(reportOf(rig)?.namedMetrics).toEqual({ host: 3 });
+    expect(() => responseHeader({ ask: 'binary' as 'text' })).toThrow(/ask is/);
+    await assertClosesClean(rig);
+  });
+
   it('are read from trailers, and from failures', async () => {
     const rig = routerRig({ retry: false });
     watch(rig.router.call(GET));

@@ -61,7 +61,7 @@ describe('metrics of a router', () => {
     expect(calls.filter(({ isSettled }) => isSettled)).toHaveLength(1);
     expect(await collect()).toMatchObject({
       'evenkeel.router.calls ok': 1,
-      'evenkeel.router.attempts': 2,
+      'evenkeel.router.attempts': 4,
       'evenkeel.router.retries': 1,
       'evenkeel.router.retries.refused': 0,
       'evenkeel.router.ejections': 1,
