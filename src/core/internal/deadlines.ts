@@ -22,6 +22,10 @@ export class Deadlines<K> {
     this.#at.delete(key);
   }
 
+  get(key: K): number | undefined {
+    return this.#at.get(key);
+  }
+
   clear(): void {
     this.#at.clear();
   }

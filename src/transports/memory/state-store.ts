@@ -7,6 +7,7 @@
 import type { Clock, Timer } from '../../core/clock.js';
 import { EvenkeelError } from '../../core/errors.js';
 import { Deadlines } from '../../core/internal/deadlines.js';
+import type { StateChange, StateRecord, StateSource } from '../../core/internal/state-watch.js';
 import { full } from '../../core/internal/transport-guards.js';
 import { liveRandom, type Random, randomId } from '../../core/random.js';
 
@@ -28,23 +29,11 @@ export interface MemoryStateStoreOptions {
 
 const DEFAULT_MAX_KEYS = 100_000;
 
-/** A committed value; immutable, its bytes never leave the transport uncopied. */
-export interface StateRecord {
-  readonly key: string;
-  readonly value: Uint8Array;
-  readonly revision: number;
-  readonly leaseMs: number | undefined;
-}
-
-export type StateChange =
-  | { readonly type: 'put' | 'delete' | 'expired'; readonly record: StateRecord; readonly revision: number }
-  | { readonly type: 'reset' };
-
 export function memoryStateStore(options: MemoryStateStoreOptions = {}): MemoryStateStore {
   return new StateStore(options.random ?? liveRandom(), options.maxKeys ?? DEFAULT_MAX_KEYS);
 }
 
-export class StateStore implements MemoryStateStore {
+export class StateStore implements MemoryStateStore, StateSource {
   readonly #random: Random;
   readonly #maxKeys: number;
   readonly #records = new Map<string, StateRecord>();
@@ -69,6 +58,11 @@ export class StateStore implements MemoryStateStore {
 
   get revision(): number {
     return this.#revision;
+  }
+
+  /** Nobody else writes here: at every moment what is held is the newest. */
+  get provenAtMs(): number {
+    return this.#now();
   }
 
   attach(clock: Clock): void {

@@ -5,6 +5,7 @@
 import { type Clock, liveClock } from '../../core/clock.js';
 import { checkInteger, checkNumber, invalidArgument } from '../../core/errors.js';
 import { checkKey, checkKeyPrefix } from '../../core/internal/keys.js';
+import { StateWatch, toEntry } from '../../core/internal/state-watch.js';
 import { checkOpen, checkSignal, copyBytes, MAX_LEASE_MS, MIN_LEASE_MS } from '../../core/internal/transport-guards.js';
 import {
   MAX_STATE_BYTES,
@@ -15,7 +16,6 @@ import {
   type Watch,
 } from '../../core/transport/state.js';
 import { type MemoryStateStore, memoryStateStore, StateStore } from './state-store.js';
-import { StateWatch, toEntry } from './state-watch.js';
 
 export interface MemoryStateOptions {
   /** Default: the process's clock. */

@@ -1,21 +1,45 @@
 /**
- * One watch: the list, then every change, delivered from a microtask.
+ * One watch on documents that its process holds: the list, then every change, delivered from a microtask.
  *
  * How much may pile up? Changes wait only while synchronous code runs on; past {@link MAX_PENDING_CHANGES} the watch drops them
  * all and says `reset`, as a watch over a network does after a gap that its server no longer remembers.
  */
-import type { Clock, Timer } from '../../core/clock.js';
-import type { StateEntry, StateEvent, Watch } from '../../core/transport/state.js';
-import type { StateChange, StateRecord, StateStore } from './state-store.js';
+import type { Clock, Timer } from '../clock.js';
+import type { StateEntry, StateEvent, Watch } from '../transport/state.js';
 
 export const MAX_PENDING_CHANGES = 10_000;
 /** How often an idle watch proves that it holds the head. */
 const HEAD_EVERY_MS = 1000;
 
+/** A committed value; immutable, its bytes never leave the transport uncopied. */
+export interface StateRecord {
+  readonly key: string;
+  readonly value: Uint8Array;
+  readonly revision: number;
+  readonly leaseMs: number | undefined;
+}
+
+export type StateChange =
+  /** `record`: the value put, or the last one of the key that is gone. */
+  | { readonly type: 'put' | 'delete' | 'expired'; readonly record: StateRecord; readonly revision: number }
+  /** There is a list, another than before: after a gap, or the first. */
+  | { readonly type: 'reset' };
+
+/** Where a watch has its list and its changes from. */
+export interface StateSource {
+  readonly epoch: string;
+  readonly revision: number;
+  /** Clock.now() at the last proof that this revision is the newest; undefined before the first list is known. */
+  readonly provenAtMs: number | undefined;
+  /** In order of revision. */
+  list(prefix: string): StateRecord[];
+  subscribe(listener: (change: StateChange) => void): () => void;
+}
+
 type PendingEvent = Exclude<StateChange, { type: 'reset' }> | { readonly type: 'head' };
 
 export class StateWatch implements Watch {
-  readonly #store: StateStore;
+  readonly #source: StateSource;
   readonly #clock: Clock;
   readonly #prefix: string;
   readonly #on: (event: StateEvent) => void;
@@ -31,18 +55,18 @@ export class StateWatch implements Watch {
   #timer: Timer | undefined;
 
   constructor(
-    store: StateStore,
+    source: StateSource,
     clock: Clock,
     prefix: string,
     on: (event: StateEvent) => void,
     onClose: (watch: StateWatch) => void,
   ) {
-    this.#store = store;
+    this.#source = source;
     this.#clock = clock;
     this.#prefix = prefix;
     this.#on = on;
     this.#onClose = onClose;
-    this.#unsubscribe = store.subscribe(this.#onChange);
+    this.#unsubscribe = source.subscribe(this.#onChange);
     this.#schedule();
     this.#armHead();
   }
@@ -61,7 +85,11 @@ export class StateWatch implements Watch {
   }
 
   readonly #onChange = (change: StateChange): void => {
-    if (this.#needsList) return; // The list will show it.
+    if (this.#needsList) {
+      // The list will show it.
+      this.#schedule();
+      return;
+    }
     if (change.type === 'reset' || this.#pending.length >= MAX_PENDING_CHANGES) {
       this.#pending = [];
       this.#needsList = true;
@@ -77,6 +105,7 @@ export class StateWatch implements Watch {
     this.#timer = this.#clock.timer(HEAD_EVERY_MS, () => {
       this.#armHead();
       if (this.#needsList || this.#pending.length > 0) return;
+      if ((this.#source.provenAtMs ?? 0) <= this.#provenAt) return;
       this.#pending.push({ type: 'head' });
       this.#schedule();
     });
@@ -86,7 +115,7 @@ export class StateWatch implements Watch {
     if (this.#isDelivering) return;
     this.#isDelivering = true;
     queueMicrotask(() => {
-      while (!this.#isClosed && (this.#needsList || this.#pending.length > 0)) {
+      while (!this.#isClosed && (this.#needsList ? this.#source.provenAtMs !== undefined : this.#pending.length > 0)) {
         if (this.#needsList) this.#deliverList();
         else this.#deliverPending();
       }
@@ -96,9 +125,9 @@ export class StateWatch implements Watch {
 
   #deliverList(): void {
     // Listing may expire leases; those changes are in the list already, so they are still ignored here.
-    const records = this.#store.list(this.#prefix);
+    const records = this.#source.list(this.#prefix);
     this.#needsList = false;
-    const { epoch, revision } = this.#store;
+    const { epoch, revision } = this.#source;
     if (this.#hasListed) this.#deliver({ type: 'reset', revision: 0, epoch });
     this.#hasListed = true;
     for (const record of records) {
@@ -113,15 +142,15 @@ export class StateWatch implements Watch {
     this.#pending = [];
     for (const change of batch) {
       if (this.#needsList) return;
-      const { epoch } = this.#store;
-      if (change.type === 'head') this.#deliver({ type: 'head', revision: this.#store.revision, epoch });
+      const { epoch } = this.#source;
+      if (change.type === 'head') this.#deliver({ type: 'head', revision: this.#source.revision, epoch });
       else this.#deliver({ type: change.type, entry: toEntry(change.record), revision: change.revision, epoch });
     }
   }
 
   #deliver(event: StateEvent): void {
     if (this.#isClosed) return;
-    if (event.type === 'synced' || event.type === 'head') this.#provenAt = this.#clock.now();
+    if (event.type === 'synced' || event.type === 'head') this.#provenAt = this.#source.provenAtMs ?? this.#provenAt;
     try {
       this.#on(event);
     } catch {
