@@ -6,8 +6,9 @@ import { routerSuite } from './router/suite.js';
 import type { Claim, Suite } from './support/claim.js';
 import { formatClaim, formatHead } from './support/table.js';
 import { versionsOf } from './support/versions.js';
+import { transportsSuite } from './transports/suite.js';
 
-const SUITES: readonly Suite[] = [routerSuite];
+const SUITES: readonly Suite[] = [routerSuite, transportsSuite];
 
 const HELP = `usage: npm run bench -- NAME [options]
 

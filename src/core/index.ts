@@ -13,6 +13,15 @@ export {
   DEFAULT_CRITICALITY,
   isCriticality,
 } from './call-context.js';
+export {
+  type Campaign,
+  type CampaignEvents,
+  type CampaignOptions,
+  campaign,
+  DEFAULT_CAMPAIGN_LEASE_MS,
+  leaderOf,
+  type Term,
+} from './campaign.js';
 export { type Clock, deadlineSignal, liveClock, type Timer } from './clock.js';
 export {
   DEFAULT_MAX_TIMEOUT_MS,
@@ -33,6 +42,7 @@ export {
   type Retryable,
 } from './errors.js';
 export type { EventMap, Events } from './events.js';
+export { type FencedDocument, type FencedValue, getFenced, putFenced } from './fenced-document.js';
 export { HEADERS, type HeaderList, type HeaderName, headerEntries, headerName, headerValue } from './headers.js';
 export { type DnsRecord, type Host, liveHost } from './host.js';
 export type { Drainable } from './lifecycle.js';

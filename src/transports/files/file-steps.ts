@@ -58,18 +58,18 @@ export async function readFile(fs: FileSystem, path: string, maxBytes: number): 
 
 /**
  * Writes `bytes` into a new file and syncs it. It appears under its real name only by `link` or `rename`, which is the caller's
- * step, as is `syncFolder` after it. On any failure the file is gone, and it is never synced a second time.
+ * step, as are `syncFolder` after it and the closing of the file. On any failure the file is gone, and it is never synced a second time.
  */
-export async function writeNewFile(fs: FileSystem, path: string, bytes: Uint8Array): Promise<void> {
+export async function writeNewFile(fs: FileSystem, path: string, bytes: Uint8Array): Promise<OpenFile> {
   const file = await fs.open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL);
-  let isWhole = false;
   try {
     await writeAll(file, bytes, 0);
     await file.datasync();
-    isWhole = true;
-  } finally {
-    await closeAfter(file, isWhole);
-    if (!isWhole) await unlinkIfThere(fs, path).catch(() => {});
+    return file;
+  } catch (error) {
+    await closeAfter(file, false);
+    await unlinkIfThere(fs, path).catch(() => {});
+    throw error;
   }
 }
 

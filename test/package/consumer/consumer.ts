@@ -3,7 +3,8 @@
  * main names; it is compiled, never run.
  */
 import { createRuntime, EvenkeelError, isEvenkeelError, type LoadReport, staticResolver } from 'evenkeel';
-import { type CallContext, decodeLoadHeader, type StateTransport } from 'evenkeel/core';
+import { type BlobTransport, type CallContext, decodeLoadHeader, type StateTransport } from 'evenkeel/core';
+import { createFileBlobs, createFileState } from 'evenkeel/files';
 import { createHttpTransport, type Undici } from 'evenkeel/http';
 import { createMemoryState } from 'evenkeel/memory';
 import { createLoadReporter, createRouter, p2c, polling, type Router } from 'evenkeel/router';
@@ -35,5 +36,7 @@ export async function ask(router: Router, context: CallContext): Promise<unknown
 
 export const report: LoadReport = decodeLoadHeader('TEXT cpu_utilization=0.5');
 export const state: StateTransport = createMemoryState();
+export const durable = (folder: string): StateTransport => createFileState({ folder, maxKeys: 10 });
+export const blobs = (folder: string): BlobTransport => createFileBlobs({ folder });
 export const handler = createLoadReporter({ capacity: 8 }).fetch((_request, call) => new Response(call.context.criticality));
 export const suite: typeof stateConformance = stateConformance;

@@ -1,0 +1,11 @@
+/** The transports' claims. */
+import { type Suite, wants } from '../support/claim.js';
+import { fileCosts } from './files.js';
+
+export const transportsSuite: Suite = {
+  name: 'transports',
+  description: 'local files against the plain system calls they are made of',
+  async run(options, onClaim) {
+    if (wants(options, 'T1') || wants(options, 'T2')) await fileCosts(options, onClaim);
+  },
+};

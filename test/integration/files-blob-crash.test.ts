@@ -1,0 +1,194 @@
+/** A process that writes blobs is killed at any moment: what it said was committed is whole, and nothing else can be seen. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { readdir, utimes } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { build } from 'esbuild';
+import type { BlobTransport } from 'evenkeel/core';
+import { createFileBlobs } from 'evenkeel/files';
+import { seededRandom } from 'evenkeel/testing';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { root, subpaths } from '../../scripts/lib/subpaths.mjs';
+import { rounds } from '../support/rounds.js';
+
+const isDist = process.env.EVENKEEL_DIST === '1';
+/** Below the root, so that packages resolve. */
+const programs = join(root, '.build', `blob-crash-test-${process.pid}`);
+const folders: string[] = [];
+const NAMES = ['a', 'b/a', 'b/b', 'c/d/e', 'large'];
+
+/**
+ * Writes the names in turn for ever and deletes one now and then; says each commit when it has resolved. Every 4 bytes of a blob
+ * are its number, so that a mixture shows. Before the commit of number `stopsAt` it stops, and waits. It ends when its parent
+ * does.
+ */
+const PROGRAM = `
+  import { writeSync } from 'node:fs';
+  import { createFileBlobs } from 'evenkeel/files';
+  import { seededRandom } from 'evenkeel/testing';
+  const folder = process.argv[2];
+  const [first, stopsAt] = [process.argv[3], process.argv[4]].map(Number);
+  const names = JSON.parse(process.argv[5]);
+  process.stdin.on('end', () => process.exit()).resume();
+  const random = seededRandom('child ' + first);
+  const blobs = createFileBlobs({ folder });
+  for (let number = first; ; number++) {
+    const name = names[random.int(names.length)];
+    if (number < stopsAt && random.int(8) === 0) {
+      writeSync(1, JSON.stringify({ name, deletes: true }) + '\\n');
+      await blobs.delete(name);
+      continue;
+    }
+    const words = name === 'large' ? 1_000_000 + random.int(500_000) : 1 + random.int(30_000);
+    const bytes = new Uint8Array(new Uint32Array(words).fill(number).buffer);
+    const writer = await blobs.writer(name);
+    for (let at = 0; at < bytes.length; ) {
+      const buffer = await writer.buffer();
+      const n = Math.min(buffer.length, bytes.length - at, 700_000);
+      buffer.set(bytes.subarray(at, at + n));
+      await writer.write(n);
+      at += n;
+    }
+    if (number >= stopsAt) {
+      writeSync(1, JSON.stringify({ name, deletes: true }) + '\\n');
+      break;
+    }
+    await writer.commit();
+    writeSync(1, JSON.stringify({ name, number, bytes: bytes.length }) + '\\n');
+  }
+`;
+
+beforeAll(async () => {
+  await build({
+    absWorkingDir: root,
+    stdin: { contents: PROGRAM, resolveDir: root },
+    outfile: join(programs, 'writer.mjs'),
+    bundle: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20',
+    packages: isDist ? 'external' : undefined,
+    external: ['lru-cache', 'eventemitter3', 'p-limit', '@opentelemetry/api'],
+    alias: isDist ? {} : Object.fromEntries(subpaths().map(({ name, source }) => [name, join(root, source)])),
+    tsconfigRaw: {},
+    logLevel: 'error',
+  });
+});
+afterAll(() => {
+  rmSync(programs, { recursive: true, force: true });
+  for (const folder of folders) rmSync(folder, { recursive: true });
+});
+
+function newFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'evenkeel-blob-crash-'));
+  folders.push(folder);
+  return folder;
+}
+
+interface Said {
+  readonly name: string;
+  /** Of a commit. */
+  readonly number?: number;
+  readonly bytes?: number;
+  /** The delete that follows may have been done or not. */
+  readonly deletes?: boolean;
+}
+
+/** Waits until a writer has said `lines` lines and a moment more, kills it, and resolves with all that it said. */
+async function runAndKill(
+  folder: string,
+  first: number,
+  lines: number,
+  moreMs: number,
+  stopsAt = Number.POSITIVE_INFINITY,
+): Promise<Said[]> {
+  const args = [join(programs, 'writer.mjs'), folder, String(first), String(stopsAt), JSON.stringify(NAMES)];
+  const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+  const said: Said[] = [];
+  const output = createInterface({ input: child.stdout });
+  const closed = once(child, 'close');
+  const enough = new Promise<void>((resolve) => {
+    output.on('line', (line) => {
+      said.push(JSON.parse(line));
+      if (said.length === lines) resolve();
+    });
+  });
+  await Promise.race([enough, closed]);
+  await sleep(moreMs);
+  child.kill('SIGKILL');
+  const [code, signal] = await closed;
+  expect([code, signal]).toEqual([null, 'SIGKILL']);
+  return said;
+}
+
+/** The number that a blob is full of, all of it. */
+async function numberIn(blobs: BlobTransport, name: string, bytes: number): Promise<number> {
+  const content = new Uint8Array(bytes);
+  expect(await blobs.readInto(name, 0, content)).toBe(bytes);
+  const words = new Uint32Array(content.buffer);
+  expect(words.every((word) => word === words[0])).toBe(true);
+  return words[0] ?? 0;
+}
+
+it('a writer that is killed leaves every blob as it was said to be, or as the next one whole', async () => {
+  const folder = newFolder();
+  const seed = 'blob crash 1';
+  const random = seededRandom(seed);
+  /** What was said last of each name. */
+  const known = new Map<string, Said>();
+  for (let round = 1; round <= rounds(6); round++) {
+    const first = round * 1_000_000;
+    const said = await runAndKill(folder, first, 1 + random.int(30), random.int(20));
+    for (const each of said) known.set(each.name, each);
+    const newest = said.findLast(({ number }) => number !== undefined)?.number ?? first - 1;
+    const blobs = createFileBlobs({ folder });
+    const listed = await blobs.list('', { limit: 1000 });
+    for (const { name, bytes } of listed) {
+      const about = `${name}, round ${round}, seed ${seed}`;
+      expect(NAMES, about).toContain(name);
+      const number = await numberIn(blobs, name, bytes);
+      const last = known.get(name);
+      // One commit, the last, may have been made and not said.
+      if (number > newest) {
+        expect(number, about).toBeLessThan(first + 1_000_000);
+        known.set(name, { name, number, bytes });
+      } else if (last?.deletes !== true) expect({ number, bytes }, about).toEqual({ number: last?.number, bytes: last?.bytes });
+    }
+    for (const [name, { deletes, bytes }] of known) {
+      if (deletes !== true && bytes !== undefined)
+        expect(
+          listed.map((stat) => stat.name),
+          `${name}, seed ${seed}`,
+        ).toContain(name);
+    }
+    await blobs.close();
+  }
+  await expectSwept(folder);
+});
+
+it('a blob half written by a writer that is killed is never seen, and goes with a later writer', async () => {
+  const folder = newFolder();
+  await runAndKill(folder, 1, 1, 0, 1);
+  const blobs = createFileBlobs({ folder });
+  expect(await blobs.list('', { limit: 1000 })).toEqual([]);
+  await blobs.close();
+  expect(await temporaryIn(folder)).toHaveLength(1);
+  await expectSwept(folder);
+});
+
+async function temporaryIn(folder: string): Promise<string[]> {
+  return (await readdir(folder, { recursive: true })).filter((file) => file.endsWith('.tmp'));
+}
+
+/** What was half written goes when a writer begins in its folder an hour later. */
+async function expectSwept(folder: string): Promise<void> {
+  for (const file of await temporaryIn(folder)) await utimes(join(folder, file), 0, 0);
+  const blobs = createFileBlobs({ folder });
+  for (const name of NAMES) await (await blobs.writer(name)).commit();
+  expect(await temporaryIn(folder)).toEqual([]);
+  await blobs.close();
+}
