@@ -1,23 +1,17 @@
 /** A process that writes blobs is killed at any moment: what it said was committed is whole, and nothing else can be seen. */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { readdir, utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { build } from 'esbuild';
 import type { BlobTransport } from 'evenkeel/core';
 import { createFileBlobs } from 'evenkeel/files';
 import { seededRandom } from 'evenkeel/testing';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { root, subpaths } from '../../scripts/lib/subpaths.mjs';
+import { type ChildProgram, childProgram, SayingChild } from '../support/child-program.js';
 import { rounds } from '../support/rounds.js';
 
-const isDist = process.env.EVENKEEL_DIST === '1';
-/** Below the root, so that packages resolve. */
-const programs = join(root, '.build', `blob-crash-test-${process.pid}`);
+let program: ChildProgram;
 const folders: string[] = [];
 const NAMES = ['a', 'b/a', 'b/b', 'c/d/e', 'large'];
 
@@ -63,23 +57,10 @@ const PROGRAM = `
 `;
 
 beforeAll(async () => {
-  await build({
-    absWorkingDir: root,
-    stdin: { contents: PROGRAM, resolveDir: root },
-    outfile: join(programs, 'writer.mjs'),
-    bundle: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node20',
-    packages: isDist ? 'external' : undefined,
-    external: ['lru-cache', 'eventemitter3', 'p-limit', '@opentelemetry/api'],
-    alias: isDist ? {} : Object.fromEntries(subpaths().map(({ name, source }) => [name, join(root, source)])),
-    tsconfigRaw: {},
-    logLevel: 'error',
-  });
+  program = await childProgram(PROGRAM);
 });
 afterAll(() => {
-  rmSync(programs, { recursive: true, force: true });
+  program[Symbol.dispose]();
   for (const folder of folders) rmSync(folder, { recursive: true });
 });
 
@@ -106,23 +87,10 @@ async function runAndKill(
   moreMs: number,
   stopsAt = Number.POSITIVE_INFINITY,
 ): Promise<Said[]> {
-  const args = [join(programs, 'writer.mjs'), folder, String(first), String(stopsAt), JSON.stringify(NAMES)];
-  const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] });
-  const said: Said[] = [];
-  const output = createInterface({ input: child.stdout });
-  const closed = once(child, 'close');
-  const enough = new Promise<void>((resolve) => {
-    output.on('line', (line) => {
-      said.push(JSON.parse(line));
-      if (said.length === lines) resolve();
-    });
-  });
-  await Promise.race([enough, closed]);
+  const child = new SayingChild<Said>(program, [folder, String(first), String(stopsAt), JSON.stringify(NAMES)]);
+  await child.hasSaid(lines);
   await sleep(moreMs);
-  child.kill('SIGKILL');
-  const [code, signal] = await closed;
-  expect([code, signal]).toEqual([null, 'SIGKILL']);
-  return said;
+  return child.kill();
 }
 
 /** The number that a blob is full of, all of it. */

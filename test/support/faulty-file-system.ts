@@ -1,5 +1,5 @@
 /**
- * A FileSystem between a transport and a disk that fails: any operation at its n-th call, writes cut short, a disk that fills up.
+ * A FileSystem between a transport and a disk that fails: any operation at its n-th call, reads and writes cut short, a full disk.
  * It keeps a list of what was asked of it.
  */
 import type { FileSystem, OpenFile } from 'evenkeel/files';
@@ -42,6 +42,8 @@ export interface FaultyFileSystem extends FileSystem {
   before: FileHook;
   /** When the disk has done what was asked: a failure then is a lie. */
   after: FileHook;
+  /** One read gives no more bytes. */
+  maxReadBytes: number;
   /** One write takes no more bytes. */
   maxWriteBytes: number;
   /** Bytes the disk takes; the write that passes it is cut short, the next is ENOSPC. */
@@ -91,7 +93,7 @@ export function faultyFileSystem(inner: FileSystem): FaultyFileSystem {
   function wrap(file: OpenFile, path: string, flags: number, number: number): OpenFile {
     const of = (operation: FileOperation, bytes?: number): FileCall => ({ operation, path, flags, file: number, bytes });
     return {
-      read: (target, position) => pass(of('read'), () => file.read(target, position)),
+      read: (target, position) => pass(of('read'), () => file.read(target.subarray(0, system.maxReadBytes), position)),
       write: (bytes, position) =>
         pass(of('write', bytes.byteLength), async () => {
           if (bytes.byteLength > 0 && system.freeBytes === 0) throw systemError('ENOSPC');
@@ -118,6 +120,7 @@ export function faultyFileSystem(inner: FileSystem): FaultyFileSystem {
   const system: FaultyFileSystem = {
     before: () => {},
     after: () => {},
+    maxReadBytes: Number.POSITIVE_INFINITY,
     maxWriteBytes: Number.POSITIVE_INFINITY,
     freeBytes: Number.POSITIVE_INFINITY,
     calls,

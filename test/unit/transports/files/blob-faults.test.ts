@@ -1,37 +1,18 @@
 /** What a failing disk can do to a blob: nothing, but to the call that notices. */
-import { constants, existsSync } from 'node:fs';
-import { chmod, mkdir, mkdtemp, readdir, rm, utimes } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { constants } from 'node:fs';
+import { chmod, mkdir, rm, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { isEvenkeelError } from '../../../../src/core/errors.js';
-import { seededRandom } from '../../../../src/core/random.js';
 import { fill, readBlob, writeBlob } from '../../../../src/testing/blob-bytes.js';
 import { patternOf } from '../../../../src/testing/conformance.js';
 import { createFileBlobs } from '../../../../src/transports/files/blob.js';
 import { BUFFER_BYTES } from '../../../../src/transports/files/blob-buffers.js';
 import { liveFileSystem } from '../../../../src/transports/files/file-system.js';
-import { type FaultyFileSystem, failing, faultyFileSystem, systemError } from '../../../support/faulty-file-system.js';
+import { type FaultyFileSystem, failing, systemError } from '../../../support/faulty-file-system.js';
+import { blobStores, filesIn } from './blob-stores.js';
 
-let folder: string;
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'evenkeel-blob-'));
-});
-afterAll(() => rm(folder, { recursive: true }));
-
-let stores = 0;
-/** A store of its own, on a disk that can be made to fail. */
-function openStore() {
-  const path = join(folder, String(++stores));
-  const disk = faultyFileSystem(liveFileSystem());
-  return { path, disk, blobs: createFileBlobs({ folder: path, fileSystem: disk, random: seededRandom(stores) }) };
-}
-
-async function filesIn(path: string): Promise<string[]> {
-  const entries = existsSync(path) ? await readdir(path, { recursive: true, withFileTypes: true }) : [];
-  return entries.filter((entry) => entry.isFile()).map(({ name }) => name);
-}
-
+const openStore = blobStores();
 const isTemporary = (name: string) => name.endsWith('.tmp');
 const SMALL = patternOf(1000, 1);
 /** A buffer, which goes past the page cache where that is possible, and a rest. */
@@ -237,7 +218,7 @@ describe.skipIf(process.getuid?.() === 0 || process.platform === 'win32')('in a 
   });
 
   it('a store in a folder that may not be read works', async () => {
-    const parent = join(folder, 'closed');
+    const { path: parent } = openStore();
     await mkdir(join(parent, 'store'), { recursive: true });
     await chmod(parent, 0o100);
     const blobs = createFileBlobs({ folder: join(parent, 'store') });
@@ -260,7 +241,7 @@ function expectNoSecondSync(disk: FaultyFileSystem): void {
 
 /** Whatever is left goes when a later writer begins in the folder. */
 async function expectSwept(path: string): Promise<void> {
-  for (const name of (await filesIn(path)).filter(isTemporary)) await utimes(join(path, 'a', name), 0, 0);
+  for (const name of (await filesIn(path)).filter(isTemporary)) await utimes(join(path, name), 0, 0);
   const later = createFileBlobs({ folder: path });
   await writeBlob(later, 'a/later', SMALL);
   expect((await filesIn(path)).filter(isTemporary)).toEqual([]);

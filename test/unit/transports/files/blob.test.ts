@@ -1,32 +1,16 @@
 import { constants, existsSync } from 'node:fs';
-import { mkdir, mkdtemp, open, readdir, rm, rmdir, utimes, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, open, readdir, rm, rmdir, truncate, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { seededRandom } from '../../../../src/core/random.js';
-import { fill, readBlob, writeBlob } from '../../../../src/testing/blob-bytes.js';
+import { readBlob, writeBlob } from '../../../../src/testing/blob-bytes.js';
 import { bytesOf, patternOf, textOf } from '../../../../src/testing/conformance.js';
 import { createFileBlobs, type FileBlobOptions } from '../../../../src/transports/files/blob.js';
 import { BUFFER_BYTES } from '../../../../src/transports/files/blob-buffers.js';
-import { liveFileSystem } from '../../../../src/transports/files/file-system.js';
-import { type FileOperation, faultyFileSystem, systemError } from '../../../support/faulty-file-system.js';
 import { rounds } from '../../../support/rounds.js';
+import { blobStores, filesIn } from './blob-stores.js';
 
-let folder: string;
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'evenkeel-blob-'));
-});
-afterAll(() => rm(folder, { recursive: true }));
-
-let stores = 0;
-function openStore() {
-  const path = join(folder, String(++stores));
-  const disk = faultyFileSystem(liveFileSystem());
-  const count = (operation: FileOperation) => disk.calls.filter((call) => call.operation === operation).length;
-  return { path, disk, count, blobs: createFileBlobs({ folder: path, fileSystem: disk }) };
-}
-
-const filesIn = async (path: string) => (await readdir(path, { recursive: true })).sort();
+const openStore = blobStores();
 
 describe('createFileBlobs', () => {
   it('refuses options that are none', () => {
@@ -39,7 +23,7 @@ describe('createFileBlobs', () => {
       ['fileSystem', null],
       ['random', Math],
     ] as const) {
-      const options = { folder, [option]: value } as FileBlobOptions;
+      const options = { folder: 'a', [option]: value } as FileBlobOptions;
       expect(() => createFileBlobs(options)).toThrow(
         expect.objectContaining({ code: 'invalid-argument', message: expect.stringContaining(option) }),
       );
@@ -110,6 +94,16 @@ describe('the cost of a blob', () => {
     await blobs.close();
   });
 
+  it('deleted is one flush of its folder, when its name is gone', async () => {
+    const { path, disk, blobs } = openStore();
+    await writeBlob(blobs, 'a', bytesOf('1'));
+    disk.calls.length = 0;
+    await blobs.delete('a');
+    expect(disk.calls.map(({ operation }) => operation)).toEqual(['unlink', 'open', 'sync', 'close']);
+    expect(disk.calls[2]?.path).toBe(path);
+    await blobs.close();
+  });
+
   it('is not paid in memory: small blobs share one buffer, one after the other', async () => {
     const { blobs } = openStore();
     const memory = new Set<ArrayBufferLike>();
@@ -125,15 +119,13 @@ describe('the cost of a blob', () => {
   });
 
   it('past the page cache is paid where the file system takes direct writes: buffers are aligned to pages', async (context) => {
-    const { O_DIRECT, O_WRONLY, O_CREAT } = constants;
+    const { O_DIRECT, O_RDONLY } = constants;
+    const { path, disk, blobs } = openStore();
+    await writeBlob(blobs, 'a', patternOf(3 * BUFFER_BYTES + 10));
     const probe =
-      O_DIRECT === undefined
-        ? undefined
-        : await open(join(folder, 'probe'), O_WRONLY | O_CREAT | O_DIRECT).catch(() => undefined);
+      O_DIRECT === undefined ? undefined : await open(join(path, 'a.blob'), O_RDONLY | O_DIRECT).catch(() => undefined);
     if (probe === undefined) return context.skip('no direct writes here');
     await probe.close();
-    const { disk, blobs } = openStore();
-    await writeBlob(blobs, 'a', patternOf(3 * BUFFER_BYTES + 10));
     const direct = disk.calls.filter(({ operation, flags = 0 }) => operation === 'write' && (flags & O_DIRECT) !== 0);
     expect(direct.map(({ bytes }) => bytes)).toEqual([BUFFER_BYTES, BUFFER_BYTES, BUFFER_BYTES]);
     // A refused one would have been written a second time.
@@ -153,165 +145,6 @@ describe('the cost of a blob', () => {
   });
 });
 
-describe('pieces', () => {
-  it('that end a few bytes before a buffer does leave no gap', async () => {
-    const { blobs } = openStore();
-    for (const short of [1, 3, 7, 8, 9]) {
-      const bytes = patternOf(BUFFER_BYTES + 100, short);
-      const writer = await blobs.writer('a');
-      let at = 0;
-      for (const n of [BUFFER_BYTES - short, short, 100]) {
-        const buffer = await writer.buffer();
-        expect(buffer.byteOffset % 8).toBe(0);
-        buffer.set(bytes.subarray(at, at + n));
-        await writer.write(n);
-        at += n;
-      }
-      await writer.commit();
-      expect(Buffer.compare(await readBlob(blobs, 'a'), bytes)).toBe(0);
-    }
-    await blobs.close();
-  });
-});
-
-describe('a writer that is faster than the disk', () => {
-  it('waits for a buffer while three are on their way', async () => {
-    const { disk, blobs } = openStore();
-    const held: (() => void)[] = [];
-    disk.before = ({ operation }) => (operation === 'write' ? new Promise((resolve) => held.push(resolve)) : undefined);
-    const writer = await blobs.writer('a');
-    for (let i = 0; i < 3; i++) await writer.write((await writer.buffer()).byteLength);
-    let isLent = false;
-    const fourth = writer.buffer().then((buffer) => {
-      isLent = true;
-      return buffer;
-    });
-    while (held.length < 3) await new Promise(setImmediate);
-    await new Promise(setImmediate);
-    expect(isLent).toBe(false);
-    held.shift()?.();
-    expect((await fourth).byteLength).toBe(BUFFER_BYTES);
-    disk.before = () => {};
-    for (const release of held) release();
-    await writer.abort();
-    await blobs.close();
-  });
-});
-
-describe('a writer that ends early', () => {
-  it('does not give away the buffer that is lent at that moment', async () => {
-    const { blobs } = openStore();
-    const controller = new AbortController();
-    const writer = await blobs.writer('a', { signal: controller.signal });
-    const lent = await writer.buffer();
-    controller.abort();
-    await writer.abort();
-    const next = await blobs.writer('b');
-    const other = await next.buffer();
-    other.set(bytesOf('hello'));
-    lent.fill(0xee);
-    await next.write(5);
-    await next.commit();
-    expect(textOf(await readBlob(blobs, 'b'))).toBe('hello');
-    await blobs.close();
-  });
-
-  it('is told once what went wrong in the background, and then that it is spent', async () => {
-    const { path, disk, blobs } = openStore();
-    const writer = await blobs.writer('a/b');
-    disk.before = ({ operation }) => {
-      if (operation === 'write') throw systemError('EIO');
-    };
-    await writer.write((await writer.buffer()).byteLength);
-    await expect(fill(writer, patternOf(3 * BUFFER_BYTES))).rejects.toMatchObject({ code: 'internal', cause: { code: 'EIO' } });
-    expect(await filesIn(path)).toEqual([]);
-    await expect(writer.buffer()).rejects.toMatchObject({ code: 'failed-precondition' });
-    await expect(writer.write(1)).rejects.toMatchObject({ code: 'failed-precondition' });
-    await expect(writer.commit()).rejects.toMatchObject({ code: 'failed-precondition' });
-    await writer.abort();
-    await blobs.close();
-  });
-
-  it.each(['write', 'datasync', 'facts', 'close'] as const)(
-    'in the midst of a commit, at %s, leaves the old blob',
-    async (operation) => {
-      const { path, disk, blobs } = openStore();
-      await writeBlob(blobs, 'a', bytesOf('old'));
-      const controller = new AbortController();
-      const writer = await blobs.writer('a', { signal: controller.signal });
-      await fill(writer, bytesOf('new'));
-      disk.before = (call) => {
-        if (call.operation === operation) controller.abort();
-      };
-      await expect(writer.commit()).rejects.toMatchObject({ code: 'cancelled' });
-      await expect(writer.commit()).rejects.toMatchObject({ code: 'cancelled' });
-      expect(textOf(await readBlob(blobs, 'a'))).toBe('old');
-      expect(await filesIn(path)).toEqual(['a.blob']);
-      expect(disk.openFiles).toBe(0);
-      await blobs.close();
-    },
-  );
-
-  it.each(['rename', 'sync'] as const)('after the point of no return, at %s, is committed', async (operation) => {
-    const { path, disk, blobs } = openStore();
-    const controller = new AbortController();
-    const writer = await blobs.writer('a', { signal: controller.signal });
-    await fill(writer, bytesOf('new'));
-    let aborted: Promise<void> | undefined;
-    disk.before = (call) => {
-      if (call.operation !== operation) return;
-      controller.abort();
-      aborted = writer.abort();
-    };
-    expect(await writer.commit()).toEqual({ name: 'a', bytes: 3 });
-    await aborted;
-    expect(await filesIn(path)).toEqual(['a.blob']);
-    await blobs.close();
-  });
-
-  it('takes nothing more while it commits', async () => {
-    const { blobs } = openStore();
-    const writer = await blobs.writer('a');
-    await writer.buffer();
-    const commit = writer.commit();
-    await expect(writer.buffer()).rejects.toMatchObject({ code: 'failed-precondition' });
-    await expect(writer.write(0)).rejects.toMatchObject({ code: 'failed-precondition' });
-    await expect(writer.commit()).rejects.toMatchObject({ code: 'failed-precondition' });
-    expect(await commit).toEqual({ name: 'a', bytes: 0 });
-    await blobs.close();
-  });
-
-  it('leaves no empty folder', async () => {
-    const { path, blobs } = openStore();
-    const writer = await blobs.writer('a/b/c');
-    expect(await filesIn(path)).toHaveLength(3);
-    await writer.abort();
-    expect(await filesIn(path)).toEqual([]);
-    await blobs.close();
-  });
-
-  it('by the close of its transport, does so while its file is being made', async () => {
-    const { path, disk, blobs } = openStore();
-    const writers = ['a', 'b/c'].map((name) => blobs.writer(name));
-    const results = Promise.allSettled(writers);
-    await blobs.close();
-    for (const result of await results)
-      expect(result).toMatchObject({ status: 'rejected', reason: { code: 'failed-precondition' } });
-    expect(await filesIn(path)).toEqual([]);
-    expect(disk.openFiles).toBe(0);
-  });
-
-  it('by its signal, does so while its file is being made', async () => {
-    const { path, blobs } = openStore();
-    const controller = new AbortController();
-    const writer = blobs.writer('a', { signal: controller.signal });
-    controller.abort();
-    await expect(writer).rejects.toMatchObject({ code: 'cancelled' });
-    expect(await filesIn(path)).toEqual([]);
-    await blobs.close();
-  });
-});
-
 describe('folders', () => {
   it('go with their last blob, up to the store’s own', async () => {
     const { path, blobs } = openStore();
@@ -324,6 +157,29 @@ describe('folders', () => {
     expect(await filesIn(path)).toEqual([]);
     await writeBlob(blobs, 'a/b/c', bytesOf('2'));
     expect(textOf(await readBlob(blobs, 'a/b/c'))).toBe('2');
+    await blobs.close();
+  });
+
+  it('that another process made again are made known on the disk again', async () => {
+    const { path, disk, count, blobs } = openStore();
+    await writeBlob(blobs, 'a/b', bytesOf('1'));
+    await blobs.delete('a/b');
+    await mkdir(join(path, 'a'));
+    disk.calls.length = 0;
+    await writeBlob(blobs, 'a/c', bytesOf('2'));
+    expect([count('mkdir'), count('sync')]).toEqual([1, 2]);
+    await blobs.close();
+  });
+
+  it('that another process removes in the midst of a delete take it with them: the one above is flushed', async () => {
+    const { path, disk, blobs } = openStore();
+    await writeBlob(blobs, 'a/b', bytesOf('1'));
+    disk.calls.length = 0;
+    disk.before = async (call) => {
+      if (call.operation === 'open' && call.path === join(path, 'a')) await rmdir(call.path);
+    };
+    expect(await blobs.delete('a/b')).toBe(true);
+    expect(disk.calls.find(({ operation }) => operation === 'sync')?.path).toBe(path);
     await blobs.close();
   });
 
@@ -432,31 +288,24 @@ describe('a read', () => {
     await blobs.close();
   });
 
+  it('of a file that is cut short meanwhile is data-loss, even where its target holds the very bytes already', async () => {
+    const { path, disk, count, blobs } = openStore();
+    const bytes = patternOf(100_000);
+    await writeBlob(blobs, 'a', bytes);
+    disk.calls.length = 0;
+    disk.before = async ({ operation }) => {
+      if (operation === 'read' && count('read') === 2) await truncate(join(path, 'a.blob'), 70_000);
+    };
+    await expect(blobs.readInto('a', 0, bytes)).rejects.toMatchObject({ code: 'data-loss', details: { offset: 65_536 } });
+    await blobs.close();
+  });
+
   it('that the file system answers bit by bit is whole', async () => {
-    const { blobs } = openStore();
+    const { disk, blobs } = openStore();
     const bytes = patternOf(200_000);
     await writeBlob(blobs, 'a', bytes);
-    const live = liveFileSystem();
-    const slow = createFileBlobs({
-      folder: join(folder, String(stores)),
-      fileSystem: {
-        ...live,
-        async open(path, flags) {
-          const file = await live.open(path, flags);
-          return {
-            read: (target, position) => file.read(target.subarray(0, 1009), position),
-            write: (given, position) => file.write(given, position),
-            datasync: () => file.datasync(),
-            sync: () => file.sync(),
-            truncate: (size) => file.truncate(size),
-            facts: () => file.facts(),
-            close: () => file.close(),
-          };
-        },
-      },
-    });
-    expect(Buffer.compare(await readBlob(slow, 'a'), bytes)).toBe(0);
-    await slow.close();
+    disk.maxReadBytes = 1009;
+    expect(Buffer.compare(await readBlob(blobs, 'a'), bytes)).toBe(0);
     await blobs.close();
   });
 });
