@@ -1,12 +1,11 @@
 /** Versions of what is measured, as installed. */
 import { spawnSync } from 'node:child_process';
-import { createRequire } from 'node:module';
+import { readFileSync } from 'node:fs';
 
-const require = createRequire(import.meta.url);
-
+/** From the root of the repository, where benchmarks run: some packages do not let their manifest be imported. */
 export function versionOf(name: string): string {
   try {
-    return (require(`${name}/package.json`) as { version: string }).version;
+    return (JSON.parse(readFileSync(`node_modules/${name}/package.json`, 'utf8')) as { version: string }).version;
   } catch {
     return 'not installed';
   }
@@ -29,6 +28,8 @@ export function versionsOf(): Record<string, string> {
     'built-in undici': builtInUndiciVersion(),
     undici: versionOf('undici'),
     '@grpc/grpc-js': versionOf('@grpc/grpc-js'),
+    lmdb: versionOf('lmdb'),
+    'classic-level': versionOf('classic-level'),
     haproxy: haproxyVersion() ?? 'not installed',
   };
 }

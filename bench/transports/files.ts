@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createFileBlobs, createFileState } from 'evenkeel/files';
 import { type Claim, type SuiteOptions, wants } from '../support/claim.js';
+import { interleaved } from '../support/interleaved.js';
 import { median, medianInterval } from '../support/paired.js';
 
 const BLOB_BYTES = 256 * 1024 * 1024;
@@ -122,22 +123,4 @@ async function smallDocument(folder: string): Promise<Claim> {
       },
     ],
   };
-}
-
-/** Units a second of each side, round by round, in turn forwards and backwards, after a round to warm up. */
-async function interleaved<K extends string>(
-  sides: Readonly<Record<K, () => Promise<void>>>,
-  rounds: number,
-  units: number,
-): Promise<Record<K, number[]>> {
-  const names = Object.keys(sides) as K[];
-  const rates = Object.fromEntries(names.map((name) => [name, [] as number[]])) as Record<K, number[]>;
-  for (let round = -1; round < rounds; round++) {
-    for (const name of round % 2 === 0 ? names : [...names].reverse()) {
-      const startedAt = performance.now();
-      await sides[name]();
-      if (round >= 0) rates[name].push((units * 1000) / (performance.now() - startedAt));
-    }
-  }
-  return rates;
 }

@@ -1,11 +1,13 @@
 /** The transports' claims. */
 import { type Suite, wants } from '../support/claim.js';
 import { fileCosts } from './files.js';
+import { queueCosts } from './queue.js';
 
 export const transportsSuite: Suite = {
   name: 'transports',
-  description: 'local files against the plain system calls they are made of',
+  description: 'local files against the plain system calls they are made of, and against embedded stores',
   async run(options, onClaim) {
     if (wants(options, 'T1') || wants(options, 'T2')) await fileCosts(options, onClaim);
+    if (wants(options, 'T3')) await queueCosts(options, onClaim);
   },
 };
