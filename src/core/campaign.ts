@@ -7,7 +7,7 @@
  * `putFenced`.
  * @see Chubby, OSDI 2006, section 2.4 (sequencers)
  */
-import { checkNumber, invalidArgument } from './errors.js';
+import { checkNumber, EvenkeelError, invalidArgument } from './errors.js';
 import { EventSource, type Events } from './events.js';
 import { checkKey } from './internal/keys.js';
 import { LeaseKeeper } from './lease.js';
@@ -88,12 +88,22 @@ export function campaign(options: CampaignOptions): Campaign {
   return new LeasedCampaign(state, key, name, leaseMs, options.runtime ?? createRuntime());
 }
 
-/** The name the leader of `key` gave itself; undefined while nobody leads. */
+/**
+ * The name the leader of `key` gave itself; undefined while nobody leads.
+ * @throws {EvenkeelError} `data-loss` for a document that no campaign wrote; what `state` throws.
+ */
 export async function leaderOf(state: StateTransport, key: string): Promise<string | undefined> {
   const entry = await state.get(key);
   if (entry === undefined) return undefined;
-  const { name } = JSON.parse(new TextDecoder().decode(entry.value)) as { name?: unknown };
-  return typeof name === 'string' ? name : undefined;
+  let document: { v?: unknown; name?: unknown } | null = null;
+  try {
+    document = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(entry.value));
+  } catch {
+    // As for any other shape that is not ours.
+  }
+  const { v, name } = document ?? {};
+  if (v === 1 && typeof name === 'string') return name;
+  throw new EvenkeelError('data-loss', `${key} holds no campaign's document`, { details: { key } });
 }
 
 class LeasedCampaign implements Campaign {

@@ -2,7 +2,6 @@
  * One call, over all its attempts: where it goes, whether it is tried again, and how its promise settles. At any moment it is in one
  * of five states: waiting for room, asking, at an endpoint, waiting to be tried again, over.
  */
-import { setMaxListeners } from 'node:events';
 import type { CallContext } from '../core/call-context.js';
 import { EvenkeelError } from '../core/errors.js';
 import type { HeaderList } from '../core/headers.js';
@@ -12,6 +11,7 @@ import type { CallSpan } from '../core/telemetry.js';
 import type { CallRequest } from '../core/transport/call.js';
 import { Attempt, type AttemptEngine, type ResponseUse } from './attempt.js';
 import { BodyStream } from './body-stream.js';
+import { cancelledError, isAborted, listenForAbort, stopListening } from './call-signals.js';
 import type { Member } from './endpoint-table.js';
 import type { PickRequest } from './pickers/picker.js';
 import { CallResponse } from './response.js';
@@ -99,7 +99,7 @@ export class RoutedCall extends Attempt<CallEngine> implements PickRequest {
     if (fault !== undefined) this.fail(fault);
     else if (this.deadline <= this.now)
       this.fail(new EvenkeelError('deadline-exceeded', 'the deadline was past before the call began'));
-    else if (this.#isAborted()) this.fail(this.#cancelled());
+    else if (isAborted(this)) this.fail(cancelledError(this));
     else {
       this.#listenForAbort();
       this.dispatch(this.now);
@@ -159,7 +159,7 @@ export class RoutedCall extends Attempt<CallEngine> implements PickRequest {
   /** Ends a call that is at no endpoint and must not go to one any more: its caller has left, or its time is up. */
   #isTooLate(now: number): boolean {
     if (this.#stage === 'over') return true;
-    if (this.#isAborted()) this.cancel(this.#cancelled());
+    if (isAborted(this)) this.cancel(cancelledError(this));
     else if (now < this.deadline) return false;
     else if (this.attempts > 0) this.cancel(this.#tooLate('the deadline passed before the next attempt'));
     else this.cancel(this.#tooLate('the deadline passed while the call waited for an endpoint', true));
@@ -196,7 +196,7 @@ export class RoutedCall extends Attempt<CallEngine> implements PickRequest {
     // A byte of the response has reached the caller: the rest is theirs to judge.
     if (this.#stage !== 'open') this.#end(error, now);
     // The retry of a response that was discarded is granted already.
-    else if (isDiscarded ? !this.#isAborted() : this.#shouldRetryError(error, now)) this.#tryAgain(error, now);
+    else if (isDiscarded ? !isAborted(this) : this.#shouldRetryError(error, now)) this.#tryAgain(error, now);
     else this.fail(error);
   }
 
@@ -216,7 +216,7 @@ export class RoutedCall extends Attempt<CallEngine> implements PickRequest {
 
   #canRetry(now: number): boolean {
     const engine = this.engine;
-    if (this.attempts >= engine.maxAttempts || now >= this.deadline || this.#isAborted()) return false;
+    if (this.attempts >= engine.maxAttempts || now >= this.deadline || isAborted(this)) return false;
     return engine.mayRetry(now);
   }
 
@@ -298,30 +298,15 @@ export class RoutedCall extends Attempt<CallEngine> implements PickRequest {
   #end(error: EvenkeelError | undefined, now: number): void {
     if (this.#stage === 'over') return;
     this.#stage = 'over';
-    const { signal } = this.request;
-    if (this.#onAbort !== undefined) {
-      signal?.removeEventListener('abort', this.#onAbort);
-      this.context?.signal?.removeEventListener('abort', this.#onAbort);
-    }
+    if (this.#onAbort !== undefined) stopListening(this, this.#onAbort);
     this.engine.onCallEnd(this, error, now);
   }
 
-  #isAborted(): boolean {
-    return this.request.signal?.aborted === true || this.context?.signal?.aborted === true;
-  }
-
   #listenForAbort(): void {
-    const { signal } = this.request;
-    const other = this.context?.signal;
-    if (signal === undefined && other === undefined) return;
-    this.#onAbort = () => this.cancel(this.#cancelled());
-    listen(signal, this.#onAbort);
-    listen(other, this.#onAbort);
-  }
-
-  #cancelled(): EvenkeelError {
-    const cause = this.request.signal?.aborted ? this.request.signal.reason : this.context?.signal?.reason;
-    return new EvenkeelError('cancelled', 'the call was cancelled', { cause });
+    // No closure for a call without signals.
+    if (this.request.signal === undefined && this.context?.signal === undefined) return;
+    this.#onAbort = () => this.cancel(cancelledError(this));
+    listenForAbort(this, this.#onAbort);
   }
 
   #tooLate(message: string, rejected = false): EvenkeelError {
@@ -330,10 +315,3 @@ export class RoutedCall extends Attempt<CallEngine> implements PickRequest {
 }
 
 const NO_BODY = new Uint8Array(0);
-
-/** One signal may serve any number of calls at once; Node warns of a leak at the eleventh. */
-function listen(signal: AbortSignal | undefined, onAbort: () => void): void {
-  if (signal === undefined) return;
-  if (signal instanceof EventTarget) setMaxListeners(0, signal);
-  signal.addEventListener('abort', onAbort, { once: true });
-}

@@ -17,7 +17,6 @@ export type FileOperation =
   | 'write'
   | 'datasync'
   | 'sync'
-  | 'truncate'
   | 'facts'
   | 'close';
 
@@ -103,7 +102,6 @@ export function faultyFileSystem(inner: FileSystem): FaultyFileSystem {
         }),
       datasync: () => pass(of('datasync'), () => file.datasync()),
       sync: () => pass(of('sync'), () => file.sync()),
-      truncate: (bytes) => pass(of('truncate'), () => file.truncate(bytes)),
       facts: () => pass(of('facts'), () => file.facts()),
       async close() {
         // A close that reports an error has closed all the same.

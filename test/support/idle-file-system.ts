@@ -24,7 +24,6 @@ export function idleFileSystem(inner: FileSystem = liveFileSystem()): IdleFileSy
     write: counted((bytes: Uint8Array, position: number) => file.write(bytes, position)),
     datasync: counted(() => file.datasync()),
     sync: counted(() => file.sync()),
-    truncate: counted((bytes: number) => file.truncate(bytes)),
     facts: counted(() => file.facts()),
     close: counted(() => file.close()),
   });

@@ -2,11 +2,10 @@
  * Reading a blob's file. A file is opened once for one read, so that a blob which is replaced meanwhile is read on as it was, and
  * every block that is touched is proved by its checksum before the read resolves.
  */
-import { constants } from 'node:fs';
 import { EvenkeelError } from '../../core/errors.js';
 import { checkSignal } from '../../core/internal/transport-guards.js';
 import { BLOCK_BYTES, blobBytes, blockChecksum, CHECKSUM_BYTES, checksumOf, TRAILER_BYTES } from './blob-format.js';
-import { closeAfter, readAll, systemCode } from './file-steps.js';
+import { closeAfter, openIfThere, readAll } from './file-steps.js';
 import type { FileSystem, OpenFile } from './file-system.js';
 
 /** Bytes asked of the file system at once: many for its speed, few enough to be proved while in the processor's cache. */
@@ -31,13 +30,8 @@ export function readBlobRange(fs: FileSystem, path: string, name: string, range:
 }
 
 async function withBlob<T>(fs: FileSystem, path: string, name: string, use: (blob: StoredBlob) => Promise<T>) {
-  let file: OpenFile;
-  try {
-    file = await fs.open(path, constants.O_RDONLY);
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return undefined;
-    throw error;
-  }
+  const file = await openIfThere(fs, path);
+  if (file === undefined) return undefined;
   let isDone = false;
   try {
     const result = await use(await StoredBlob.of(file, name));

@@ -35,15 +35,20 @@ export async function readAll(file: OpenFile, target: Uint8Array, position: numb
   return at;
 }
 
-/** The whole file, or undefined where there is none. A file above `maxBytes` is `data-loss`: nothing of ours is that large. */
-export async function readFile(fs: FileSystem, path: string, maxBytes: number): Promise<Uint8Array | undefined> {
-  let file: OpenFile;
+/** For reading; undefined where there is none. */
+export async function openIfThere(fs: FileSystem, path: string): Promise<OpenFile | undefined> {
   try {
-    file = await fs.open(path, constants.O_RDONLY);
+    return await fs.open(path, constants.O_RDONLY);
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return undefined;
     throw error;
   }
+}
+
+/** The whole file, or undefined where there is none. A file above `maxBytes` is `data-loss`: nothing of ours is that large. */
+export async function readFile(fs: FileSystem, path: string, maxBytes: number): Promise<Uint8Array | undefined> {
+  const file = await openIfThere(fs, path);
+  if (file === undefined) return undefined;
   try {
     const { bytes } = await file.facts();
     if (bytes > maxBytes) {

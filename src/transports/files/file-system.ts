@@ -30,7 +30,6 @@ export interface OpenFile {
   datasync(): Promise<void>;
   /** The same with all that belongs to it; for folders. */
   sync(): Promise<void>;
-  truncate(bytes: number): Promise<void>;
   facts(): Promise<FileFacts>;
   close(): Promise<void>;
 }
@@ -103,10 +102,6 @@ class LiveFile implements OpenFile {
 
   sync(): Promise<void> {
     return this.#handle.sync();
-  }
-
-  truncate(bytes: number): Promise<void> {
-    return this.#handle.truncate(bytes);
   }
 
   async facts(): Promise<FileFacts> {

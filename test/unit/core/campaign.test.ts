@@ -94,6 +94,14 @@ describe('a campaign', () => {
     await Promise.all([a.election.close(), b.election.close()]);
   });
 
+  it('whose key holds something else has no leader that could be named', async () => {
+    const { state } = setUp();
+    for (const text of ['', 'null', '{"v":1}', '{"v":2,"name":"a"}']) {
+      await state.put(KEY, Buffer.from(text));
+      await expect(leaderOf(state, KEY)).rejects.toMatchObject({ code: 'data-loss' });
+    }
+  });
+
   it.each<[string, Partial<CampaignOptions>]>([
     ['state', { state: {} as never }],
     ['key', { key: 'a//b' }],

@@ -61,7 +61,6 @@ function lossyDisk(inner: FileSystem, random: Random, faultOneIn: number): Lossy
         await file.sync();
         undo.delete(path);
       }),
-    truncate: (bytes) => step(() => file.truncate(bytes)),
     facts: () => step(() => file.facts()),
     close: () => file.close(),
   });
