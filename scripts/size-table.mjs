@@ -16,6 +16,8 @@ const LIMITS_KB = new Map([
   ['evenkeel/core', 23],
   ['evenkeel/router', 31],
   ['evenkeel/http', 5.5],
+  ['evenkeel/grpc', 7],
+  ['evenkeel/nats', 20],
   ['evenkeel/files', 22],
   ['evenkeel/memory', 10.5],
   ['evenkeel/testing', 25],
