@@ -1,0 +1,172 @@
+/** JetStream as JSON requests: streams, single messages, and publications that the server acknowledges. */
+import { EvenkeelError } from '../../core/errors.js';
+import { randomId } from '../../core/random.js';
+import type { NatsLink } from './link.js';
+import { type ApiError, apiError, numberOf, STREAM_EXISTS, STREAM_NOT_FOUND } from './nats-errors.js';
+import type { NatsMessage } from './peer.js';
+
+export interface StreamInfo {
+  readonly config: Readonly<Record<string, unknown>>;
+  /** When its life began, to the nanosecond. */
+  readonly created: string;
+  readonly state: {
+    readonly messages: number;
+    readonly bytes: number;
+    readonly first_seq: number;
+    readonly last_seq: number;
+    /** With `subjects_filter`: messages by subject. */
+    readonly subjects?: Readonly<Record<string, number>>;
+  };
+}
+
+export interface Published {
+  readonly seq: number;
+  /** The message had been stored by an earlier try. */
+  readonly isDuplicate: boolean;
+}
+
+export interface CallOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly timeoutMs?: number;
+}
+
+export interface PublishOptions extends CallOptions {
+  readonly what: string;
+  /** Names and values in turn. */
+  readonly headers?: readonly string[];
+  /** Sequence that the last message of the subject must have; 0: there must be none. */
+  readonly expectLast?: number | undefined;
+  /**
+   * Tells repeated publications of one message apart from a new one, for as long as the stream remembers (`duplicate_window`).
+   * Default: a new one per call, good for the tries of one call.
+   */
+  readonly messageId?: string;
+}
+
+/** A stream remembers message ids for so long: longer than an operation tries. */
+export const DUPLICATE_WINDOW_NS = 30e9;
+
+/** What a message in a stream has beside its payload. */
+export interface StoredMessage {
+  readonly subject: string;
+  readonly seq: number;
+  readonly data: Uint8Array;
+  readonly header: (name: string) => string | undefined;
+}
+
+export class JetStream {
+  readonly link: NatsLink;
+  readonly #prefix: string;
+  readonly #idPrefix: string;
+  #ids = 0;
+
+  constructor(link: NatsLink) {
+    this.link = link;
+    this.#prefix = link.settings.apiPrefix;
+    this.#idPrefix = randomId(link.random).slice(0, 16);
+  }
+
+  /** A request of the API whose repetition does no harm. */
+  async api<T>(verb: string, body: object | undefined, options: CallOptions = {}): Promise<T> {
+    const what = `JetStream ${verb}`;
+    const payload = body === undefined ? '' : JSON.stringify(body);
+    const reply = await this.link.requests.request(`${this.#prefix}.${verb}`, payload, { ...options, what, isIdempotent: true });
+    const answer = parse<T & { error?: ApiError }>(reply, what);
+    if (answer.error !== undefined) throw apiError(answer.error, what);
+    return answer;
+  }
+
+  /** Makes the stream unless it is there; one that is there is taken as it is. */
+  async ensureStream(config: { name: string; subjects: string[] } & Record<string, unknown>): Promise<StreamInfo> {
+    try {
+      return await this.info(config.name);
+    } catch (error) {
+      if (numberOf(error) !== STREAM_NOT_FOUND) throw error;
+    }
+    try {
+      return await this.api<StreamInfo>(`STREAM.CREATE.${config.name}`, {
+        num_replicas: 1,
+        storage: 'file',
+        discard: 'new',
+        duplicate_window: DUPLICATE_WINDOW_NS,
+        ...config,
+      });
+    } catch (error) {
+      // Another process made it meanwhile, perhaps with other bounds.
+      if (numberOf(error) !== STREAM_EXISTS) throw error;
+      return await this.info(config.name);
+    }
+  }
+
+  info(stream: string, options?: CallOptions & { subjects?: string; offset?: number }): Promise<StreamInfo> {
+    const { subjects, offset, ...call } = options ?? {};
+    const body = subjects === undefined ? undefined : { subjects_filter: subjects, ...(offset ? { offset } : undefined) };
+    return this.api<StreamInfo>(`STREAM.INFO.${stream}`, body, call);
+  }
+
+  /**
+   * Stores a message and resolves when the server has it. Repeated until it has: the message id keeps it from being stored twice.
+   * @throws {EvenkeelError} `aborted` when `expectLast` does not hold; `resource-exhausted` when the stream is full.
+   */
+  async publish(subject: string, payload: Uint8Array | string, options: PublishOptions): Promise<Published> {
+    const headers = this.link.settings.nats.headers();
+    headers.append('Nats-Msg-Id', options.messageId ?? this.#idPrefix + (this.#ids++).toString(36));
+    if (options.expectLast !== undefined) headers.append('Nats-Expected-Last-Subject-Sequence', String(options.expectLast));
+    const { headers: own } = options;
+    if (own !== undefined) for (let i = 0; i + 1 < own.length; i += 2) headers.append(own[i] as string, own[i + 1] as string);
+    const { what, signal } = options;
+    const request = { what, signal, headers, isIdempotent: true } as const;
+    const reply = await this.link.requests.request(
+      subject,
+      payload,
+      options.timeoutMs === undefined ? request : { ...request, timeoutMs: options.timeoutMs },
+    );
+    const answer = parse<{ error?: ApiError; seq: number; duplicate?: boolean }>(reply, what);
+    if (answer.error !== undefined) throw publishError(answer.error, what);
+    return { seq: answer.seq, isDuplicate: answer.duplicate === true };
+  }
+
+  /** One message, by its sequence or as the last of its subject; undefined when there is none. */
+  async message(
+    stream: string,
+    which: { seq: number } | { last_by_subj: string },
+    options: CallOptions = {},
+  ): Promise<StoredMessage | undefined> {
+    const what = `JetStream DIRECT.GET.${stream}`;
+    const request = { ...options, what, isIdempotent: true };
+    const subject = `${this.#prefix}.DIRECT.GET.${stream}`;
+    const { headers, data } = await this.link.requests.request(subject, JSON.stringify(which), request);
+    if (headers === undefined) throw new EvenkeelError('internal', `${what}: an answer without headers`);
+    if (headers.code === 404) return undefined;
+    if (headers.code !== 0) throw apiError({ code: headers.code, description: headers.description }, what);
+    return {
+      subject: headers.get('Nats-Subject'),
+      seq: Number(headers.get('Nats-Sequence')),
+      data,
+      header: (name) => headers.get(name) || undefined,
+    };
+  }
+
+  /** Removes the messages of a subject (or a wildcard); resolves with how many. */
+  async purge(stream: string, subject: string, options?: CallOptions & { keep?: number; seq?: number }): Promise<number> {
+    const { keep, seq, ...call } = options ?? {};
+    const body = { filter: subject, ...(keep === undefined ? {} : { keep }), ...(seq === undefined ? {} : { seq }) };
+    return (await this.api<{ purged: number }>(`STREAM.PURGE.${stream}`, body, call)).purged;
+  }
+}
+
+function publishError(error: ApiError, what: string): EvenkeelError {
+  const isFull = /maximum (bytes|messages).* exceeded|insufficient/i.test(error.description ?? '');
+  return isFull
+    ? new EvenkeelError('resource-exhausted', `${what}: ${error.description}`, { retryable: 'yes', rejected: true })
+    : apiError(error, what);
+}
+
+function parse<T>(message: NatsMessage, what: string): T {
+  try {
+    const { data } = message;
+    return JSON.parse(Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString()) as T;
+  } catch (cause) {
+    throw new EvenkeelError('internal', `${what}: the answer is not JSON`, { cause });
+  }
+}
