@@ -6,3 +6,4 @@ export {
   type NatsClientOptions,
 } from './client.js';
 export type { NatsModule } from './peer.js';
+export { createNatsState, DEFAULT_NATS_BUCKET_BYTES, type NatsStateOptions } from './state.js';

@@ -7,8 +7,8 @@
 import type { Clock } from '../../core/clock.js';
 import { EvenkeelError } from '../../core/errors.js';
 import { type Random, randomId } from '../../core/random.js';
-import type { NatsConnection, NatsHeaders, NatsMessage, NatsModule, NatsSubscription } from './peer.js';
 import { connectError, permissionError } from './nats-errors.js';
+import type { NatsConnection, NatsHeaders, NatsMessage, NatsModule, NatsSubscription } from './peer.js';
 import { type LinkSubscription, type RequestLink, Requests } from './requests.js';
 
 export interface LinkSettings {
@@ -115,11 +115,7 @@ export class NatsLink implements NatsClient, RequestLink {
   }
 
   /** From now on, over every connection, until it is ended. */
-  subscribe(
-    subject: string,
-    callback: (error: Error | null, message: NatsMessage) => void,
-    queue?: string,
-  ): LinkSubscription {
+  subscribe(subject: string, callback: (error: Error | null, message: NatsMessage) => void, queue?: string): LinkSubscription {
     const subscribed: Subscribed = { subject, queue, callback, current: undefined };
     this.#subscribed.add(subscribed);
     if (this.up !== undefined) this.#resubscribe(this.up, subscribed);

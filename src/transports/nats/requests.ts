@@ -4,9 +4,10 @@
  * When may a request have acted? From the moment it was published until a reply came. A try that ends without one, by time or with
  * its connection, is repeated at once when the request is idempotent; otherwise its caller is told `unavailable`, retryable `unknown`.
  */
+
+import type { Clock } from '../../core/clock.js';
 import { EvenkeelError } from '../../core/errors.js';
 import { TimerWheel, WheelEntry } from '../../core/timer-wheel.js';
-import type { Clock } from '../../core/clock.js';
 import type { NatsConnection, NatsHeaders, NatsMessage } from './peer.js';
 
 export interface RequestOptions {

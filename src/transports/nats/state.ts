@@ -1,0 +1,116 @@
+/**
+ * StateTransport in a bucket of NATS JetStream, for any number of processes and machines.
+ *
+ * When is a put durable? When the stream's leader has it, and with `replicas: 3` a majority: as durable as the server's store is.
+ * A server that loses power may lose the last moments; a watch then sees another epoch.
+ */
+import { checkInteger, checkNumber, invalidArgument } from '../../core/errors.js';
+import { checkKey, checkKeyPrefix } from '../../core/internal/keys.js';
+import { StateWatch, toEntry } from '../../core/internal/state-watch.js';
+import { checkOpen, checkSignal, copyBytes, MAX_LEASE_MS, MIN_LEASE_MS } from '../../core/internal/transport-guards.js';
+import {
+  MAX_STATE_BYTES,
+  type PutOptions,
+  type StateEntry,
+  type StateEvent,
+  type StateTransport,
+  type Watch,
+} from '../../core/transport/state.js';
+import { linkOf, type NatsClient } from './client.js';
+import { JetStream } from './jetstream.js';
+import type { NatsLink } from './link.js';
+import { checkName } from './names.js';
+import { NatsStateStore } from './state-store.js';
+
+export interface NatsStateOptions {
+  client: NatsClient;
+  /** The bucket's name, made at the first use: 1 to 64 letters, digits, `-`, `_`. `nats kv` and the kv package read it, too. */
+  bucket: string;
+  /** Bytes the bucket holds; a put beyond is refused with `resource-exhausted`. Read when the bucket is made. Default 256 MiB. */
+  maxBytes?: number;
+  /** Servers that hold each document, 1 to 5, odd. Read when the bucket is made. Default 1. */
+  replicas?: number;
+}
+
+export const DEFAULT_NATS_BUCKET_BYTES = 256 * 1024 * 1024;
+
+/**
+ * Small keyed documents on NATS: the distributed store, by changing one option.
+ *
+ * An operation costs one round trip, a put that expects absence of a key which existed before three. A watch holds a copy of the
+ * bucket and one consumer, however many watches a process has. It proves once a second that it holds the head, and outlives every
+ * loss of its server: the age grows until the server is back.
+ *
+ * @example
+ * ```ts nocheck
+ * import * as nats from '@nats-io/transport-node';
+ * import { createNatsClient, createNatsState } from 'evenkeel/nats';
+ *
+ * const client = createNatsClient({ nats, connect: { servers: 'nats://10.0.0.7:4222' } });
+ * const state = createNatsState({ client, bucket: 'fleet' });
+ * ```
+ * @throws {EvenkeelError} `invalid-argument` naming the option. Operations: `unavailable` when no server answers within the client's
+ *   `timeoutMs`, `unauthenticated`, `permission-denied`, `resource-exhausted` (a full bucket), `failed-precondition` without JetStream.
+ */
+export function createNatsState(options: NatsStateOptions): StateTransport {
+  const link = linkOf(options.client);
+  const bounds = {
+    maxBytes: checkInteger('maxBytes', options.maxBytes ?? DEFAULT_NATS_BUCKET_BYTES, 1),
+    replicas: checkInteger('replicas', options.replicas ?? 1, 1, 5),
+  };
+  return new NatsState(link, new NatsStateStore(new JetStream(link), checkName('bucket', options.bucket), bounds));
+}
+
+class NatsState implements StateTransport {
+  readonly #link: NatsLink;
+  readonly #store: NatsStateStore;
+  readonly #watches = new Set<StateWatch>();
+  #isClosed = false;
+
+  constructor(link: NatsLink, store: NatsStateStore) {
+    this.#link = link;
+    this.#store = store;
+  }
+
+  async get(key: string, options?: { signal?: AbortSignal }): Promise<StateEntry | undefined> {
+    this.#check(key, options?.signal);
+    const record = await this.#store.get(key, options?.signal);
+    return record === undefined ? undefined : toEntry(record);
+  }
+
+  async put(key: string, value: Uint8Array, options: PutOptions = {}): Promise<number> {
+    const { expect, leaseMs, signal } = options;
+    this.#check(key, signal);
+    if (expect !== undefined && expect !== 'absent') checkInteger('expect', expect, 1);
+    if (leaseMs !== undefined) checkNumber('leaseMs', leaseMs, MIN_LEASE_MS, MAX_LEASE_MS);
+    return this.#store.put(key, copyBytes('value', value, MAX_STATE_BYTES), expect, leaseMs, signal);
+  }
+
+  async delete(key: string, options: { expect?: number; signal?: AbortSignal } = {}): Promise<number> {
+    this.#check(key, options.signal);
+    if (options.expect !== undefined) checkInteger('expect', options.expect, 1);
+    return this.#store.delete(key, options.expect, options.signal);
+  }
+
+  watch(prefix: string, on: (event: StateEvent) => void): Watch {
+    checkOpen(this.#isClosed, 'the state transport');
+    checkKeyPrefix('prefix', prefix);
+    if (typeof on !== 'function') throw invalidArgument('on', on, 'a function');
+    const watch = new StateWatch(this.#store, this.#link.clock, prefix, on, (closed) => this.#watches.delete(closed));
+    this.#watches.add(watch);
+    return watch;
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    for (const watch of this.#watches) watch.close();
+    this.#store.close();
+  }
+
+  #check(key: string, signal: AbortSignal | undefined): void {
+    checkOpen(this.#isClosed, 'the state transport');
+    checkKey('key', key);
+    checkSignal(signal, 'the operation');
+  }
+}

@@ -1,0 +1,269 @@
+/**
+ * Follows a stream: the last message of each subject, then every new one, for as long as it is open.
+ *
+ * How is a follower known to be current? Once a second a ping goes to the server. The server answers in order, so when the answer
+ * is here, so is every message that was delivered before the ping; and that deliveries go on is known from the consumer's
+ * heartbeats. A proof therefore counts from the moment the ping left. A look at the stream's head now and then checks on all of it.
+ *
+ * Nothing is terminal: a gap, a silence, a lost connection or a lost consumer ends in a new consumer, after a jittered pause. It
+ * resumes behind the last message seen, while no trace of a deletion can have been swept since; otherwise it lists again.
+ */
+import type { Timer } from '../../core/clock.js';
+import { randomId } from '../../core/random.js';
+import { parseDeliverySubject } from './delivery-subject.js';
+import type { JetStream, StreamInfo } from './jetstream.js';
+import type { NatsMessage } from './peer.js';
+import type { LinkSubscription } from './requests.js';
+
+export interface FollowListener {
+  /** Makes the stream unless it is there. */
+  open(): Promise<StreamInfo>;
+  /** A list begins, the first or one that replaces all that was told before. */
+  onList(): void;
+  onMessage(message: NatsMessage, seq: number): void;
+  /** The list is complete. */
+  onListed(): void;
+  /** All that was in the stream at `atMs` (Clock.now()) has been told. */
+  onProof(atMs: number): void;
+}
+
+const HEARTBEAT_MS = 1000;
+const PROOF_EVERY_MS = 1000;
+/** Heartbeats missed that make a consumer dead. */
+const SILENCE_MS = 2.5 * HEARTBEAT_MS;
+const HEAD_CHECK_EVERY_MS = 10_000;
+const FIRST_PAUSE_MS = 20;
+const LONGEST_PAUSE_MS = 2000;
+/** The server forgets a consumer that nobody listens to. */
+const INACTIVE_NS = 10e9;
+/** After a longer absence deletions may have been swept: only a list tells. */
+export const RESUME_WITHIN_MS = 5 * 60_000;
+
+export class StreamFollower {
+  readonly #js: JetStream;
+  readonly #stream: string;
+  readonly #filter: string;
+  readonly #listener: FollowListener;
+  #epoch = '';
+  #rewinds = 0;
+  /** Everything up to here has been told. */
+  #lastSeq = 0;
+  /** The stream's head when the list began: what the list covers, deleted messages included. */
+  #listHead = 0;
+  #provenAt = Number.NEGATIVE_INFINITY;
+  #isListed = false;
+  #consumerSeq = 0;
+  #heardAt = 0;
+  #subscription: LinkSubscription | undefined;
+  /** Of the consumer in use; messages of earlier ones are not heard. */
+  #attempt = 0;
+  #isAttaching = false;
+  #isPinging = false;
+  #missedHead = 0;
+  #nextHeadCheck = 0;
+  #pauseMs = FIRST_PAUSE_MS;
+  #timer: Timer | undefined;
+  #retry: Timer | undefined;
+  #isClosed = false;
+  readonly #stopListening: () => void;
+
+  constructor(js: JetStream, stream: string, filter: string, listener: FollowListener) {
+    this.#js = js;
+    this.#stream = stream;
+    this.#filter = filter;
+    this.#listener = listener;
+    this.#stopListening = js.link.onChange((isUp) => isUp && this.#again(0));
+    this.#again(0);
+    this.#tick();
+  }
+
+  /** Names the history that sequences belong to; empty before the first list. */
+  get epoch(): string {
+    return this.#epoch;
+  }
+
+  get lastSeq(): number {
+    return this.#lastSeq;
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#detach();
+    this.#timer?.cancel();
+    this.#retry?.cancel();
+    this.#stopListening();
+  }
+
+  /** A new consumer after `afterMs` and a jitter of as much: many followers lose theirs in the same moment. */
+  #again(afterMs: number): void {
+    this.#detach();
+    this.#retry?.cancel();
+    if (this.#isClosed) return;
+    const { clock, random } = this.#js.link;
+    this.#retry = clock.timer(afterMs * (0.5 + random.next()), () => void this.#attach());
+  }
+
+  #detach(): void {
+    this.#attempt++;
+    this.#subscription?.unsubscribe();
+    this.#subscription = undefined;
+  }
+
+  async #attach(): Promise<void> {
+    if (this.#isClosed || this.#isAttaching) return;
+    this.#isAttaching = true;
+    const attempt = this.#attempt;
+    try {
+      await this.#subscribe(attempt);
+      if (attempt === this.#attempt) this.#pauseMs = FIRST_PAUSE_MS;
+    } catch {
+      // Whatever it was, a stream that is not there included: it may be otherwise soon.
+      this.#pauseMs = Math.min(this.#pauseMs * 2, LONGEST_PAUSE_MS);
+      if (attempt === this.#attempt) this.#again(this.#pauseMs);
+    } finally {
+      this.#isAttaching = false;
+      // The connection changed while this was under way.
+      if (attempt !== this.#attempt && this.#subscription === undefined) this.#again(0);
+    }
+  }
+
+  async #subscribe(attempt: number): Promise<void> {
+    const { link } = this.#js;
+    const info = await this.#listener.open();
+    if (attempt !== this.#attempt) return;
+    const isResumed = this.#canResume(info);
+    if (!isResumed) this.#beginList(info);
+    const inbox = `${link.settings.inboxPrefix}.${randomId(link.random)}`;
+    const name = randomId(link.random);
+    this.#consumerSeq = 0;
+    this.#heardAt = link.clock.now();
+    this.#subscription = link.subscribe(inbox, (_error, message) => {
+      if (attempt === this.#attempt) this.#receive(message);
+    });
+    const position = isResumed
+      ? { deliver_policy: 'by_start_sequence', opt_start_seq: this.#lastSeq + 1 }
+      : { deliver_policy: 'last_per_subject' };
+    const { num_pending: pending } = await this.#js.api<{ num_pending: number }>(`CONSUMER.CREATE.${this.#stream}.${name}`, {
+      stream_name: this.#stream,
+      config: {
+        name,
+        ...position,
+        deliver_subject: inbox,
+        filter_subject: this.#filter,
+        ack_policy: 'none',
+        idle_heartbeat: HEARTBEAT_MS * 1e6,
+        flow_control: true,
+        mem_storage: true,
+        num_replicas: 1,
+        inactive_threshold: INACTIVE_NS,
+      },
+    });
+    if (attempt !== this.#attempt) return;
+    if (pending === 0 && this.#consumerSeq === 0) this.#endList();
+  }
+
+  #canResume({ created, state }: StreamInfo): boolean {
+    if (!this.#isListed || this.#epoch !== this.#epochOf(created)) return false;
+    if (state.last_seq < this.#lastSeq) {
+      this.#rewinds++;
+      return false;
+    }
+    return this.#js.link.clock.now() - this.#provenAt < RESUME_WITHIN_MS;
+  }
+
+  #epochOf(created: string): string {
+    return this.#rewinds === 0 ? created : `${created}#${this.#rewinds}`;
+  }
+
+  #beginList({ created, state }: StreamInfo): void {
+    this.#listHead = state.last_seq;
+    this.#epoch = this.#epochOf(created);
+    this.#isListed = false;
+    this.#lastSeq = 0;
+    this.#listener.onList();
+  }
+
+  #endList(): void {
+    if (this.#isListed) return;
+    this.#isListed = true;
+    this.#lastSeq = Math.max(this.#lastSeq, this.#listHead);
+    this.#listener.onListed();
+    this.#prove();
+  }
+
+  #receive(message: NatsMessage): void {
+    this.#heardAt = this.#js.link.clock.now();
+    const { headers, reply } = message;
+    if (headers?.code === 100) {
+      // Flow control asks in the reply subject, or, once stalled, in a heartbeat's header.
+      const answerTo = reply || headers.get('Nats-Consumer-Stalled');
+      if (answerTo) this.#js.link.up?.publish(answerTo);
+      const delivered = headers.get('Nats-Last-Consumer');
+      if (delivered !== '' && Number(delivered) !== this.#consumerSeq) this.#again(FIRST_PAUSE_MS);
+      return;
+    }
+    const position = parseDeliverySubject(reply);
+    if (position === undefined) return;
+    if (position.consumerSeq !== this.#consumerSeq + 1) {
+      this.#again(FIRST_PAUSE_MS);
+      return;
+    }
+    this.#consumerSeq = position.consumerSeq;
+    this.#lastSeq = position.streamSeq;
+    this.#listener.onMessage(message, position.streamSeq);
+    if (!this.#isListed && position.pending === 0) this.#endList();
+  }
+
+  #tick(): void {
+    this.#timer = this.#js.link.clock.timer(PROOF_EVERY_MS, () => {
+      this.#tick();
+      const now = this.#js.link.clock.now();
+      const isSilent = now - this.#heardAt > SILENCE_MS;
+      if (this.#subscription !== undefined && !this.#isAttaching && isSilent && this.#js.link.isConnected) {
+        this.#again(FIRST_PAUSE_MS);
+        return;
+      }
+      this.#prove();
+      if (now >= this.#nextHeadCheck) {
+        this.#nextHeadCheck = now + HEAD_CHECK_EVERY_MS * (0.8 + 0.4 * this.#js.link.random.next());
+        void this.#checkHead();
+      }
+    });
+  }
+
+  #prove(): void {
+    const connection = this.#js.link.up;
+    if (connection === undefined || this.#isPinging || !this.#isListed) return;
+    this.#isPinging = true;
+    const attempt = this.#attempt;
+    const now = this.#js.link.clock.now();
+    const onPong = () => {
+      this.#isPinging = false;
+      const isAlive = attempt === this.#attempt && this.#isListed && this.#subscription !== undefined;
+      if (!isAlive || this.#js.link.clock.now() - this.#heardAt > SILENCE_MS) return;
+      this.#provenAt = now;
+      this.#listener.onProof(now);
+    };
+    const onLost = () => {
+      this.#isPinging = false;
+    };
+    connection.flush().then(onPong, onLost);
+  }
+
+  /** What a heartbeat cannot tell: that the consumer itself lost its place, or the stream its history. */
+  async #checkHead(): Promise<void> {
+    const attempt = this.#attempt;
+    try {
+      const { created, state } = await this.#js.info(this.#stream);
+      if (attempt !== this.#attempt || !this.#isListed) return;
+      const isOther = this.#epochOf(created) !== this.#epoch || state.last_seq < this.#lastSeq;
+      // Behind twice in a row by the same message: it will not come.
+      const isBehind = this.#missedHead > this.#lastSeq;
+      this.#missedHead = state.last_seq > this.#lastSeq ? state.last_seq : 0;
+      if (isOther || isBehind) this.#again(FIRST_PAUSE_MS);
+      else if (this.#missedHead > 0) this.#nextHeadCheck = this.#js.link.clock.now() + PROOF_EVERY_MS;
+    } catch {
+      // No answer proves nothing; the silence of the consumer will.
+    }
+  }
+}
