@@ -6,9 +6,9 @@
 import type { Clock } from '../../core/clock.js';
 import { EvenkeelError, type Retryable } from '../../core/errors.js';
 import type { HeaderList } from '../../core/headers.js';
+import { BodyPump, bodyError, Pipe } from '../../core/internal/body-pipe.js';
 import { checkAnswer, checkHeaders } from '../../core/internal/call-message.js';
 import type { CallAnswer, CallHandle, CallHandler, CallRequest, CallSink, IncomingCall } from '../../core/transport/call.js';
-import { BodyPump, bodyError, Pipe } from './pipe.js';
 
 /** Anybody who counts calls: the transport that started it, the listener that answers it. */
 export type Registry = Set<Exchange>;

@@ -1,4 +1,10 @@
 export {
+  createNatsCall,
+  DEFAULT_NATS_CALL_PREFIX,
+  type NatsCallOptions,
+  type NatsCallTransport,
+} from './call.js';
+export {
   createNatsClient,
   DEFAULT_NATS_REQUEST_TIMEOUT_MS,
   DEFAULT_NATS_TIMEOUT_MS,

@@ -1,16 +1,24 @@
 /**
- * Bytes between two parties of one process, at most {@link PIPE_BYTES} of them at rest: the place where back-pressure comes from.
- * One writer, one reader; either may leave.
+ * Bodies on their way: a pump that pulls a body no faster than what it fills has room, and a pipe for the bytes in between, at most
+ * {@link PIPE_BYTES} of them at rest. One writer, one reader; either may leave.
  */
-import { EvenkeelError, invalidArgument } from '../../core/errors.js';
-import type { CallBody } from '../../core/transport/call.js';
+import { EvenkeelError, invalidArgument } from '../errors.js';
+import type { CallBody } from '../transport/call.js';
 
 /** Written but not read: when reached, the writer waits. */
 export const PIPE_BYTES = 64 * 1024;
 /** The largest piece a reader gets; so a pipe overshoots by less than this. */
 export const PIECE_BYTES = 16 * 1024;
 
-export class Pipe {
+/** What a pump fills: a pipe of this process, or a wire. */
+export interface BodyTarget {
+  /** Resolves when a piece may be written, or there is no use in it any more; undefined when one may be at once. */
+  room(): Promise<void> | undefined;
+  write(piece: Uint8Array): void;
+  end(): void;
+}
+
+export class Pipe implements BodyTarget {
   #pieces: Uint8Array[] = [];
   #bytes = 0;
   #isEnded = false;
@@ -18,6 +26,12 @@ export class Pipe {
   #isDiscarding = false;
   #onReadable: (() => void) | undefined;
   #onRoom: (() => void) | undefined;
+  readonly #onRead: ((bytes: number) => void) | undefined;
+
+  /** @param onRead - Hears how many bytes left the pipe, read or discarded: room that a distant writer is to be told of. */
+  constructor(onRead?: (bytes: number) => void) {
+    this.#onRead = onRead;
+  }
 
   /** Nothing is left to read, and nothing will come. */
   get isDrained(): boolean {
@@ -38,7 +52,10 @@ export class Pipe {
   }
 
   write(piece: Uint8Array): void {
-    if (this.#isDiscarding || this.#error !== undefined) return;
+    if (this.#isDiscarding || this.#error !== undefined) {
+      this.#onRead?.(piece.byteLength);
+      return;
+    }
     this.#pieces.push(piece);
     this.#bytes += piece.byteLength;
     this.#wakeReader();
@@ -69,6 +86,7 @@ export class Pipe {
     const piece = this.#pieces.shift();
     if (piece === undefined) return undefined;
     this.#bytes -= piece.byteLength;
+    this.#onRead?.(piece.byteLength);
     if (this.#bytes < PIPE_BYTES) this.#wakeWriter();
     return piece;
   }
@@ -88,6 +106,7 @@ export class Pipe {
   }
 
   #clear(): void {
+    if (this.#bytes > 0) this.#onRead?.(this.#bytes);
     this.#pieces = [];
     this.#bytes = 0;
     this.#wakeWriter();
@@ -106,19 +125,21 @@ export class Pipe {
   }
 }
 
-/** Carries a body into a pipe, no faster than the pipe has room. */
+/** Carries a body to its target, no faster than that has room. */
 export class BodyPump {
   readonly #body: CallBody | undefined;
-  readonly #pipe: Pipe;
+  readonly #target: BodyTarget;
+  readonly #pieceBytes: number;
   readonly #ownsBody: boolean;
   #isStarted = false;
   #iterator: AsyncIterator<Uint8Array | string> | undefined;
   #isStopped = false;
 
   /** @param ownsBody - Nobody else will use the body: `stop` returns its iterator even when it was never pulled. */
-  constructor(body: CallBody | undefined, pipe: Pipe, ownsBody: boolean) {
+  constructor(body: CallBody | undefined, target: BodyTarget, ownsBody: boolean, pieceBytes = PIECE_BYTES) {
     this.#body = body;
-    this.#pipe = pipe;
+    this.#target = target;
+    this.#pieceBytes = pieceBytes;
     this.#ownsBody = ownsBody;
   }
 
@@ -130,7 +151,9 @@ export class BodyPump {
     if (typeof body === 'string' || body instanceof Uint8Array) return (await this.#write(body)) && this.#end();
     this.#iterator = body[Symbol.asyncIterator]();
     for (;;) {
-      await this.#pipe.room();
+      // Not a turn later when there is room: a body that was announced is begun, so that it is also returned.
+      const room = this.#target.room();
+      if (room !== undefined) await room;
       if (this.#isStopped) return false;
       const next = await this.#pull(this.#iterator);
       if (this.#isStopped) return false;
@@ -172,16 +195,16 @@ export class BodyPump {
   async #write(chunk: string | Uint8Array): Promise<boolean> {
     const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk;
     if (!(bytes instanceof Uint8Array)) throw invalidArgument('a chunk of the body', chunk, 'a string or a Uint8Array');
-    for (let at = 0; at < bytes.byteLength; at += PIECE_BYTES) {
-      await this.#pipe.room();
+    for (let at = 0; at < bytes.byteLength; at += this.#pieceBytes) {
+      await this.#target.room();
       if (this.#isStopped) return false;
-      this.#pipe.write(new Uint8Array(bytes.subarray(at, at + PIECE_BYTES)));
+      this.#target.write(new Uint8Array(bytes.subarray(at, at + this.#pieceBytes)));
     }
     return !this.#isStopped;
   }
 
   #end(): boolean {
-    this.#pipe.end();
+    this.#target.end();
     return true;
   }
 }
