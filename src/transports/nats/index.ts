@@ -1,3 +1,4 @@
+export { createNatsBlobs, type NatsBlobOptions } from './blob.js';
 export {
   createNatsCall,
   DEFAULT_NATS_CALL_PREFIX,

@@ -27,7 +27,9 @@ export interface Published {
 
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
+  /** Milliseconds in all, and for one try. Default: the client's. */
   readonly timeoutMs?: number;
+  readonly tryTimeoutMs?: number;
 }
 
 export interface PublishOptions extends CallOptions {
@@ -38,9 +40,9 @@ export interface PublishOptions extends CallOptions {
   readonly expectLast?: number | undefined;
   /**
    * Tells repeated publications of one message apart from a new one, for as long as the stream remembers (`duplicate_window`).
-   * Default: a new one per call, good for the tries of one call.
+   * Default: a new one per call, good for the tries of one call. `false`: none, for what is the same when it is stored twice.
    */
-  readonly messageId?: string;
+  readonly messageId?: string | false;
 }
 
 /** A stream remembers message ids for so long: longer than an operation tries. */
@@ -109,18 +111,12 @@ export class JetStream {
    * @throws {EvenkeelError} `aborted` when `expectLast` does not hold; `resource-exhausted` when the stream is full.
    */
   async publish(subject: string, payload: Uint8Array | string, options: PublishOptions): Promise<Published> {
+    const { what, messageId, headers: own, expectLast, ...call } = options;
     const headers = this.link.settings.nats.headers();
-    headers.append('Nats-Msg-Id', options.messageId ?? this.#idPrefix + (this.#ids++).toString(36));
-    if (options.expectLast !== undefined) headers.append('Nats-Expected-Last-Subject-Sequence', String(options.expectLast));
-    const { headers: own } = options;
+    if (messageId !== false) headers.append('Nats-Msg-Id', messageId ?? this.#idPrefix + (this.#ids++).toString(36));
+    if (expectLast !== undefined) headers.append('Nats-Expected-Last-Subject-Sequence', String(expectLast));
     if (own !== undefined) for (let i = 0; i + 1 < own.length; i += 2) headers.append(own[i] as string, own[i + 1] as string);
-    const { what, signal } = options;
-    const request = { what, signal, headers, isIdempotent: true } as const;
-    const reply = await this.link.requests.request(
-      subject,
-      payload,
-      options.timeoutMs === undefined ? request : { ...request, timeoutMs: options.timeoutMs },
-    );
+    const reply = await this.link.requests.request(subject, payload, { ...call, what, headers, isIdempotent: true });
     const answer = parse<{ error?: ApiError; seq: number; duplicate?: boolean }>(reply, what);
     if (answer.error !== undefined) throw publishError(answer.error, what);
     return { seq: answer.seq, isDuplicate: answer.duplicate === true };

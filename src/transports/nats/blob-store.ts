@@ -1,0 +1,222 @@
+/**
+ * A bucket of blobs as messages of one stream: chunks, each with its checksum, and a manifest per name that is written last.
+ *
+ * What is a blob? What its manifest says. Chunks without one are a writer's that is at work, or one that died; every writer leaves
+ * an intent beside its chunks, and whoever sees the same intent unchanged for an hour, on its own clock, removes both.
+ */
+import { crc32 } from 'node:zlib';
+import { EvenkeelError, isEvenkeelError } from '../../core/errors.js';
+import { compareKeys } from '../../core/internal/keys.js';
+import { randomId } from '../../core/random.js';
+import type { BlobStat } from '../../core/transport/blob.js';
+import type { JetStream } from './jetstream.js';
+import { decodeKey, encodeKey } from './names.js';
+import type { NatsMessage } from './peer.js';
+
+export interface Manifest extends BlobStat {
+  /** Names the chunks. */
+  readonly id: string;
+  readonly chunkBytes: number;
+  /** Of the manifest's message. */
+  readonly seq: number;
+}
+
+/** Half of what a server takes by default: larger ones are not faster, smaller ones cost more round trips. */
+export const CHUNK_BYTES = 512 * 1024;
+const CRC = 'Evenkeel-Crc32';
+/** A chunk takes longer than a small message on a slow link. */
+const CHUNK_TRY_MS = 2000;
+const CHUNK_TIMEOUT_MS = 30_000;
+const ABANDONED_AFTER_MS = 60 * 60_000;
+const LOOK_EVERY_MS = 10 * 60_000;
+const MAX_RACES = 100;
+/** Subjects on one page of the server's answer. */
+const SUBJECTS_PAGE = 100_000;
+
+export class NatsBlobStore {
+  readonly js: JetStream;
+  readonly #stream: string;
+  readonly #subjects: string;
+  readonly #config: { name: string; subjects: string[] } & Record<string, unknown>;
+  readonly #intents = new Map<string, { seq: number; sinceMs: number }>();
+  #ready: Promise<unknown> | undefined;
+  #nextLook = Number.NEGATIVE_INFINITY;
+
+  constructor(js: JetStream, bucket: string, bounds: { maxBytes: number | undefined; replicas: number }) {
+    this.js = js;
+    this.#stream = `EKB_${bucket}`;
+    this.#subjects = `$EKB.${bucket}`;
+    this.#config = {
+      name: this.#stream,
+      subjects: [`${this.#subjects}.>`],
+      max_msgs_per_subject: 1,
+      max_bytes: bounds.maxBytes ?? -1,
+      num_replicas: bounds.replicas,
+      allow_direct: true,
+    };
+  }
+
+  /** The stream is there. */
+  async open(): Promise<void> {
+    this.#ready ??= this.js.ensureStream(this.#config).catch((error: unknown) => {
+      this.#ready = undefined;
+      throw error;
+    });
+    await this.#ready;
+  }
+
+  async manifest(name: string, signal?: AbortSignal): Promise<Manifest | undefined> {
+    await this.open();
+    return (await this.#manifestAt(name, signal)).manifest;
+  }
+
+  /** The name of a new set of chunks, whose intent is stored. */
+  async begin(name: string, signal: AbortSignal | undefined): Promise<string> {
+    await this.open();
+    this.#removeAbandoned();
+    const id = randomId(this.js.link.random);
+    await this.renew(id, name, signal);
+    return id;
+  }
+
+  /** Says that the writer is still at work. */
+  async renew(id: string, name: string, signal?: AbortSignal): Promise<void> {
+    await this.js.publish(`${this.#subjects}.w.${id}`, JSON.stringify({ v: 1, name }), { what: `begin blob ${name}`, signal });
+  }
+
+  async writeChunk(id: string, index: number, bytes: Uint8Array, signal: AbortSignal): Promise<void> {
+    const what = `write chunk ${index}`;
+    const headers = [CRC, String(crc32(bytes))];
+    // Twice the same bytes under the same subject are once: no message id to remember.
+    const once = { tryTimeoutMs: CHUNK_TRY_MS, timeoutMs: CHUNK_TIMEOUT_MS, messageId: false } as const;
+    await this.js.publish(`${this.#subjects}.c.${id}.${index}`, bytes, { what, headers, signal, ...once });
+  }
+
+  /** Makes the chunks the blob of that name, in place of what was. */
+  async commit(id: string, { name, bytes }: BlobStat): Promise<void> {
+    const json = JSON.stringify({ v: 1, id, bytes, chunkBytes: CHUNK_BYTES });
+    for (let race = 0; ; race++) {
+      const { manifest, seq } = await this.#manifestAt(name);
+      try {
+        await this.js.publish(this.#manifestSubject(name), json, { what: `commit blob ${name}`, expectLast: seq });
+        await Promise.all([this.#forget(id), manifest === undefined ? undefined : this.remove(manifest.id)]);
+        return;
+      } catch (error) {
+        // Another writer's came first: it is now the one to replace.
+        if (!isEvenkeelError(error, 'aborted') || race >= MAX_RACES) throw error;
+      }
+    }
+  }
+
+  /** Removes chunks, and their intent. What fails is left to whoever finds the intent, or costs room and no more. */
+  async remove(id: string): Promise<void> {
+    await this.js.purge(this.#stream, `${this.#subjects}.c.${id}.*`).catch(() => {});
+    await this.#forget(id);
+  }
+
+  async delete(name: string): Promise<boolean> {
+    await this.open();
+    for (;;) {
+      const { manifest } = await this.#manifestAt(name);
+      if (manifest === undefined) return false;
+      const purged = await this.js.purge(this.#stream, this.#manifestSubject(name), { seq: manifest.seq + 1 });
+      // Not one: it was replaced or deleted meanwhile.
+      if (purged === 0) continue;
+      await this.remove(manifest.id);
+      return true;
+    }
+  }
+
+  /** @throws {EvenkeelError} `not-found` when the chunk is gone, `data-loss` for a wrong checksum. */
+  async readChunk({ name, id }: Manifest, index: number, signal: AbortSignal | undefined): Promise<Uint8Array> {
+    const which = { last_by_subj: `${this.#subjects}.c.${id}.${index}` };
+    const options = { signal, tryTimeoutMs: CHUNK_TRY_MS, timeoutMs: CHUNK_TIMEOUT_MS };
+    const message = await this.js.message(this.#stream, which, options);
+    if (message === undefined) throw new EvenkeelError('not-found', `chunk ${index} of ${name} is not there`);
+    if (crc32(message.data) !== Number(message.header(CRC))) {
+      throw new EvenkeelError('data-loss', `chunk ${index} of ${name} fails its checksum`, { details: { name, index } });
+    }
+    return message.data;
+  }
+
+  /** Names below `prefix`, after `after`, in byte order. */
+  async names(prefix: string, after: string | undefined): Promise<string[]> {
+    await this.open();
+    const base = `${this.#subjects}.m.`;
+    const names: string[] = [];
+    for await (const subject of this.#listSubjects(`${base}>`)) {
+      const name = decodeKey(subject.slice(base.length));
+      if (name === undefined || !name.startsWith(prefix)) continue;
+      if (after === undefined || compareKeys(name, after) > 0) names.push(name);
+    }
+    return names.sort(compareKeys);
+  }
+
+  async #manifestAt(name: string, signal?: AbortSignal): Promise<{ manifest: Manifest | undefined; seq: number }> {
+    const which = { last_by_subj: this.#manifestSubject(name) };
+    const message = await this.js.message(this.#stream, which, { signal });
+    if (message === undefined) return { manifest: undefined, seq: 0 };
+    const { seq, data } = message;
+    const { v, id, bytes, chunkBytes } = parse(data) as Partial<Manifest> & { v?: number };
+    if (v !== 1 || typeof id !== 'string' || !Number.isSafeInteger(bytes) || !(Number(chunkBytes) > 0)) {
+      throw new EvenkeelError('data-loss', `the manifest of ${name} is damaged`, { details: { name } });
+    }
+    return { manifest: { name, id, bytes: bytes as number, chunkBytes: chunkBytes as number, seq }, seq };
+  }
+
+  #manifestSubject(name: string): string {
+    return `${this.#subjects}.m.${encodeKey(name)}`;
+  }
+
+  async #forget(id: string): Promise<void> {
+    this.#intents.delete(id);
+    await this.js.purge(this.#stream, `${this.#subjects}.w.${id}`).catch(() => {});
+  }
+
+  async *#listSubjects(filter: string): AsyncGenerator<string, void> {
+    for (let offset = 0; ; offset += SUBJECTS_PAGE) {
+      const { state } = await this.js.info(this.#stream, { subjects: filter, offset });
+      const page = Object.keys(state.subjects ?? {});
+      yield* page;
+      if (page.length < SUBJECTS_PAGE) return;
+    }
+  }
+
+  /** In the background of a new writer. */
+  #removeAbandoned(): void {
+    const now = this.js.link.clock.now();
+    if (now < this.#nextLook) return;
+    this.#nextLook = now + LOOK_EVERY_MS;
+    this.#lookForAbandoned(now).catch(() => {});
+  }
+
+  async #lookForAbandoned(now: number): Promise<void> {
+    const base = `${this.#subjects}.w.`;
+    const seen = new Set<string>();
+    for await (const subject of this.#listSubjects(`${base}*`)) {
+      const id = subject.slice(base.length);
+      const intent = await this.js.message(this.#stream, { last_by_subj: subject });
+      if (intent === undefined) continue;
+      seen.add(id);
+      const known = this.#intents.get(id);
+      if (known?.seq !== intent.seq) this.#intents.set(id, { seq: intent.seq, sinceMs: now });
+      else if (now - known.sinceMs >= ABANDONED_AFTER_MS) await this.#abandon(id, parse(intent.data) as { name?: string });
+    }
+    for (const id of this.#intents.keys()) if (!seen.has(id)) this.#intents.delete(id);
+  }
+
+  /** It may have died between its commit and the removal of its intent: then the chunks are a blob's. */
+  async #abandon(id: string, { name }: { name?: string }): Promise<void> {
+    const manifest = typeof name === 'string' ? (await this.#manifestAt(name)).manifest : undefined;
+    await (manifest?.id === id ? this.#forget(id) : this.remove(id));
+  }
+}
+
+function parse(data: NatsMessage['data']): unknown {
+  try {
+    const value: unknown = JSON.parse(Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString());
+    return typeof value === 'object' && value !== null ? value : {};
+  } catch {
+    return {};
+  }
+}

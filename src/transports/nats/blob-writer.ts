@@ -1,0 +1,188 @@
+/**
+ * One blob on its way: chunks go out as they fill, a bounded number at a time, and are nobody's until `commit` names them.
+ *
+ * Who owns a buffer? A full one that was lent is sent as it is, and lent again once the server has it; smaller pieces are gathered.
+ */
+import { checkInteger, EvenkeelError, isEvenkeelError } from '../../core/errors.js';
+import { cancelled } from '../../core/internal/transport-guards.js';
+import type { BlobStat, BlobWriter } from '../../core/transport/blob.js';
+import { CHUNK_BYTES, type NatsBlobStore } from './blob-store.js';
+
+/** Chunks on their way, and buffers of one writer; one more is being filled. */
+const CHUNKS_IN_FLIGHT = 8;
+export const BUFFERS = CHUNKS_IN_FLIGHT + 2;
+/** Others take a writer that says nothing for an hour for dead. */
+const RENEW_EVERY_MS = 5 * 60_000;
+
+export class NatsBlobWriter implements BlobWriter {
+  readonly #store: NatsBlobStore;
+  readonly #id: string;
+  readonly #name: string;
+  readonly #expectedBytes: number | undefined;
+  readonly #signal: AbortSignal | undefined;
+  readonly #onOver: (writer: NatsBlobWriter) => void;
+  readonly #stop = new AbortController();
+  readonly #free: Uint8Array[] = [];
+  readonly #flying = new Set<Promise<void>>();
+  #allocated = 0;
+  #lent: Uint8Array | undefined;
+  /** Pieces smaller than a chunk. */
+  #gathered: Uint8Array | undefined;
+  #filled = 0;
+  #bytes = 0;
+  #chunks = 0;
+  #renewedAt: number;
+  #wake: (() => void) | undefined;
+  /** Why the writer is spent; undefined while it is not. */
+  #end: EvenkeelError | undefined;
+  #isRemoved: Promise<void> | undefined;
+
+  constructor(
+    store: NatsBlobStore,
+    id: string,
+    name: string,
+    options: { bytes?: number; signal?: AbortSignal },
+    onOver: (writer: NatsBlobWriter) => void,
+  ) {
+    this.#store = store;
+    this.#id = id;
+    this.#name = name;
+    this.#expectedBytes = options.bytes;
+    this.#signal = options.signal;
+    this.#onOver = onOver;
+    this.#renewedAt = store.js.link.clock.now();
+    if (this.#signal?.aborted) this.#onAbort();
+    else this.#signal?.addEventListener('abort', this.#onAbort, { once: true });
+  }
+
+  async buffer(): Promise<Uint8Array> {
+    this.#check();
+    if (this.#lent !== undefined) throw new EvenkeelError('failed-precondition', 'the buffer lent last has not been written yet');
+    this.#lent = await this.#take();
+    return this.#lent;
+  }
+
+  async write(n: number): Promise<void> {
+    this.#check();
+    const lent = this.#lent;
+    if (lent === undefined) throw new EvenkeelError('failed-precondition', 'no buffer is lent');
+    checkInteger('n', n, 0, lent.byteLength);
+    this.#lent = undefined;
+    this.#bytes += n;
+    if (n === lent.byteLength && this.#filled === 0) {
+      this.#fly(lent, n);
+    } else {
+      await this.#gather(lent.subarray(0, n));
+      this.#give(lent);
+    }
+  }
+
+  async commit(): Promise<BlobStat> {
+    this.#check();
+    const expected = this.#expectedBytes;
+    if (expected !== undefined && expected !== this.#bytes) {
+      const message = `${this.#name} was announced with ${expected} bytes and written with ${this.#bytes}`;
+      const error = new EvenkeelError('data-loss', message, { details: { expected, bytes: this.#bytes } });
+      this.fail(new EvenkeelError('failed-precondition', `the writer of ${this.#name} failed before`, { cause: error }));
+      throw error;
+    }
+    const stat = { name: this.#name, bytes: this.#bytes };
+    if (this.#gathered !== undefined && this.#filled > 0) this.#fly(this.#gathered, this.#filled);
+    await Promise.all(this.#flying);
+    this.#check();
+    try {
+      await this.#store.commit(this.#id, stat);
+    } catch (error) {
+      this.fail(spent(this.#name, error));
+      throw error;
+    }
+    this.#finish(new EvenkeelError('failed-precondition', `${this.#name} is committed`));
+    return stat;
+  }
+
+  async abort(): Promise<void> {
+    this.fail(new EvenkeelError('failed-precondition', `the writer of ${this.#name} was aborted`));
+    await this.#isRemoved;
+  }
+
+  /** Ends the writer and removes what it wrote. After its end: nothing. */
+  fail(error: EvenkeelError): void {
+    if (this.#end !== undefined) return;
+    this.#finish(error);
+    this.#stop.abort(error);
+    // After the chunks on their way, which would come back otherwise.
+    this.#isRemoved = Promise.allSettled(this.#flying).then(() => this.#store.remove(this.#id));
+  }
+
+  get removed(): Promise<void> | undefined {
+    return this.#isRemoved;
+  }
+
+  #finish(end: EvenkeelError): void {
+    this.#end = end;
+    this.#signal?.removeEventListener('abort', this.#onAbort);
+    this.#onOver(this);
+    this.#wake?.();
+  }
+
+  readonly #onAbort = (): void => this.fail(cancelled(this.#signal as AbortSignal, `the writing of ${this.#name}`));
+
+  #check(): void {
+    if (this.#end !== undefined) throw this.#end;
+  }
+
+  async #take(): Promise<Uint8Array> {
+    for (;;) {
+      this.#check();
+      const free = this.#free.pop();
+      if (free !== undefined) return free;
+      if (this.#allocated < BUFFERS) {
+        this.#allocated++;
+        return new Uint8Array(CHUNK_BYTES);
+      }
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  #give(buffer: Uint8Array): void {
+    this.#free.push(buffer);
+    this.#wake?.();
+  }
+
+  async #gather(piece: Uint8Array): Promise<void> {
+    for (let at = 0; at < piece.byteLength; ) {
+      this.#gathered ??= await this.#take();
+      const n = Math.min(piece.byteLength - at, CHUNK_BYTES - this.#filled);
+      this.#gathered.set(piece.subarray(at, at + n), this.#filled);
+      this.#filled += n;
+      at += n;
+      if (this.#filled < CHUNK_BYTES) continue;
+      this.#fly(this.#gathered, CHUNK_BYTES);
+      this.#gathered = undefined;
+      this.#filled = 0;
+    }
+  }
+
+  #fly(buffer: Uint8Array, n: number): void {
+    const flight = this.#store
+      .writeChunk(this.#id, this.#chunks++, buffer.subarray(0, n), this.#stop.signal)
+      .then(
+        () => this.#give(buffer),
+        (error: unknown) => this.fail(spent(this.#name, error)),
+      )
+      .finally(() => this.#flying.delete(flight));
+    this.#flying.add(flight);
+    const now = this.#store.js.link.clock.now();
+    if (now - this.#renewedAt < RENEW_EVERY_MS) return;
+    this.#renewedAt = now;
+    this.#store.renew(this.#id, this.#name).catch(() => {});
+  }
+}
+
+/** The failure itself for whoever works with the writer now; its code for whoever tries later. */
+function spent(name: string, error: unknown): EvenkeelError {
+  if (isEvenkeelError(error)) return error;
+  return new EvenkeelError('internal', `the writing of ${name} failed`, { cause: error });
+}
