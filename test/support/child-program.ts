@@ -31,7 +31,7 @@ export async function childProgram(source: string): Promise<ChildProgram> {
     platform: 'node',
     target: 'node20',
     packages: isDist ? 'external' : undefined,
-    external: ['lru-cache', 'eventemitter3', 'p-limit', '@opentelemetry/api'],
+    external: ['lru-cache', 'eventemitter3', 'p-limit', '@opentelemetry/api', '@nats-io/transport-node'],
     alias: isDist ? {} : Object.fromEntries(subpaths().map((subpath) => [subpath.name, join(root, subpath.source)])),
     tsconfigRaw: {},
     logLevel: 'error',

@@ -1,0 +1,175 @@
+/** State on a server that dies: what was acknowledged is there, watches go on, and the age says how much a watch knows. */
+
+import { Kvm } from '@nats-io/kv';
+import * as nats from '@nats-io/transport-node';
+import { isEvenkeelError, type StateEvent, type StateTransport } from 'evenkeel/core';
+import { createNatsClient, createNatsState, type NatsClient } from 'evenkeel/nats';
+import { describe, expect, it } from 'vitest';
+import { eventually } from '../support/http-servers.js';
+import { type NatsServer, natsMissing, natsServer } from '../support/nats-server.js';
+import { rounds } from '../support/rounds.js';
+
+interface Opened extends AsyncDisposable {
+  readonly client: NatsClient;
+  readonly state: StateTransport;
+}
+
+function opened(server: NatsServer, bucket = 'b'): Opened {
+  const client = createNatsClient({ nats, connect: { servers: server.servers }, timeoutMs: 20_000 });
+  const state = createNatsState({ client, bucket });
+  return {
+    client,
+    state,
+    async [Symbol.asyncDispose]() {
+      await state.close();
+      await client.close();
+    },
+  };
+}
+
+const text = (value: Uint8Array | undefined) => (value === undefined ? undefined : Buffer.from(value).toString());
+
+describe.skipIf(natsMissing !== undefined)('state on nats', { timeout: 60_000 }, () => {
+  it('loses no acknowledged put when the server is killed at any moment, and every watch comes to the same end', async () => {
+    await using server = await natsServer();
+    await using writer = opened(server);
+    await using reader = opened(server);
+    const seen = new Map<string, number>();
+    const watch = reader.state.watch('', ({ type, entry }) => {
+      if (type === 'reset') seen.clear();
+      if (type === 'put' && entry !== undefined) seen.set(entry.key, Number(text(entry.value)));
+    });
+    const acknowledged = new Map<string, number>();
+    let isRunning = true;
+    const write = async (key: string) => {
+      let revision: number | undefined;
+      for (let n = 1; isRunning; n++) {
+        // Each put expects the one before it: one that landed twice, or was lost, would show.
+        revision = await writer.state.put(key, Buffer.from(String(n)), { expect: revision ?? 'absent' });
+        acknowledged.set(key, n);
+      }
+    };
+    const writers = ['a', 'b', 'c', 'd'].map(write);
+    for (let round = 0; round < rounds(3); round++) {
+      const before = acknowledged.get('a') ?? 0;
+      await eventually('writes go on', () => (acknowledged.get('a') ?? 0) > before + 5);
+      await server.kill();
+      await server.restart();
+    }
+    isRunning = false;
+    await Promise.all(writers);
+    for (const [key, n] of acknowledged) expect(text((await reader.state.get(key))?.value)).toBe(String(n));
+    await eventually('the watch has all', () => [...acknowledged].every(([key, n]) => seen.get(key) === n));
+    watch.close();
+  });
+
+  it('a watch resumes after a restart, with a delete that happened while it was away and without a list', async () => {
+    await using server = await natsServer();
+    await using writer = opened(server);
+    await writer.state.put('gone', Buffer.from('1'));
+    await writer.state.put('stays', Buffer.from('1'));
+    await using reader = opened(server);
+    const events: StateEvent[] = [];
+    const watch = reader.state.watch('', (event) => events.push(event));
+    await eventually('synced', () => events.some(({ type }) => type === 'synced'));
+    await server.kill();
+    await server.restart();
+    await writer.state.delete('gone');
+    await writer.state.put('new', Buffer.from('1'));
+    await eventually('both', () => events.some(({ entry }) => entry?.key === 'new'));
+    const told = events.filter(({ type }) => type !== 'head').map(({ type, entry }) => `${type} ${entry?.key ?? ''}`);
+    expect(told).toEqual(['put gone', 'put stays', 'synced ', 'delete gone', 'put new']);
+    watch.close();
+  });
+
+  it('the age grows from the moment the server dies, past 2 s within 3 s, and falls when it is back', async () => {
+    await using server = await natsServer();
+    await using reader = opened(server);
+    let isSynced = false;
+    const watch = reader.state.watch('', ({ type }) => {
+      isSynced ||= type === 'synced';
+    });
+    await eventually('synced', () => isSynced);
+    const killedAt = performance.now();
+    await server.kill();
+    await eventually('stale', () => watch.ageMs > 2000);
+    expect(performance.now() - killedAt).toBeLessThan(3000);
+    await server.restart();
+    await eventually('fresh', () => watch.ageMs < 1500);
+    watch.close();
+  });
+
+  it('a server that has stopped without closing anything is stale, too', async () => {
+    await using server = await natsServer();
+    await using reader = opened(server);
+    let isSynced = false;
+    const watch = reader.state.watch('', ({ type }) => {
+      isSynced ||= type === 'synced';
+    });
+    await eventually('synced', () => isSynced);
+    server.pause();
+    await eventually('stale', () => watch.ageMs > 2500);
+    server.resume();
+    await eventually('fresh', () => watch.ageMs < 1500);
+    watch.close();
+  });
+
+  it('a bucket that was deleted and made again is another epoch, announced by a reset', async () => {
+    await using server = await natsServer();
+    await using reader = opened(server);
+    const first = await reader.state.put('a', Buffer.from('1'));
+    const events: StateEvent[] = [];
+    const watch = reader.state.watch('', (event) => events.push(event));
+    await eventually('synced', () => events.some(({ type }) => type === 'synced'));
+    const connection = await nats.connect({ servers: server.servers });
+    await connection.request('$JS.API.STREAM.DELETE.KV_b');
+    await connection.close();
+    await eventually('a new list', () => events.some(({ type }) => type === 'reset'), 20_000);
+    await eventually('synced again', () => events.filter(({ type }) => type === 'synced').length === 2);
+    expect(new Set(events.map(({ epoch }) => epoch)).size).toBe(2);
+    expect(await reader.state.get('a')).toBe(undefined);
+    expect(await reader.state.put('a', Buffer.from('2'))).toBe(first);
+    watch.close();
+  });
+
+  it('a lease ends once for all watches, and its holder cannot renew it afterwards', async () => {
+    await using server = await natsServer();
+    const observers = Array.from({ length: 5 }, () => opened(server));
+    const expired: number[][] = observers.map(() => []);
+    observers.forEach(({ state }, i) => {
+      state.watch('', ({ type, revision }) => type === 'expired' && expired[i]?.push(revision));
+    });
+    await using holder = opened(server);
+    const revision = await holder.state.put('leader', Buffer.from('x'), { leaseMs: 300 });
+    await eventually('all saw it', () => expired.every((revisions) => revisions.length === 1));
+    expect(new Set(expired.flat()).size).toBe(1);
+    await expect(holder.state.put('leader', Buffer.from('x'), { expect: revision, leaseMs: 300 })).rejects.toMatchObject({
+      code: 'aborted',
+    });
+    for (const observer of observers) await observer[Symbol.asyncDispose]();
+  });
+
+  it('a full bucket refuses with resource-exhausted and keeps what it has', async () => {
+    await using server = await natsServer();
+    await using client = createNatsClient({ nats, connect: { servers: server.servers } });
+    const state = createNatsState({ client, bucket: 'small', maxBytes: 100_000 });
+    await state.put('kept', Buffer.from('1'));
+    const refused = await state.put('large', new Uint8Array(200_000)).catch((error: unknown) => error);
+    expect(isEvenkeelError(refused, 'resource-exhausted')).toBe(true);
+    expect(text((await state.get('kept'))?.value)).toBe('1');
+  });
+
+  it('what the kv package writes is read, and what is put is read by it', async () => {
+    await using server = await natsServer();
+    const connection = await nats.connect({ servers: server.servers });
+    const kv = await new Kvm(connection).create('shared');
+    await kv.put('theirs', 'by kv');
+    await using both = opened(server, 'shared');
+    expect(text((await both.state.get('theirs'))?.value)).toBe('by kv');
+    await both.state.put('config/ours', Buffer.from('by evenkeel'));
+    expect((await kv.get('config/ours'))?.string()).toBe('by evenkeel');
+    await kv.delete('theirs');
+    expect(await both.state.get('theirs')).toBe(undefined);
+    await connection.close();
+  });
+});
