@@ -108,7 +108,7 @@ it('a writer that is killed leaves every blob as it was said to be, or as the ne
   const random = seededRandom(seed);
   /** What was said last of each name. */
   const known = new Map<string, Said>();
-  for (let round = 1; round <= rounds(6); round++) {
+  for (let round = 1; round <= rounds(6, 200); round++) {
     const first = round * 1_000_000;
     const said = await runAndKill(folder, first, 1 + random.int(30), random.int(20));
     for (const each of said) known.set(each.name, each);

@@ -58,7 +58,7 @@ it('loses nothing that two processes were told, gives no revision twice, and sho
   const random = seededRandom(seed);
   const told = new Map<number, number>();
   let highest = 0;
-  for (let round = 1; round <= rounds(6); round++) {
+  for (let round = 1; round <= rounds(6, 200); round++) {
     const about = `round ${round}, seed ${seed}`;
     const children = ['a', 'b'].map((name) => new SayingChild<Said>(program, [store, `${name}${round}`]));
     await Promise.all(children.map((child) => child.hasSaid(1 + random.int(20))));

@@ -50,7 +50,7 @@ describe.skipIf(natsMissing !== undefined)('state on nats', { timeout: 60_000 },
       }
     };
     const writers = ['a', 'b', 'c', 'd'].map(write);
-    for (let round = 0; round < rounds(3); round++) {
+    for (let round = 0; round < rounds(3, 200); round++) {
       const before = acknowledged.get('a') ?? 0;
       await eventually('writes go on', () => (acknowledged.get('a') ?? 0) > before + 5);
       await server.kill();
