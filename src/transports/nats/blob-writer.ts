@@ -3,7 +3,7 @@
  *
  * Who owns a buffer? A full one that was lent is sent as it is, and lent again once the server has it; smaller pieces are gathered.
  */
-import { checkInteger, EvenkeelError, isEvenkeelError } from '../../core/errors.js';
+import { checkInteger, EvenkeelError } from '../../core/errors.js';
 import { cancelled } from '../../core/internal/transport-guards.js';
 import type { BlobStat, BlobWriter } from '../../core/transport/blob.js';
 import { CHUNK_BYTES, type NatsBlobStore } from './blob-store.js';
@@ -33,8 +33,10 @@ export class NatsBlobWriter implements BlobWriter {
   #chunks = 0;
   #renewedAt: number;
   #wake: (() => void) | undefined;
-  /** Why the writer is spent; undefined while it is not. */
+  /** What a later use is told once the writer is spent; undefined while it is not. */
   #end: EvenkeelError | undefined;
+  /** A chunk that could not be stored, until somebody was told. */
+  #failure: unknown;
   #isRemoved: Promise<void> | undefined;
 
   constructor(
@@ -83,7 +85,7 @@ export class NatsBlobWriter implements BlobWriter {
     if (expected !== undefined && expected !== this.#bytes) {
       const message = `${this.#name} was announced with ${expected} bytes and written with ${this.#bytes}`;
       const error = new EvenkeelError('data-loss', message, { details: { expected, bytes: this.#bytes } });
-      this.fail(new EvenkeelError('failed-precondition', `the writer of ${this.#name} failed before`, { cause: error }));
+      this.fail(spent(this.#name, error));
       throw error;
     }
     const stat = { name: this.#name, bytes: this.#bytes };
@@ -128,7 +130,10 @@ export class NatsBlobWriter implements BlobWriter {
   readonly #onAbort = (): void => this.fail(cancelled(this.#signal as AbortSignal, `the writing of ${this.#name}`));
 
   #check(): void {
-    if (this.#end !== undefined) throw this.#end;
+    if (this.#end === undefined) return;
+    const error = this.#failure ?? this.#end;
+    this.#failure = undefined;
+    throw error;
   }
 
   async #take(): Promise<Uint8Array> {
@@ -170,7 +175,10 @@ export class NatsBlobWriter implements BlobWriter {
       .writeChunk(this.#id, this.#chunks++, buffer.subarray(0, n), this.#stop.signal)
       .then(
         () => this.#give(buffer),
-        (error: unknown) => this.fail(spent(this.#name, error)),
+        (error: unknown) => {
+          if (this.#end === undefined) this.#failure = error;
+          this.fail(spent(this.#name, error));
+        },
       )
       .finally(() => this.#flying.delete(flight));
     this.#flying.add(flight);
@@ -181,8 +189,6 @@ export class NatsBlobWriter implements BlobWriter {
   }
 }
 
-/** The failure itself for whoever works with the writer now; its code for whoever tries later. */
-function spent(name: string, error: unknown): EvenkeelError {
-  if (isEvenkeelError(error)) return error;
-  return new EvenkeelError('internal', `the writing of ${name} failed`, { cause: error });
+function spent(name: string, cause: unknown): EvenkeelError {
+  return new EvenkeelError('failed-precondition', `the writer of ${name} failed before`, { cause });
 }

@@ -222,7 +222,11 @@ export class NatsLink implements NatsClient, RequestLink {
 
   #resubscribe(connection: NatsConnection, subscribed: Subscribed): void {
     const { subject, queue, callback } = subscribed;
-    subscribed.current = connection.subscribe(subject, queue === undefined ? { callback } : { callback, queue });
+    try {
+      subscribed.current = connection.subscribe(subject, queue === undefined ? { callback } : { callback, queue });
+    } catch {
+      // The connection is closing; the next one makes the subscription.
+    }
   }
 
   #nextPause(): number {

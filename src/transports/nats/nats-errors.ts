@@ -47,7 +47,7 @@ export function apiError(error: ApiError, what: string): EvenkeelError {
 }
 
 export function numberOf(error: unknown): number {
-  return error instanceof EvenkeelError ? Number(error.details?.['number'] ?? 0) : 0;
+  return error instanceof EvenkeelError ? Number(error.details?.number ?? 0) : 0;
 }
 
 /** Why there is, or will be, no connection. */

@@ -89,10 +89,11 @@ export class Requests {
 
   /** The server refuses a subject; it does not say whose request it was. */
   refuse(error: EvenkeelError): void {
-    const subject = error.details?.['subject'];
+    const subject = error.details?.subject;
     for (const [token, pending] of this.#pending) {
       if (pending.subject !== subject && !String(subject).startsWith(this.#inbox)) continue;
       this.#pending.delete(token);
+      this.#wheel.disarm(pending);
       pending.fail(error);
     }
   }
@@ -147,10 +148,13 @@ export class Requests {
         const { headers } = options;
         connection.publish(subject, payload, headers === undefined ? { reply } : { reply, headers });
       } catch (cause) {
-        // Too large, or the connection is closing under our hands.
-        this.settle(token, attempt, 'lost');
-        if (this.#link.up === connection) {
-          reject(new EvenkeelError('out-of-range', `${options.what}: ${(cause as Error).message}`, { cause }));
+        // Nothing was sent. The peer checks the size; otherwise the connection is closing under our hands.
+        if ((cause as Error).name === 'InvalidArgumentError') {
+          this.#pending.delete(token);
+          this.#wheel.disarm(attempt);
+          attempt.fail(new EvenkeelError('out-of-range', `${options.what}: ${(cause as Error).message}`, { cause }));
+        } else {
+          this.settle(token, attempt, 'no-responders');
         }
       }
     });

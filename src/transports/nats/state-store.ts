@@ -104,7 +104,7 @@ export class NatsStateStore implements StateSource {
 
   async get(key: string, signal: AbortSignal | undefined): Promise<StateRecord | undefined> {
     await this.#opened(signal);
-    return (await this.#last(key, signal))?.record;
+    return this.#noting(async () => (await this.#last(key, signal))?.record);
   }
 
   async put(
@@ -115,6 +115,35 @@ export class NatsStateStore implements StateSource {
     signal: AbortSignal | undefined,
   ): Promise<number> {
     await this.#opened(signal);
+    return this.#noting(() => this.#put(key, value, expect, leaseMs, signal));
+  }
+
+  async delete(key: string, expect: number | undefined, signal: AbortSignal | undefined): Promise<number> {
+    await this.#opened(signal);
+    return this.#noting(() => this.#delete(key, expect, signal));
+  }
+
+  close(): void {
+    this.#unfollow();
+  }
+
+  /** Where nobody answered the stream may be gone: the next operation makes it again. */
+  async #noting<T>(operation: () => Promise<T>): Promise<T> {
+    try {
+      return await operation();
+    } catch (error) {
+      if (isEvenkeelError(error, 'unavailable')) this.#ready = undefined;
+      throw error;
+    }
+  }
+
+  async #put(
+    key: string,
+    value: Uint8Array,
+    expect: number | 'absent' | undefined,
+    leaseMs: number | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<number> {
     const headers = leaseMs === undefined ? [] : [LEASE, String(leaseMs)];
     if (typeof expect === 'number') await this.#endIfOver(key, expect, signal);
     let expectLast = expect === 'absent' ? 0 : expect;
@@ -135,8 +164,7 @@ export class NatsStateStore implements StateSource {
     }
   }
 
-  async delete(key: string, expect: number | undefined, signal: AbortSignal | undefined): Promise<number> {
-    await this.#opened(signal);
+  async #delete(key: string, expect: number | undefined, signal: AbortSignal | undefined): Promise<number> {
     for (let race = 0; ; race++) {
       const record = (await this.#last(key, signal))?.record;
       if (expect !== undefined && expect !== record?.revision) throw conflict(key, record?.revision ?? 0, expect);
@@ -147,10 +175,6 @@ export class NatsStateStore implements StateSource {
         if (!isEvenkeelError(error, 'aborted') || race >= MAX_RACES) throw error;
       }
     }
-  }
-
-  close(): void {
-    this.#unfollow();
   }
 
   /** The stream is there. A failure is forgotten: the next operation tries again. */

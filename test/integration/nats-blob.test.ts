@@ -1,0 +1,141 @@
+/** Blobs on a server that dies, that is full, and after a writer that died. */
+import * as nats from '@nats-io/transport-node';
+import { type BlobTransport, type BlobWriter, type Clock, liveClock } from 'evenkeel/core';
+import { createNatsBlobs, createNatsClient, createNatsState } from 'evenkeel/nats';
+import { describe, expect, it } from 'vitest';
+import { eventually } from '../support/http-servers.js';
+import { type NatsServer, natsMissing, natsServer } from '../support/nats-server.js';
+
+const CHUNK = 512 * 1024;
+
+function patternOf(bytes: number, salt: number): Uint8Array {
+  return new Uint8Array(bytes).map((_, i) => i * 31 + (i >>> 10) + salt);
+}
+
+async function fill(writer: BlobWriter, bytes: Uint8Array): Promise<void> {
+  for (let at = 0; at < bytes.byteLength; ) {
+    const buffer = await writer.buffer();
+    const n = Math.min(buffer.byteLength, bytes.byteLength - at);
+    buffer.set(bytes.subarray(at, at + n));
+    await writer.write(n);
+    at += n;
+  }
+}
+
+async function write(blobs: BlobTransport, name: string, bytes: Uint8Array): Promise<void> {
+  const writer = await blobs.writer(name, { bytes: bytes.byteLength });
+  await fill(writer, bytes);
+  await writer.commit();
+}
+
+async function read(blobs: BlobTransport, name: string, bytes: number): Promise<Uint8Array> {
+  const target = new Uint8Array(bytes);
+  return target.subarray(0, await blobs.readInto(name, 0, target));
+}
+
+/** Subjects of the bucket's stream and how many messages each has, by the first token below it: chunks, manifests, intents. */
+async function stored(server: NatsServer): Promise<Record<string, number>> {
+  const connection = await nats.connect({ servers: server.servers });
+  const answer = await connection.request('$JS.API.STREAM.INFO.EKB_b', JSON.stringify({ subjects_filter: '>' }));
+  await connection.close();
+  const counts: Record<string, number> = { c: 0, m: 0, w: 0 };
+  const { state } = answer.json<{ state: { subjects?: Record<string, number> } }>();
+  for (const subject of Object.keys(state.subjects ?? {})) {
+    const kind = subject.split('.')[2] ?? '';
+    counts[kind] = (counts[kind] ?? 0) + 1;
+  }
+  return counts;
+}
+
+/** A clock that can be moved ahead. */
+function movedClock(): Clock & { aheadMs: number } {
+  const live = liveClock();
+  return {
+    aheadMs: 0,
+    now() {
+      return live.now() + this.aheadMs;
+    },
+    coarse() {
+      return live.coarse() + this.aheadMs;
+    },
+    wallTime: () => live.wallTime(),
+    sleep: (ms, signal, holds) => live.sleep(ms, signal, holds),
+    timer: (ms, fire, holds) => live.timer(ms, fire, holds),
+  };
+}
+
+describe.skipIf(natsMissing !== undefined)('a blob on nats', { timeout: 60_000 }, () => {
+  it('whose server is killed in the middle of the writing is whole, or not there', async () => {
+    await using server = await natsServer();
+    await using client = createNatsClient({ nats, connect: { servers: server.servers } });
+    const blobs = createNatsBlobs({ client, bucket: 'b' });
+    await write(blobs, 'a', patternOf(3 * CHUNK, 1));
+    const next = patternOf(12 * CHUNK + 7, 2);
+    const writing = write(blobs, 'a', next);
+    await server.kill();
+    await server.restart();
+    await writing;
+    expect(Buffer.compare(await read(blobs, 'a', 20 * CHUNK), next)).toBe(0);
+    expect(await stored(server)).toEqual({ c: 13, m: 1, w: 0 });
+  });
+
+  it('that is replaced, deleted or given up leaves no chunk behind', async () => {
+    await using server = await natsServer();
+    await using client = createNatsClient({ nats, connect: { servers: server.servers } });
+    const blobs = createNatsBlobs({ client, bucket: 'b' });
+    for (const salt of [1, 2, 3]) await write(blobs, 'a', patternOf(2 * CHUNK, salt));
+    expect(await stored(server)).toEqual({ c: 2, m: 1, w: 0 });
+    const writer = await blobs.writer('b');
+    await fill(writer, patternOf(4 * CHUNK, 1));
+    await writer.abort();
+    const left = await blobs.writer('c');
+    await fill(left, patternOf(4 * CHUNK, 1));
+    await blobs.delete('a');
+    await blobs.close();
+    expect(await stored(server)).toEqual({ c: 0, m: 0, w: 0 });
+  });
+
+  it('beyond the bucket’s bytes is refused with resource-exhausted, once, and what is there stays', async () => {
+    await using server = await natsServer();
+    await using client = createNatsClient({ nats, connect: { servers: server.servers } });
+    const blobs = createNatsBlobs({ client, bucket: 'b', maxBytes: 4 * CHUNK });
+    await write(blobs, 'kept', patternOf(CHUNK, 1));
+    const writer = await blobs.writer('large');
+    await expect(fill(writer, patternOf(8 * CHUNK, 1)).then(() => writer.commit())).rejects.toMatchObject({
+      code: 'resource-exhausted',
+    });
+    await expect(writer.commit()).rejects.toMatchObject({ code: 'failed-precondition', cause: { code: 'resource-exhausted' } });
+    await writer.abort();
+    expect(await stored(server)).toEqual({ c: 1, m: 1, w: 0 });
+    expect((await read(blobs, 'kept', 2 * CHUNK)).byteLength).toBe(CHUNK);
+  });
+
+  it('whose writer died is removed by others, an hour after they first saw it', async () => {
+    await using server = await natsServer();
+    const clock = movedClock();
+    {
+      await using dying = createNatsClient({ nats, connect: { servers: server.servers } });
+      const writer = await createNatsBlobs({ client: dying, bucket: 'b' }).writer('lost');
+      await fill(writer, patternOf(3 * CHUNK, 1));
+      await eventually('its chunks are stored', async () => (await stored(server)).c === 3);
+    }
+    await using client = createNatsClient({ nats, connect: { servers: server.servers }, clock });
+    const blobs = createNatsBlobs({ client, bucket: 'b' });
+    await write(blobs, 'first', patternOf(10, 1));
+    clock.aheadMs += 59 * 60_000;
+    await write(blobs, 'second', patternOf(10, 1));
+    expect((await stored(server)).c).toBe(5);
+    clock.aheadMs += 12 * 60_000;
+    await write(blobs, 'third', patternOf(10, 1));
+    await eventually('they are gone', async () => (await stored(server)).c === 3);
+    expect(await stored(server)).toEqual({ c: 3, m: 3, w: 0 });
+  });
+
+  it('a message that the server does not take for its size is out-of-range, at once', async () => {
+    await using server = await natsServer({ config: 'max_payload: 10000' });
+    await using client = createNatsClient({ nats, connect: { servers: server.servers } });
+    const state = createNatsState({ client, bucket: 'b' });
+    await expect(state.put('a', new Uint8Array(20_000))).rejects.toMatchObject({ code: 'out-of-range' });
+    await state.put('a', new Uint8Array(5000));
+  });
+});
