@@ -11,7 +11,7 @@ import type { EndpointTable, Member } from './endpoint-table.js';
 import { probe } from './probe.js';
 
 export interface HealthOptions {
-  /** Route asked with GET. Default `/health`. */
+  /** Route asked with GET. Default `/health`; on gRPC `/grpc.health.v1.Health/Check`, which is asked about the whole server. */
   path?: string;
   /** Milliseconds between checks of one endpoint, with a jitter of 10 %. Default 5000. */
   intervalMs?: number;
@@ -21,7 +21,7 @@ export interface HealthOptions {
   unhealthyAfter?: number;
   /** Successes in a row that take it back. Default 1. */
   healthyAfter?: number;
-  /** Judges an answer. Default: status 200 to 299. */
+  /** Judges an answer. Default: status 200 to 299, and gRPC's health service says `SERVING`. */
   isHealthy?: (status: number, body: Uint8Array) => boolean;
 }
 
@@ -30,6 +30,7 @@ export interface HealthListener {
 }
 
 const DEFAULT_HEALTH_PATH = '/health';
+const GRPC_HEALTH_PATH = '/grpc.health.v1.Health/Check';
 const DEFAULT_HEALTH_INTERVAL_MS = 5000;
 const DEFAULT_HEALTH_TIMEOUT_MS = 1000;
 const DEFAULT_UNHEALTHY_AFTER = 2;
@@ -49,7 +50,7 @@ export function startHealthChecks(
   const timeoutMs = checkNumber('health.timeoutMs', options.timeoutMs ?? DEFAULT_HEALTH_TIMEOUT_MS, 1);
   const unhealthyAfter = checkInteger('health.unhealthyAfter', options.unhealthyAfter ?? DEFAULT_UNHEALTHY_AFTER, 1);
   const healthyAfter = checkInteger('health.healthyAfter', options.healthyAfter ?? DEFAULT_HEALTHY_AFTER, 1);
-  const judge = options.isHealthy ?? ((status) => status >= 200 && status < 300);
+  const judge = options.isHealthy ?? (path === GRPC_HEALTH_PATH ? saysServing : isSuccess);
   /** Answers in a row: above 0 good ones, below 0 bad ones. */
   const streaks = new WeakMap<Member, number>();
 
@@ -84,4 +85,13 @@ export function startHealthChecks(
     }
   };
   void run();
+}
+
+function isSuccess(status: number): boolean {
+  return status >= 200 && status < 300;
+}
+
+/** A HealthCheckResponse: its one field is 1 for SERVING. A server that does not is a good answer, too. */
+function saysServing(status: number, body: Uint8Array): boolean {
+  return isSuccess(status) && body.length === 2 && body[0] === 8 && body[1] === 1;
 }

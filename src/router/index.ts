@@ -11,6 +11,7 @@ export {
   type LoadReporter,
   type LoadReporterOptions,
   type NodeHandler,
+  type ReportedCallHandler,
   type ServedCall,
 } from './load-reporter.js';
 export { type PollingOptions, polling } from './load-sources/polling.js';

@@ -15,6 +15,8 @@ import type { LoadReport } from '../core/load-report.js';
 import { encodeLoadHeader, type LoadFormat } from '../core/orca/header.js';
 import { encodeJson } from '../core/orca/json.js';
 import { createRuntime, type Runtime, runWithContext } from '../core/runtime.js';
+import type { CallAnswer, CallHandler, IncomingCall } from '../core/transport/call.js';
+import { reportedAnswer } from './reported-answer.js';
 import { type ServedCall, ServedWork } from './served-work.js';
 import { watchedBody } from './watched-body.js';
 
@@ -44,11 +46,19 @@ export interface LoadReporterOptions {
 export type NodeHandler = (request: IncomingMessage, response: ServerResponse, call: ServedCall) => unknown;
 export type FetchHandler = (request: Request, call: ServedCall) => Response | Promise<Response>;
 
+/** A handler of `transport.serve`, on any transport. */
+export type ReportedCallHandler = (call: IncomingCall, work: ServedCall) => CallAnswer | Promise<CallAnswer>;
+
 export interface LoadReporter {
   /** Wraps a node:http handler: `createServer(reporter.node(handler))`. What the handler throws becomes status 500. */
   node(handler: NodeHandler): (request: IncomingMessage, response: ServerResponse) => void;
   /** Wraps a handler of the fetch style. What it throws is thrown on, counted as an error. */
   fetch(handler: FetchHandler): (request: Request) => Promise<Response>;
+  /**
+   * Wraps a handler of `transport.serve`. To callers over gRPC the load is told in the trailers as well, in ORCA's binary form, as of the
+   * end of the answer. What the handler throws is thrown on, counted as an error.
+   */
+  calls(handler: ReportedCallHandler): CallHandler;
   /** The report as of now, for other servers: the host's, and those of `models`. */
   report(models?: readonly string[]): LoadReport;
 }
@@ -145,6 +155,27 @@ class Reporter implements LoadReporter {
     };
   }
 
+  calls(handler: ReportedCallHandler): CallHandler {
+    return async (call) => {
+      const { method, path, headers, signal } = call;
+      if (this.#isLoadRoute(method, path)) {
+        return { status: 200, headers: ['content-type', 'application/json', 'cache-control', 'no-store'], body: this.#body() };
+      }
+      const context = this.#context(headers, undefined);
+      if ('code' in context) return { status: 400, body: context.message };
+      const work = new ServedWork(this.#runtime, context);
+      this.#nameModel(work, method, path, headers);
+      signal.addEventListener('abort', () => work.end('ignored'), { once: true });
+      try {
+        const answer = await this.#run(context, () => handler(call, work));
+        return reportedAnswer(answer, work, outcomeOf(answer.status), headers, (format) => this.#header(work, format));
+      } catch (error) {
+        work.end('error');
+        throw error;
+      }
+    };
+  }
+
   report(models: readonly string[] = []): LoadReport {
     return this.#runtime.load.report(models.map(modelKey));
   }
@@ -196,9 +227,9 @@ class Reporter implements LoadReporter {
     return this.#options.ambient ? runWithContext(this.#runtime, context, work) : work();
   }
 
-  #header(work: ServedWork): string | undefined {
+  #header(work: ServedWork, format = this.#format): string | undefined {
     try {
-      return work.loadHeader(this.#format);
+      return work.loadHeader(format);
     } catch (error) {
       this.#runtime.diagnostics.report('load reporter: header', error);
       return undefined;

@@ -1,7 +1,9 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import * as grpc from '@grpc/grpc-js';
 import { build } from 'esbuild';
+import { createGrpcTransport } from 'evenkeel/grpc';
 import { describe, expect, it } from 'vitest';
 import { root, subpaths } from '../../scripts/lib/subpaths.mjs';
 
@@ -27,7 +29,7 @@ async function run(body: string): Promise<{ code: number; out: string }> {
     target: 'node20',
     write: false,
     packages: isDist ? 'external' : undefined,
-    external: ['lru-cache', 'eventemitter3', 'p-limit', '@opentelemetry/api'],
+    external: ['lru-cache', 'eventemitter3', 'p-limit', '@opentelemetry/api', '@grpc/grpc-js'],
     alias: isDist ? {} : Object.fromEntries(subpaths().map(({ name, source }) => [name, join(root, source)])),
     tsconfigRaw: {},
     logLevel: 'error',
@@ -56,5 +58,20 @@ describe('a process', () => {
       console.log('done');
     `);
     expect({ code, out }).toEqual({ code: 0, out: 'done' });
+  });
+
+  it('does not stay for an idle connection of gRPC, nor for an endpoint that is gone', async () => {
+    const server = createGrpcTransport({ grpc });
+    const listener = await server.serve({ address: 'grpc://127.0.0.1:0' }, () => ({ status: 200, body: 'x' }));
+    const { code, out } = await run(`
+      import * as grpc from '@grpc/grpc-js';
+      import { createGrpcTransport } from 'evenkeel/grpc';
+      for (const address of ['${listener.address}', 'grpc://127.0.0.1:1']) {
+        const router = createRouter({ service: 's', resolver: staticResolver([address]), transport: createGrpcTransport({ grpc }) });
+        await router.call({ path: '/a.B/C' }).then(({ status }) => console.log(status), ({ code }) => console.log(code));
+      }
+    `);
+    await listener.close();
+    expect({ code, out }).toEqual({ code: 0, out: '200\nunavailable' });
   });
 });

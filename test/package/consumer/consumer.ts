@@ -5,6 +5,7 @@
 import { createRuntime, EvenkeelError, isEvenkeelError, type LoadReport, staticResolver } from 'evenkeel';
 import { type BlobTransport, type CallContext, decodeLoadHeader, type StateTransport } from 'evenkeel/core';
 import { createFileBlobs, createFileState } from 'evenkeel/files';
+import { createGrpcTransport, type Grpc, type GrpcMethodDefinition, grpcMethod } from 'evenkeel/grpc';
 import { createHttpTransport, type Undici } from 'evenkeel/http';
 import { createMemoryState } from 'evenkeel/memory';
 import { createLoadReporter, createRouter, p2c, polling, type Router } from 'evenkeel/router';
@@ -32,6 +33,18 @@ export async function ask(router: Router, context: CallContext): Promise<unknown
   for await (const chunk of response.stream ?? []) if (chunk.length === 0) response.reweigh(1);
   router.events.on('eject', ({ endpoint, forMs }) => `${endpoint} ${forMs}`);
   return (await router.fetch('/again')).json();
+}
+
+export async function greet(grpc: Grpc, definition: GrpcMethodDefinition<{ name: string }, { text: string }>): Promise<string> {
+  const transport = createGrpcTransport({
+    grpc,
+    maxMessageBytes: 1_000_000,
+    channelOptions: { 'grpc.keepalive_time_ms': 10_000 },
+  });
+  const router = createRouter({ service: 'greeter', resolver: staticResolver(['grpc://10.0.0.7:50051']), transport });
+  const { path, encode, decode } = grpcMethod(definition);
+  const response = await router.call({ path, body: encode({ name: 'Ada' }) });
+  return decode(await response.bytes()).text;
 }
 
 export const report: LoadReport = decodeLoadHeader('TEXT cpu_utilization=0.5');

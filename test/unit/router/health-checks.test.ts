@@ -32,6 +32,25 @@ describe('a health check', () => {
     await assertClosesClean(rig);
   });
 
+  it('of gRPC’s health service goes by what it says, not by its status', async () => {
+    let says: number[] = [8, 1];
+    const path = '/grpc.health.v1.Health/Check';
+    const rig = checkedRig({ path, intervalMs: 1000, unhealthyAfter: 1 }, (call) => {
+      call.answer(200, String.fromCharCode(...(call.to === 'a' ? says : [8, 1])));
+    });
+    await rig.clock.advance(1200);
+    expect(rig.states()[0]).toBe('open');
+    for (const other of [[8, 2], [], [8, 3]]) {
+      says = other;
+      await rig.clock.advance(1200);
+      expect(rig.states()[0]).toBe('unhealthy');
+      says = [8, 1];
+      await rig.clock.advance(1200);
+      expect(rig.states()[0]).toBe('open');
+    }
+    await assertClosesClean(rig);
+  });
+
   it('counts failures in a row only, as many as asked for', async () => {
     let n = 0;
     const rig = checkedRig({ intervalMs: 1000, unhealthyAfter: 3, healthyAfter: 2 }, (call) => {

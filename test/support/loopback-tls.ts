@@ -1,0 +1,21 @@
+/** A certificate of this machine's loopback for a hundred years, signed by itself. Its key is public: it protects nothing. */
+
+export const LOOPBACK_CERTIFICATE = `-----BEGIN CERTIFICATE-----
+MIIBmjCCAUGgAwIBAgIUB12Ed+MfF+HU63AaZyb/3QXHaWcwCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyNTA2NDE0OFoYDzIxMjYxMTAx
+MDY0MTQ4WjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAARC1CouINgRjGohhiuZukeHvPwydiJX3wEBxxPEthcDsBkm9V+WoD7q
+ebuLCTZDc4Jxxk/kXh5mpGmkacsqZOuJo28wbTAdBgNVHQ4EFgQU2cAQTN//Om12
+72tTpf0daTptPjwwHwYDVR0jBBgwFoAU2cAQTN//Om1272tTpf0daTptPjwwDwYD
+VR0TAQH/BAUwAwEB/zAaBgNVHREEEzARgglsb2NhbGhvc3SHBH8AAAEwCgYIKoZI
+zj0EAwIDRwAwRAIgOmoDSwor657vyu6Avf0iSUWU7flAHv2kQX/0rgjajP8CIB4t
+snu3dGNzILQCSqh0mjC8xAAwt7S5YpzEelmBdxMN
+-----END CERTIFICATE-----
+`;
+
+export const LOOPBACK_KEY = `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgSrqgB8yOjk6fUDj+
+I/ItaaSqMNlPhjUIaGO/mB6KwAShRANCAARC1CouINgRjGohhiuZukeHvPwydiJX
+3wEBxxPEthcDsBkm9V+WoD7qebuLCTZDc4Jxxk/kXh5mpGmkacsqZOuJ
+-----END PRIVATE KEY-----
+`;
