@@ -1,15 +1,20 @@
 /** One list of network faults over every wire that carries calls: what the caller is told is the same. */
 import * as grpc from '@grpc/grpc-js';
+import * as nats from '@nats-io/transport-node';
 import { type CallHandler, type CallTransport, type Endpoint, EvenkeelError, type HeaderList } from 'evenkeel/core';
 import { createGrpcTransport } from 'evenkeel/grpc';
 import { createHttpTransport } from 'evenkeel/http';
+import { createNatsCall, createNatsClient } from 'evenkeel/nats';
 import * as undici from 'undici';
 import { describe, expect, it } from 'vitest';
 import { type FaultProxy, faultProxy } from '../support/fault-proxy.js';
 import { eventually } from '../support/http-servers.js';
+import { natsMissing, natsServer } from '../support/nats-server.js';
 
 interface Wire {
   readonly name: string;
+  /** Says `connected` before the server has answered. */
+  readonly tellsConnection: boolean;
   /** A client whose way to the server, if it keeps one itself, leads through this port. */
   transport(port: number): CallTransport | Promise<CallTransport>;
   /** Starts a server for the handler; its port is what the proxy stands in front of. */
@@ -22,6 +27,7 @@ interface Wire {
 function listening(name: string, scheme: string, transport: () => CallTransport): Wire {
   return {
     name,
+    tellsConnection: true,
     transport,
     async serve(handler) {
       const server = transport();
@@ -39,9 +45,45 @@ function listening(name: string, scheme: string, transport: () => CallTransport)
   };
 }
 
+/** Over a server of NATS: the caller's connection to it leads through the proxy, the callee's does not. */
+const natsWire: Wire = {
+  name: 'nats',
+  // Until then NATS may say that nobody listens.
+  tellsConnection: false,
+  transport(port) {
+    const client = createNatsClient({ nats, connect: { servers: `nats://127.0.0.1:${port}` } });
+    const transport = createNatsCall({ client });
+    return {
+      start: (to, request, sink) => transport.start(to, request, sink),
+      forget: (to) => transport.forget(to),
+      drain: () => transport.drain(),
+      // The connection is the client's, not the transport's.
+      async close() {
+        await transport.close();
+        await client.close();
+      },
+    };
+  },
+  async serve(handler) {
+    const server = await natsServer();
+    const client = createNatsClient({ nats, connect: { servers: server.servers } });
+    const listener = await createNatsCall({ client }).serve({ address: 'nats://echo' }, handler);
+    return {
+      port: server.port,
+      async close() {
+        await listener.close();
+        await client.close();
+        await server[Symbol.asyncDispose]();
+      },
+    };
+  },
+  endpoint: () => ({ id: 'nats', address: 'nats://echo' }),
+};
+
 const wires: readonly Wire[] = [
   listening('http', 'http', () => createHttpTransport({ undici })),
   listening('grpc', 'grpc', () => createGrpcTransport({ grpc })),
+  ...(natsMissing === undefined ? [natsWire] : []),
 ];
 
 class Outcome {
@@ -175,7 +217,7 @@ describe.each(wires)('$name behind a faulty network', (wire) => {
     withFault(async ({ proxy, start, works }) => {
       proxy.halfOpen();
       const outcome = start();
-      await eventually('it is on the wire', () => outcome.log.includes('connected'));
+      await eventually('it is on the wire', () => !wire.tellsConnection || outcome.log.includes('connected'));
       outcome.cancel('deadline-exceeded');
       await eventually('it is over', () => outcome.isOver);
       expect(outcome.error?.code).toBe('deadline-exceeded');
@@ -187,7 +229,7 @@ describe.each(wires)('$name behind a faulty network', (wire) => {
     withFault(async ({ proxy, transport, start }) => {
       proxy.halfOpen();
       const outcome = start();
-      await eventually('it is on the wire', () => outcome.log.includes('connected'));
+      await eventually('it is on the wire', () => !wire.tellsConnection || outcome.log.includes('connected'));
       await transport.close();
       expect(outcome.error).toMatchObject({ code: 'unavailable', retryable: 'unknown' });
     }));
