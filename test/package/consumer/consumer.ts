@@ -8,6 +8,7 @@ import { createFileBlobs, createFileState } from 'evenkeel/files';
 import { createGrpcTransport, type Grpc, type GrpcMethodDefinition, grpcMethod } from 'evenkeel/grpc';
 import { createHttpTransport, type Undici } from 'evenkeel/http';
 import { createMemoryState } from 'evenkeel/memory';
+import { createNatsClient, createNatsState, type NatsModule } from 'evenkeel/nats';
 import { createLoadReporter, createRouter, p2c, polling, type Router } from 'evenkeel/router';
 import { stateConformance, virtualClock } from 'evenkeel/testing';
 
@@ -50,6 +51,8 @@ export async function greet(grpc: Grpc, definition: GrpcMethodDefinition<{ name:
 export const report: LoadReport = decodeLoadHeader('TEXT cpu_utilization=0.5');
 export const state: StateTransport = createMemoryState();
 export const durable = (folder: string): StateTransport => createFileState({ folder, maxKeys: 10 });
+export const distributed = (nats: NatsModule): StateTransport =>
+  createNatsState({ client: createNatsClient({ nats, connect: { servers: 'nats://10.0.0.7:4222' } }), bucket: 'fleet' });
 export const blobs = (folder: string): BlobTransport => createFileBlobs({ folder });
 export const handler = createLoadReporter({ capacity: 8 }).fetch((_request, call) => new Response(call.context.criticality));
 export const suite: typeof stateConformance = stateConformance;
