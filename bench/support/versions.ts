@@ -27,6 +27,7 @@ export function versionsOf(): Record<string, string> {
     node: process.versions.node,
     'built-in undici': builtInUndiciVersion(),
     undici: versionOf('undici'),
+    '@nats-io/transport-node': versionOf('@nats-io/transport-node'),
     '@grpc/grpc-js': versionOf('@grpc/grpc-js'),
     lmdb: versionOf('lmdb'),
     'classic-level': versionOf('classic-level'),

@@ -9,6 +9,7 @@ import type { CallContext, Criticality } from '../core/call-context.js';
 import { readContextHeaders } from '../core/context-headers.js';
 import { type EvenkeelError, invalidArgument } from '../core/errors.js';
 import { HEADERS, type HeaderList } from '../core/headers.js';
+import { checkAnswer } from '../core/internal/call-message.js';
 import { modelKey } from '../core/load-board.js';
 import type { Outcome } from '../core/load-counter.js';
 import type { LoadReport } from '../core/load-report.js';
@@ -168,6 +169,8 @@ class Reporter implements LoadReporter {
       signal.addEventListener('abort', () => work.end('ignored'), { once: true });
       try {
         const answer = await this.#run(context, () => handler(call, work));
+        // What a transport would refuse never comes to an end that could be seen from here.
+        checkAnswer(answer);
         return reportedAnswer(answer, work, outcomeOf(answer.status), headers, (format) => this.#header(work, format));
       } catch (error) {
         work.end('error');

@@ -22,7 +22,13 @@ export function reportedAnswer(
   // Trailers cost HTTP/1 a chunked body; gRPC has them anyhow, and its clients look for the report there.
   if (headerValue(requestHeaders, CONTENT_TYPE)?.startsWith('application/grpc')) {
     const told = () => {
-      const own = typeof trailers === 'function' ? trailers() : trailers;
+      let own = trailers;
+      try {
+        if (typeof own === 'function') own = own();
+      } catch (error) {
+        work.end('error');
+        throw error;
+      }
       work.end(outcome);
       const report = header('binary')?.slice('BIN '.length);
       return report === undefined ? (own ?? []) : [...(own ?? []), HEADERS.loadBinary.text, report];

@@ -11,6 +11,11 @@ export interface QueueTraits {
   readonly minLeaseMs: number;
   /** What becomes due by time is delivered no later than this afterwards. */
   readonly marginMs: number;
+  /**
+   * `stats` tells items that wait for the end of a nack delay, and those whose lease ran out, from items in somebody's hands. An engine
+   * that cannot counts both as `leased` until they are delivered again. Default true.
+   */
+  readonly tellsWaiting?: boolean;
 }
 
 export type QueueHarness = Harness<StoreSession<QueueTransport>, QueueTraits>;

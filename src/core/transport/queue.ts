@@ -66,6 +66,10 @@ export interface DeadLetter {
   readonly reason: string;
 }
 
+/**
+ * `delayed` counts items that wait for a start time or for the end of a nack delay. An engine whose server cannot tell counts those
+ * with a nack delay, and those whose lease ran out, as `leased` until they are delivered again; its documentation says so.
+ */
 export interface QueueStats {
   readonly due: number;
   readonly delayed: number;

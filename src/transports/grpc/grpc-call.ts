@@ -145,8 +145,8 @@ export class GrpcCall implements CallHandle, CallListener, ChannelMember {
       this.#fail(localError(status, this.#endpoint, { isSent, isPulled, hasResponse }));
       return;
     }
-    // An HTTP status of failure was the whole outcome, and its body is complete.
-    if (code !== GRPC_OK && this.#status !== 0 && this.#status < 300) {
+    // An HTTP status of failure was the whole outcome, and the server that gave it says once more that its body is complete.
+    if (code !== GRPC_OK && this.#status !== 0 && (this.#status < 300 || ownStatus(metadata) === undefined)) {
       this.#fail(brokenAnswer(status, this.#endpoint));
       return;
     }

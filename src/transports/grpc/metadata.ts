@@ -44,6 +44,9 @@ const SINGLE = new Set(
   upgrade-insecure-requests x-content-type-options`.split(/\s+/),
 );
 
+/** A block of headers above 64 KiB ends the connection, and every call on it: HTTP/2's library sets the limit, Node passes it on. */
+const MAX_BYTES = 60_000;
+
 const BASE64 = /^[A-Za-z0-9+/_-]*={0,2}$/;
 
 function isReserved(name: string): boolean {
@@ -52,10 +55,14 @@ function isReserved(name: string): boolean {
 
 /**
  * Adds a checked header list, without reserved names.
+ * @param otherBytes - What the block of headers holds besides.
  * @throws {EvenkeelError} `invalid-argument` for what HTTP can carry and gRPC cannot: values beyond visible ASCII, names with
- *   anything but letters, digits and `_-.`, a `-bin` value that is not base64.
+ *   anything but letters, digits and `_-.`, a `-bin` value that is not base64, more than 60,000 bytes in all.
  */
-export function addHeaders(metadata: Metadata, headers: readonly string[] | undefined): void {
+export function addHeaders(metadata: Metadata, headers: readonly string[] | undefined, otherBytes = 0): void {
+  let bytes = otherBytes;
+  for (const text of headers ?? []) bytes += text.length;
+  if (bytes > MAX_BYTES) throw invalidArgument('headers', `${bytes} bytes`, `at most ${MAX_BYTES} of names and values`);
   if (headers === undefined) return;
   for (let i = 0; i + 1 < headers.length; i += 2) {
     const name = (headers[i] as string).toLowerCase();

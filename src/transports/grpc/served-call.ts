@@ -2,34 +2,40 @@
  * One call at the server: what a handler answers, as messages and a status.
  *
  * An answer of failure without a body is a status and nothing else, which any gRPC client takes for the outcome it is. One with a body
- * sends that as messages first.
+ * sends that as messages first. Its headers or trailers may say the outcome in gRPC's own words, which are finer than HTTP's:
+ * `grpc-status` and `grpc-message`.
  */
-import { HEADERS } from '../../core/headers.js';
+import { EvenkeelError } from '../../core/errors.js';
+import { HEADERS, headerName, headerValue } from '../../core/headers.js';
 import { checkAnswer, checkHeaders } from '../../core/internal/call-message.js';
 import type { CallAnswer, CallBody, CallHandler } from '../../core/transport/call.js';
 import { toMessage } from './message.js';
 import { addHeaders, METHOD_NAME, pushHeaders, STATUS_NAME } from './metadata.js';
 import type { Grpc, Metadata, ServerStream } from './peer.js';
 import { callerGone, messagesOf } from './served-messages.js';
-import { GRPC_INTERNAL, GRPC_OK, grpcCodeOf } from './status.js';
+import { GRPC_INTERNAL, GRPC_OK, GRPC_UNAUTHENTICATED, grpcCodeOf } from './status.js';
 
 const EMPTY = Buffer.alloc(0);
 const MAX_GRPC_TIMEOUT_MS = 99_999_999;
+const GRPC_STATUS = headerName('grpc-status');
+const GRPC_MESSAGE = headerName('grpc-message');
 
 /** Never rejects. */
 export async function answerCall(grpc: Grpc, stream: ServerStream, handler: CallHandler): Promise<void> {
   const gone = new AbortController();
   let isAnswered = false;
+  let isBegun = false;
   // Said after a call that went well, too.
   stream.once('cancelled', () => {
     if (!isAnswered) gone.abort(callerGone());
   });
-  const finish = (status: number, details: string, trailers: Metadata) => {
+  /** `said`: headers and trailers of the handler. */
+  const finish = (status: number, said: readonly string[], metadata: Metadata) => {
     isAnswered = true;
-    const code = grpcCodeOf(status);
-    trailers.set(STATUS_NAME, String(status));
-    if (code === GRPC_OK) stream.end(trailers);
-    else stream.emit('error', Object.assign(new Error(details), { code, details, metadata: trailers }));
+    const code = codeOf(status, headerValue(said, GRPC_STATUS));
+    metadata.set(STATUS_NAME, String(status));
+    if (code === GRPC_OK) stream.end(metadata);
+    else fail(stream, code, headerValue(said, GRPC_MESSAGE) ?? `HTTP status ${status}`, metadata);
   };
   try {
     const answer = await handler({
@@ -41,35 +47,51 @@ export async function answerCall(grpc: Grpc, stream: ServerStream, handler: Call
     });
     checkAnswer(answer);
     if (gone.signal.aborted) return;
-    const { status } = answer;
+    const { status, headers = [], body } = answer;
     const head = new grpc.Metadata();
-    addHeaders(head, answer.headers);
-    if (status >= 300 && answer.body === undefined) {
-      addHeaders(head, trailersOf(answer));
-      finish(status, `HTTP status ${status}`, head);
+    if (status >= 300 && body === undefined) {
+      const whole = [...headers, ...trailersOf(answer)];
+      addHeaders(head, whole);
+      finish(status, whole, head);
       return;
     }
+    addHeaders(head, headers);
     head.set(STATUS_NAME, String(status));
     stream.sendMetadata(head);
-    await writeBody(stream, answer.body, gone.signal);
+    isBegun = true;
+    await writeBody(stream, body, gone.signal);
     if (gone.signal.aborted) return;
-    const trailers = new grpc.Metadata();
-    addHeaders(trailers, trailersOf(answer));
-    finish(status, `HTTP status ${status}`, trailers);
+    const trailers = trailersOf(answer);
+    const tail = new grpc.Metadata();
+    addHeaders(tail, trailers);
+    finish(status, [...trailers, ...headers], tail);
   } catch {
     if (gone.signal.aborted) return;
-    // What went wrong is the server's secret.
     isAnswered = true;
     const metadata = new grpc.Metadata();
-    metadata.set(STATUS_NAME, '500');
-    stream.emit('error', Object.assign(new Error('internal'), { code: GRPC_INTERNAL, details: 'internal error', metadata }));
+    // Behind the head of an answer it would say that the answer is complete.
+    if (!isBegun) metadata.set(STATUS_NAME, '500');
+    // What went wrong is the server's secret.
+    fail(stream, GRPC_INTERNAL, 'internal error', metadata);
+    // Whoever waits for the answer to go out waits in vain.
+    gone.abort(new EvenkeelError('internal', 'the answer did not go out'));
   }
 }
 
-function trailersOf({ trailers }: CallAnswer): readonly string[] | undefined {
+/** `said`: what the handler calls a failure itself. */
+function codeOf(status: number, said: string | undefined): number {
+  const code = said === undefined || !/^\d{1,2}$/.test(said) ? GRPC_OK : Number(said);
+  return code === GRPC_OK || code > GRPC_UNAUTHENTICATED ? grpcCodeOf(status) : code;
+}
+
+function fail(stream: ServerStream, code: number, details: string, metadata: Metadata): void {
+  stream.emit('error', Object.assign(new Error(details), { code, details, metadata }));
+}
+
+function trailersOf({ trailers }: CallAnswer): readonly string[] {
   const list = typeof trailers === 'function' ? trailers() : trailers;
   checkHeaders('answer.trailers', list);
-  return list;
+  return list ?? [];
 }
 
 /** With the caller's deadline and the type of the wire, which grpc-js takes out. */

@@ -11,7 +11,20 @@ export interface ServeOptions {
   maxMessageBytes: number;
 }
 
-export async function serveGrpc(grpc: Grpc, at: ListenOptions, handler: CallHandler, options: ServeOptions): Promise<Listener> {
+export interface GrpcListener extends Listener {
+  /**
+   * What `grpc.health.v1.Health` says of a service, `''` for the whole server, from now until a drain begins; those who watch are told.
+   * A service of which nothing was said is as the whole server, and that serves until it is said that it does not.
+   */
+  setServing(service: string, isServing: boolean): void;
+}
+
+export async function serveGrpc(
+  grpc: Grpc,
+  at: ListenOptions,
+  handler: CallHandler,
+  options: ServeOptions,
+): Promise<GrpcListener> {
   const { isSecure, authority } = parseAddress(at.address);
   const credentials = isSecure ? options.credentials : grpc.ServerCredentials.createInsecure();
   if (credentials === undefined) throw invalidArgument('serverCredentials', undefined, 'credentials to listen at grpcs://');
@@ -33,7 +46,7 @@ export async function serveGrpc(grpc: Grpc, at: ListenOptions, handler: CallHand
     });
   });
   const host = authority.slice(0, authority.lastIndexOf(':'));
-  return new GrpcListener(`${isSecure ? 'grpcs' : 'grpc'}://${host}:${port}`, server, health);
+  return new ServerListener(`${isSecure ? 'grpcs' : 'grpc'}://${host}:${port}`, server, health);
 }
 
 /**
@@ -70,7 +83,7 @@ function same(message: Buffer): Buffer {
 }
 
 /** A drain tells callers to go elsewhere (GOAWAY), which ends connections when the calls on them are over. */
-class GrpcListener implements Listener {
+class ServerListener implements GrpcListener {
   readonly address: string;
   readonly #server: GrpcServer;
   readonly #health: HealthService;
@@ -80,6 +93,10 @@ class GrpcListener implements Listener {
     this.address = address;
     this.#server = server;
     this.#health = health;
+  }
+
+  setServing(service: string, isServing: boolean): void {
+    this.#health.set(service, isServing);
   }
 
   drain(): Promise<void> {

@@ -34,10 +34,12 @@ export const GRPC_INVALID_ARGUMENT = 3;
 export const GRPC_DEADLINE_EXCEEDED = 4;
 export const GRPC_INTERNAL = 13;
 export const GRPC_UNAVAILABLE = 14;
+/** The last one. */
+export const GRPC_UNAUTHENTICATED = 16;
 
 const BY_STATUS: ReadonlyMap<number, number> = new Map([
   [400, GRPC_INVALID_ARGUMENT],
-  [401, 16],
+  [401, GRPC_UNAUTHENTICATED],
   [403, 7],
   [404, 5],
   [408, GRPC_DEADLINE_EXCEEDED],

@@ -6,25 +6,17 @@
  */
 import { type Clock, liveClock } from '../../core/clock.js';
 import type { Endpoint } from '../../core/endpoint.js';
-import { checkInteger, EvenkeelError, invalidArgument } from '../../core/errors.js';
+import { checkInteger, checkNumber, EvenkeelError, invalidArgument } from '../../core/errors.js';
 import { HEADERS, headerValue } from '../../core/headers.js';
 import { checkRequest } from '../../core/internal/call-message.js';
 import { Lifecycle } from '../../core/lifecycle.js';
-import type {
-  CallHandle,
-  CallHandler,
-  CallRequest,
-  CallSink,
-  CallTransport,
-  Listener,
-  ListenOptions,
-} from '../../core/transport/call.js';
+import type { CallHandle, CallHandler, CallRequest, CallSink, CallTransport, ListenOptions } from '../../core/transport/call.js';
 import { parseAddress } from './address.js';
 import { KeptChannel } from './channels.js';
 import { GrpcCall, type GrpcCallOwner, type GrpcRequest } from './grpc-call.js';
 import { addHeaders, BODY_NAME, METHOD_NAME } from './metadata.js';
 import type { Grpc } from './peer.js';
-import { serveGrpc } from './server.js';
+import { type GrpcListener, serveGrpc } from './server.js';
 
 export interface GrpcTransportOptions {
   /** The peer: `import * as grpc from '@grpc/grpc-js'`, version 1.12 or later. */
@@ -37,11 +29,16 @@ export interface GrpcTransportOptions {
   channelOptions?: Readonly<Record<string, string | number | undefined>>;
   /** Largest message that is received, on both sides; a larger one ends its call with `resource-exhausted`. Default 4 MiB, as gRPC's. */
   maxMessageBytes?: number;
+  /** Milliseconds to set a connection up, TLS and HTTP/2 included; calls that wait longer are `unavailable`. Default 3000. */
+  connectTimeoutMs?: number;
   /** Default: the process's. */
   clock?: Clock;
 }
 
 export const DEFAULT_MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
+export const DEFAULT_CONNECT_TIMEOUT_MS = 3000;
+/** grpc-js keeps a time until then in a timer and a 32-bit number; to it a longer one is over at once. */
+const LONGEST_DEADLINE_MS = 2 ** 31 - 1;
 /** A dead endpoint is the router's to avoid; one that is back is found within a second. */
 const MIN_RECONNECT_MS = 100;
 const MAX_RECONNECT_MS = 1000;
@@ -52,7 +49,7 @@ export interface GrpcTransport extends CallTransport, AsyncDisposable {
    * Listens at `grpc://host:port`, or `grpcs://` with `serverCredentials`; port 0 takes a free one. Every method goes to the handler,
    * except those of `grpc.health.v1.Health`, which the listener answers.
    */
-  serve(at: ListenOptions, handler: CallHandler): Promise<Listener>;
+  serve(at: ListenOptions, handler: CallHandler): Promise<GrpcListener>;
 }
 
 /**
@@ -82,6 +79,7 @@ class GrpcJsTransport implements GrpcTransport, GrpcCallOwner {
   readonly #credentials: object | undefined;
   readonly #serverCredentials: object | undefined;
   readonly #channelOptions: Readonly<Record<string, string | number | undefined>>;
+  readonly #connectTimeoutMs: number;
   readonly #channels = new Map<string, KeptChannel<GrpcCall>>();
   /** Of forgotten endpoints, until their calls are over. */
   readonly #retiring = new Set<KeptChannel<GrpcCall>>();
@@ -93,6 +91,7 @@ class GrpcJsTransport implements GrpcTransport, GrpcCallOwner {
     if (typeof grpc?.Channel !== 'function' || typeof grpc.Server !== 'function')
       throw invalidArgument('grpc', grpc, 'the module @grpc/grpc-js');
     const maxMessageBytes = checkInteger('maxMessageBytes', options.maxMessageBytes ?? DEFAULT_MAX_MESSAGE_BYTES, 1, 2 ** 31 - 1);
+    this.#connectTimeoutMs = checkNumber('connectTimeoutMs', options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS, 1);
     this.#grpc = grpc;
     this.#clock = options.clock ?? liveClock();
     this.#credentials = credentials;
@@ -139,7 +138,7 @@ class GrpcJsTransport implements GrpcTransport, GrpcCallOwner {
     return call;
   }
 
-  serve(at: ListenOptions, handler: CallHandler): Promise<Listener> {
+  serve(at: ListenOptions, handler: CallHandler): Promise<GrpcListener> {
     return serveGrpc(this.#grpc, at, handler, {
       credentials: this.#serverCredentials,
       maxMessageBytes: this.#channelOptions['grpc.max_receive_message_length'] as number,
@@ -148,11 +147,7 @@ class GrpcJsTransport implements GrpcTransport, GrpcCallOwner {
 
   forget(to: Endpoint): void {
     const kept = this.#channels.get(to.address);
-    if (kept === undefined) return;
-    this.#channels.delete(to.address);
-    for (const other of this.#retiring) if (other.members.size === 0) this.#retiring.delete(other);
-    if (kept.members.size > 0) this.#retiring.add(kept);
-    kept.retire();
+    if (kept !== undefined) this.#retire(to.address, kept);
   }
 
   async drain(): Promise<void> {
@@ -186,27 +181,47 @@ class GrpcJsTransport implements GrpcTransport, GrpcCallOwner {
     checkRequest(request);
     const { path, headers = [], body } = request;
     const metadata = new this.#grpc.Metadata();
-    addHeaders(metadata, headers);
+    addHeaders(metadata, headers, path.length);
     const method = request.method ?? (body === undefined ? 'GET' : 'POST');
     if (method !== 'POST') metadata.set(METHOD_NAME, method);
     if (typeof body === 'object' && !(body instanceof Uint8Array)) metadata.set(BODY_NAME, 'stream');
     const timeoutMs = headerValue(headers, HEADERS.timeout);
+    const leftMs = timeoutMs === undefined ? Number.POSITIVE_INFINITY : Number(timeoutMs);
+    if (Number.isNaN(leftMs)) throw invalidArgument(HEADERS.timeout.text, timeoutMs, 'whole milliseconds');
     // A time of the process's clock, as grpc-js wants it.
-    const deadline = timeoutMs === undefined ? Number.POSITIVE_INFINITY : Date.now() + Number(timeoutMs);
-    if (Number.isNaN(deadline)) throw invalidArgument(HEADERS.timeout.text, timeoutMs, 'whole milliseconds');
+    const deadline = leftMs > LONGEST_DEADLINE_MS ? Number.POSITIVE_INFINITY : Date.now() + leftMs;
     return { path, metadata, deadline, body };
   }
 
   #channelOf(address: string): KeptChannel<GrpcCall> {
     let kept = this.#channels.get(address);
     if (kept === undefined) {
-      const { isSecure, target } = parseAddress(address);
-      const { Channel, connectivityState, credentials } = this.#grpc;
-      const proof = isSecure ? (this.#credentials ?? credentials.createSsl()) : credentials.createInsecure();
-      kept = new KeptChannel(new Channel(target, proof as never, this.#channelOptions as never), connectivityState);
+      kept = this.#open(address);
       this.#channels.set(address, kept);
     }
     return kept;
+  }
+
+  #open(address: string): KeptChannel<GrpcCall> {
+    const { isSecure, target } = parseAddress(address);
+    const { credentials } = this.#grpc;
+    const plan = {
+      target,
+      credentials: isSecure ? (this.#credentials ?? credentials.createSsl()) : credentials.createInsecure(),
+      options: this.#channelOptions,
+      connectTimeoutMs: this.#connectTimeoutMs,
+      clock: this.#clock,
+    };
+    const kept: KeptChannel<GrpcCall> = new KeptChannel<GrpcCall>(this.#grpc, plan, () => this.#retire(address, kept));
+    return kept;
+  }
+
+  /** Kept in sight until its calls are over, for `close`. */
+  #retire(address: string, kept: KeptChannel<GrpcCall>): void {
+    if (this.#channels.get(address) === kept) this.#channels.delete(address);
+    for (const other of this.#retiring) if (other.members.size === 0) this.#retiring.delete(other);
+    if (kept.members.size > 0) this.#retiring.add(kept);
+    kept.retire();
   }
 }
 

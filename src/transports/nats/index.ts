@@ -13,4 +13,5 @@ export {
   type NatsClientOptions,
 } from './client.js';
 export type { NatsModule } from './peer.js';
+export { createNatsQueue, DEFAULT_NATS_QUEUE_ITEMS, type NatsQueueOptions } from './queue.js';
 export { createNatsState, DEFAULT_NATS_BUCKET_BYTES, type NatsStateOptions } from './state.js';

@@ -122,10 +122,10 @@ export class JetStream {
     return { seq: answer.seq, isDuplicate: answer.duplicate === true };
   }
 
-  /** One message, by its sequence or as the last of its subject; undefined when there is none. */
+  /** One message, by its sequence, as the first of a subject from there on, or as the last of its subject; undefined when there is none. */
   async message(
     stream: string,
-    which: { seq: number } | { last_by_subj: string },
+    which: { seq: number; next_by_subj?: string } | { last_by_subj: string },
     options: CallOptions = {},
   ): Promise<StoredMessage | undefined> {
     const what = `JetStream DIRECT.GET.${stream}`;

@@ -1,0 +1,214 @@
+/**
+ * The streams behind a queue, made at the first use: the items (`EKQ_`) with one shared consumer, the dead letters (`EKQD_`), and
+ * one message (`EKQF_`) whose sequence is the newest fence.
+ *
+ * Why a stream for the fence? It has to rise over the death of the server, and a consumer's own count may fall back with it.
+ */
+import { EvenkeelError, isEvenkeelError } from '../../core/errors.js';
+import type { DeadLetter } from '../../core/transport/queue.js';
+import type { CallOptions, JetStream } from './jetstream.js';
+import { CONSUMER_NOT_FOUND, numberOf } from './nats-errors.js';
+import { QueueSubjects } from './queue-subjects.js';
+
+export interface QueueBounds {
+  readonly maxItems: number;
+  readonly maxBytes: number | undefined;
+  readonly replicas: number;
+}
+
+interface ConsumerInfo {
+  readonly config: { readonly ack_wait: number };
+  readonly num_pending: number;
+  readonly num_ack_pending: number;
+}
+
+export const MAX_DEAD_LETTERS = 10_000;
+const CONSUMER = 'workers';
+/** How long the server waits for a word on a delivery. */
+const ACK_WAIT_MS = 30_000;
+/** Leases that wait at once, over all clients. */
+const MAX_WAITING = 10_000;
+const SUBJECTS_PAGE = 100_000;
+const REASON = 'Evenkeel-Reason';
+const ATTEMPTS = 'Evenkeel-Attempts';
+
+export class QueueStreams {
+  readonly js: JetStream;
+  readonly subjects: QueueSubjects;
+  readonly items: string;
+  readonly maxItems: number;
+  readonly #name: string;
+  readonly #dead: string;
+  readonly #fences: string;
+  readonly #bounds: QueueBounds;
+  #ready: Promise<void> | undefined;
+  #ackWaitMs = ACK_WAIT_MS;
+
+  constructor(js: JetStream, name: string, bounds: QueueBounds) {
+    this.js = js;
+    this.#name = name;
+    this.subjects = new QueueSubjects(name);
+    this.items = `EKQ_${name}`;
+    this.#dead = `EKQD_${name}`;
+    this.#fences = `EKQF_${name}`;
+    this.#bounds = bounds;
+    this.maxItems = bounds.maxItems;
+  }
+
+  /** How long a delivery is its receiver's when nothing is said; known once open. */
+  get ackWaitMs(): number {
+    return this.#ackWaitMs;
+  }
+
+  /** Where the consumer is asked for items. */
+  get pullSubject(): string {
+    return `${this.js.link.settings.apiPrefix}.CONSUMER.MSG.NEXT.${this.items}.${CONSUMER}`;
+  }
+
+  /** Streams and consumer are there. */
+  async open(): Promise<void> {
+    this.#ready ??= this.#make().catch((error: unknown) => {
+      this.#ready = undefined;
+      throw error;
+    });
+    await this.#ready;
+  }
+
+  /** They may have been removed: the next use looks again. */
+  forget(): void {
+    this.#ready = undefined;
+  }
+
+  /** Items stored, dead letters apart. */
+  async messages(): Promise<number> {
+    return (await this.js.info(this.items)).state.messages;
+  }
+
+  /** Messages by subject. */
+  async listSubjects(filter: string, options: CallOptions = {}): Promise<Map<string, number>> {
+    const counts = new Map<string, number>();
+    for (let offset = 0; ; offset += SUBJECTS_PAGE) {
+      const { state } = await this.js.info(this.items, { ...options, subjects: filter, offset });
+      const page = Object.entries(state.subjects ?? {});
+      for (const [subject, count] of page) counts.set(subject, count);
+      if (page.length < SUBJECTS_PAGE) return counts;
+    }
+  }
+
+  /** Removes an item; one that is gone is as good. */
+  async remove(seq: number): Promise<void> {
+    try {
+      await this.js.api(`STREAM.MSG.DELETE.${this.items}`, { seq, no_erase: true });
+    } catch (error) {
+      if (!isGone(error)) throw error;
+    }
+  }
+
+  /** Items never delivered, and items delivered and neither acknowledged nor buried. */
+  async consumerCounts(): Promise<{ fresh: number; unacknowledged: number }> {
+    const info = await this.js.api<ConsumerInfo>(`CONSUMER.INFO.${this.items}.${CONSUMER}`, undefined);
+    return { fresh: info.num_pending, unacknowledged: info.num_ack_pending };
+  }
+
+  /** A number above every one given before. */
+  async nextFence(timeoutMs: number): Promise<number> {
+    const what = 'take a lease';
+    // Stored twice it is a higher number, and as good.
+    return (await this.js.publish(`$EKQF.${this.#name}`, '', { what, timeoutMs, messageId: false })).seq;
+  }
+
+  async bury(letter: DeadLetter, timeoutMs: number): Promise<void> {
+    const { id, body, attempts, reason } = letter;
+    // JSON, since a header has no room for a line feed.
+    const headers = [REASON, JSON.stringify(reason), ATTEMPTS, String(attempts)];
+    // One message a subject: buried twice it is there once.
+    await this.js.publish(`$EKQD.${this.#name}.${id}`, body, { what: `bury item ${id}`, headers, timeoutMs, messageId: false });
+  }
+
+  async deadCount(): Promise<number> {
+    return (await this.js.info(this.#dead)).state.messages;
+  }
+
+  async deadLetters(limit: number): Promise<DeadLetter[]> {
+    const letters: DeadLetter[] = [];
+    const next_by_subj = `$EKQD.${this.#name}.>`;
+    for (let seq = 1; letters.length < limit; ) {
+      const message = await this.js.message(this.#dead, { seq, next_by_subj });
+      if (message === undefined) break;
+      const reason = message.header(REASON) ?? '""';
+      letters.push({
+        id: Number(message.subject.slice(next_by_subj.length - 1)),
+        body: new Uint8Array(message.data),
+        attempts: Number(message.header(ATTEMPTS) ?? 0),
+        reason: parseReason(reason),
+      });
+      seq = message.seq + 1;
+    }
+    return letters;
+  }
+
+  async #make(): Promise<void> {
+    const { maxItems, maxBytes, replicas } = this.#bounds;
+    const common = { num_replicas: replicas, allow_direct: true };
+    await Promise.all([
+      this.js.ensureStream({
+        ...common,
+        name: this.items,
+        subjects: [this.subjects.all],
+        retention: 'workqueue',
+        max_msgs: maxItems + roomToMove(maxItems),
+        max_bytes: maxBytes ?? -1,
+      }),
+      this.js.ensureStream({
+        ...common,
+        name: this.#dead,
+        subjects: [`$EKQD.${this.#name}.>`],
+        discard: 'old',
+        max_msgs: MAX_DEAD_LETTERS,
+        max_msgs_per_subject: 1,
+      }),
+      this.js.ensureStream({ ...common, name: this.#fences, subjects: [`$EKQF.${this.#name}`], discard: 'old', max_msgs: 1 }),
+    ]);
+    const { config } = await this.#ensureConsumer();
+    this.#ackWaitMs = config.ack_wait / 1e6;
+  }
+
+  async #ensureConsumer(): Promise<ConsumerInfo> {
+    try {
+      return await this.js.api<ConsumerInfo>(`CONSUMER.INFO.${this.items}.${CONSUMER}`, undefined);
+    } catch (error) {
+      if (numberOf(error) !== CONSUMER_NOT_FOUND) throw error;
+    }
+    return await this.js.api<ConsumerInfo>(`CONSUMER.DURABLE.CREATE.${this.items}.${CONSUMER}`, {
+      stream_name: this.items,
+      config: {
+        durable_name: CONSUMER,
+        deliver_policy: 'all',
+        filter_subject: this.subjects.allReady,
+        ack_policy: 'explicit',
+        ack_wait: ACK_WAIT_MS * 1e6,
+        max_ack_pending: -1,
+        max_deliver: -1,
+        max_waiting: MAX_WAITING,
+      },
+    });
+  }
+}
+
+/** A delayed item is stored a second time before it is removed where it was: a queue full of them must be able to move one. */
+function roomToMove(maxItems: number): number {
+  return Math.max(1, Math.min(1000, Math.ceil(maxItems / 100)));
+}
+
+function isGone(error: unknown): boolean {
+  // "Sequence not found", and "message not found" from a stream in memory.
+  return isEvenkeelError(error) && [10043, 10037].includes(numberOf(error));
+}
+
+function parseReason(json: string): string {
+  try {
+    return String(JSON.parse(json));
+  } catch (cause) {
+    throw new EvenkeelError('data-loss', 'a dead letter without a reason that can be read', { cause });
+  }
+}
