@@ -138,4 +138,29 @@ describe.skipIf(natsMissing !== undefined)('a blob on nats', { timeout: 60_000 }
     await expect(state.put('a', new Uint8Array(20_000))).rejects.toMatchObject({ code: 'out-of-range' });
     await state.put('a', new Uint8Array(5000));
   });
+
+  it.each(['abort', 'close', 'signal'])(
+    'that is given up by %s while it is committed is whole, the old or the new',
+    async (how) => {
+      await using server = await natsServer();
+      await using client = createNatsClient({ nats, connect: { servers: server.servers } });
+      const blobs = createNatsBlobs({ client, bucket: 'b' });
+      await write(blobs, 'a', patternOf(CHUNK, 1));
+      const controller = new AbortController();
+      const writer = await blobs.writer('a', { signal: controller.signal });
+      await fill(writer, patternOf(CHUNK, 2));
+      await eventually('its chunk is stored', async () => (await stored(server)).c === 2);
+      const committed = writer.commit().then(
+        () => 2,
+        () => 1,
+      );
+      await Promise.resolve();
+      if (how === 'abort') void writer.abort();
+      else if (how === 'signal') controller.abort();
+      else void blobs.close();
+      const salt = await committed;
+      const reader = createNatsBlobs({ client, bucket: 'b' });
+      expect(Buffer.compare(await read(reader, 'a', 2 * CHUNK), patternOf(CHUNK, salt))).toBe(0);
+    },
+  );
 });

@@ -127,6 +127,29 @@ describe.skipIf(natsMissing !== undefined)('a call over nats', { timeout: 60_000
     await listener.close();
   });
 
+  it('on a client first used while NATS is away goes through when it is back', async () => {
+    await using server = await natsServer();
+    await using near = createNatsClient({ nats, connect: { servers: server.servers } });
+    await using far = createNatsClient({ nats, connect: { servers: server.servers } });
+    const first = createNatsCall({ client: near });
+    const listener = await createNatsCall({ client: far }).serve({ address: 'nats://far' }, () => ({ status: 200 }));
+    const warm = started(first, 'nats://far', '/');
+    await eventually('it is over', () => warm.ended);
+    await server.kill();
+    await eventually('the loss is known', () => !near.isConnected);
+    // Its subscription is asked for while there is no connection.
+    const second = createNatsCall({ client: near });
+    const call = started(second, 'nats://far', '/');
+    await server.restart();
+    await eventually('it is over', () => call.ended || call.error !== undefined);
+    await eventually('the next goes through', async () => {
+      const next = started(second, 'nats://far', '/');
+      await eventually('it is over', () => next.ended || next.error !== undefined);
+      return next.ended;
+    });
+    await listener.close();
+  });
+
   it('an address has one server: a second one is refused', async () => {
     await using server = await natsServer();
     await using client = createNatsClient({ nats, connect: { servers: server.servers } });

@@ -172,4 +172,16 @@ describe.skipIf(natsMissing !== undefined)('state on nats', { timeout: 60_000 },
     expect(await both.state.get('theirs')).toBe(undefined);
     await connection.close();
   });
+
+  it('the revision of a delete is none that a put can expect, in any process', async () => {
+    await using server = await natsServer();
+    await using one = opened(server);
+    await using other = opened(server);
+    await one.state.put('a', Buffer.from('1'));
+    const deleted = await one.state.delete('a');
+    for (const { state } of [one, other]) {
+      const error = await state.put('a', Buffer.from('2'), { expect: deleted }).catch((failure: unknown) => failure);
+      expect(error).toMatchObject({ code: 'aborted', details: { revision: 0 } });
+    }
+  });
 });

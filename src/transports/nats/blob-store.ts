@@ -97,6 +97,8 @@ export class NatsBlobStore {
     const json = JSON.stringify({ v: 1, id, bytes, chunkBytes: CHUNK_BYTES });
     for (let race = 0; ; race++) {
       const { manifest, seq } = await this.#manifestAt(name);
+      // An earlier try landed, and the server no longer knows its message id.
+      if (manifest?.id === id) return this.#forget(id);
       try {
         await this.js.publish(this.#manifestSubject(name), json, { what: `commit blob ${name}`, expectLast: seq });
         await Promise.all([this.#forget(id), manifest === undefined ? undefined : this.remove(manifest.id)]);

@@ -3,7 +3,7 @@
  *
  * Who owns a buffer? A full one that was lent is sent as it is, and lent again once the server has it; smaller pieces are gathered.
  */
-import { checkInteger, EvenkeelError } from '../../core/errors.js';
+import { checkInteger, EvenkeelError, isEvenkeelError } from '../../core/errors.js';
 import { cancelled } from '../../core/internal/transport-guards.js';
 import type { BlobStat, BlobWriter } from '../../core/transport/blob.js';
 import { CHUNK_BYTES, type NatsBlobStore } from './blob-store.js';
@@ -38,6 +38,8 @@ export class NatsBlobWriter implements BlobWriter {
   /** A chunk that could not be stored, until somebody was told. */
   #failure: unknown;
   #isRemoved: Promise<void> | undefined;
+  /** The manifest is on its way: from here on the chunks may be a blob's. */
+  #committing: Promise<void> | undefined;
 
   constructor(
     store: NatsBlobStore,
@@ -92,18 +94,22 @@ export class NatsBlobWriter implements BlobWriter {
     if (this.#gathered !== undefined && this.#filled > 0) this.#fly(this.#gathered, this.#filled);
     await Promise.all(this.#flying);
     this.#check();
+    this.#committing = this.#store.commit(this.#id, stat);
+    // Whoever aborts now is too late: the commit decides.
+    this.#finish(new EvenkeelError('failed-precondition', `${this.#name} is committed, or failed to be`));
     try {
-      await this.#store.commit(this.#id, stat);
+      await this.#committing;
     } catch (error) {
-      this.fail(spent(this.#name, error));
+      // When it may have landed the chunks stay; the intent beside them tells others, in time, which it was.
+      if (!isEvenkeelError(error) || error.retryable !== 'unknown') await this.#store.remove(this.#id);
       throw error;
     }
-    this.#finish(new EvenkeelError('failed-precondition', `${this.#name} is committed`));
     return stat;
   }
 
   async abort(): Promise<void> {
     this.fail(new EvenkeelError('failed-precondition', `the writer of ${this.#name} was aborted`));
+    await this.#committing?.catch(() => {});
     await this.#isRemoved;
   }
 

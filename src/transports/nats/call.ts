@@ -7,7 +7,7 @@
  */
 import type { Timer } from '../../core/clock.js';
 import type { Endpoint } from '../../core/endpoint.js';
-import { type EvenkeelError, invalidArgument, isEvenkeelError } from '../../core/errors.js';
+import { EvenkeelError, invalidArgument, isEvenkeelError } from '../../core/errors.js';
 import { checkRequest } from '../../core/internal/call-message.js';
 import { Lifecycle } from '../../core/lifecycle.js';
 import { randomId } from '../../core/random.js';
@@ -162,8 +162,17 @@ class NatsCallClient implements NatsCallTransport, NatsCallOwner {
     this.#listen();
     const connection = this.#link.up;
     if (connection !== undefined) {
-      call.sending(subject, body);
-      connection.publish(subject, frame, { reply: `${this.#inbox}.${token}` });
+      try {
+        connection.publish(subject, frame, { reply: `${this.#inbox}.${token}` });
+        call.sending(subject, body);
+      } catch (cause) {
+        const code = (cause as Error).name === 'InvalidArgumentError' ? 'out-of-range' : 'unavailable';
+        const error = new EvenkeelError(code, `the call cannot be sent: ${(cause as Error).message}`, {
+          cause,
+          retryable: 'yes',
+        });
+        queueMicrotask(() => call.fail(error));
+      }
       return;
     }
     const until = this.#link.clock.now() + this.#link.settings.timeoutMs;

@@ -168,6 +168,7 @@ export class NatsLink implements NatsClient, RequestLink {
         this.#setUp(true);
         void this.#follow(connection);
         this.#lastError = connectError(await connection.closed());
+        for (const subscribed of this.#subscribed) subscribed.current = undefined;
         this.#setUp(false);
       } catch (cause) {
         this.#lastError = connectError(cause);
@@ -196,8 +197,12 @@ export class NatsLink implements NatsClient, RequestLink {
     for await (const { type, error } of connection.status()) {
       if (this.#isClosed || this.#connection !== connection) return;
       if (type === 'disconnect') this.#setUp(false);
-      else if (type === 'reconnect') this.#setUp(true);
-      else if (type === 'error' && error !== undefined) {
+      else if (type === 'reconnect') {
+        // The peer makes those again that it had; one asked for meanwhile it never saw.
+        for (const subscribed of this.#subscribed)
+          if (subscribed.current === undefined) this.#resubscribe(connection, subscribed);
+        this.#setUp(true);
+      } else if (type === 'error' && error !== undefined) {
         const refused = permissionError(error);
         if (refused !== undefined) this.requests.refuse(refused);
         else this.#lastError = connectError(error);
@@ -221,7 +226,20 @@ export class NatsLink implements NatsClient, RequestLink {
   }
 
   #resubscribe(connection: NatsConnection, subscribed: Subscribed): void {
-    const { subject, queue, callback } = subscribed;
+    const { subject, queue } = subscribed;
+    const callback = (error: Error | null, message: NatsMessage) => {
+      // A refusal comes this way, too, without a message. What is thrown here would end the connection.
+      if (error !== null) {
+        const refused = permissionError(error);
+        if (refused !== undefined) this.requests.refuse(refused);
+        return;
+      }
+      try {
+        subscribed.callback(error, message);
+      } catch {
+        // The listener's bug; the connection is shared.
+      }
+    };
     try {
       subscribed.current = connection.subscribe(subject, queue === undefined ? { callback } : { callback, queue });
     } catch {

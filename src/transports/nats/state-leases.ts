@@ -32,6 +32,11 @@ export class StateLeases {
     this.#ends.delete(key);
   }
 
+  clear(): void {
+    this.#revisions.clear();
+    this.#ends.clear();
+  }
+
   /** True when the lease of that revision has run out. */
   isOver(key: string, revision: number, now: number): boolean {
     if (this.#revisions.get(key) !== revision) return false;

@@ -4,6 +4,8 @@
  * Who ends a lease? Servers before 2.11 ignore a time-to-live per key and none tells when a key expires, so the observers do it:
  * whoever sees a lease run out writes the marker of its end over exactly that revision. A renewal that came first makes the write
  * fail, and the marker gives every watch the same event at the same revision.
+ *
+ * Length: documents, leases and markers are the last messages of the same subjects; apart, each would need most of the others' state.
  */
 import type { Clock, Timer } from '../../core/clock.js';
 import { EvenkeelError, isEvenkeelError } from '../../core/errors.js';
@@ -31,8 +33,8 @@ const EXPIRE_AGAIN_MS = 500;
 const SWEEP_AFTER_MS = 10 * 60_000;
 const SWEEP_EVERY_MS = 60_000;
 const MAX_RACES = 100;
-/** Revisions of deletes, which are not revisions that a document has. */
-const MAX_MARKERS = 4096;
+/** Keys whose revision is remembered, so that a put over it needs no look first. */
+const MAX_KNOWN = 4096;
 
 /** The last word on a key. */
 interface Last {
@@ -49,7 +51,7 @@ export class NatsStateStore implements StateSource {
   readonly #bounds: NatsStateBounds;
   readonly #leases = new StateLeases();
   readonly #listeners = new Set<(change: StateChange) => void>();
-  readonly #markers = new Set<number>();
+  readonly #known = new Map<string, number>();
   /** Deleted keys whose marker is still in the stream: its sequence, and when it was seen. */
   readonly #tombstones = new Map<string, { seq: number; seenAt: number }>();
   #ready: Promise<StreamInfo> | undefined;
@@ -145,13 +147,16 @@ export class NatsStateStore implements StateSource {
     signal: AbortSignal | undefined,
   ): Promise<number> {
     const headers = leaseMs === undefined ? [] : [LEASE, String(leaseMs)];
-    if (typeof expect === 'number') await this.#endIfOver(key, expect, signal);
+    if (typeof expect === 'number') {
+      await this.#endIfOver(key, expect, signal);
+      await this.#checkIsValue(key, expect, signal);
+    }
     let expectLast = expect === 'absent' ? 0 : expect;
     for (let race = 0; ; race++) {
       try {
-        if (expectLast !== undefined && this.#markers.has(expectLast) && expect !== 'absent') throw conflict(key, 0, expect);
         const { seq } = await this.#js.publish(this.#subject(key), value, { what: `put ${key}`, headers, expectLast, signal });
         this.#leases.saw(key, seq, leaseMs, this.#clock.now());
+        this.#know(key, seq);
         return seq;
       } catch (error) {
         if (!isEvenkeelError(error, 'aborted')) throw error;
@@ -212,13 +217,20 @@ export class NatsStateStore implements StateSource {
     if (message === undefined) return undefined;
     const { seq, data, header } = message;
     if (header(OPERATION) !== undefined) {
-      this.#noteMarker(seq);
       return { seq, record: undefined };
     }
     const leaseMs = leaseIn(header(LEASE));
     this.#leases.saw(key, seq, leaseMs, this.#clock.now());
     if (await this.#endIfOver(key, seq, signal)) return this.#last(key, signal);
+    this.#know(key, seq);
     return { seq, record: { key, value: data, revision: seq, leaseMs } };
+  }
+
+  /** The last message of a subject may be the marker of a delete: its sequence is no revision that a put can expect. */
+  async #checkIsValue(key: string, revision: number, signal: AbortSignal | undefined): Promise<void> {
+    if (this.#known.get(key) === revision || this.#records.get(key)?.revision === revision) return;
+    const record = (await this.#last(key, signal))?.record;
+    if (record?.revision !== revision) throw conflict(key, record?.revision ?? 0, revision);
   }
 
   /** True when the lease of that revision was over; by then its end is written. */
@@ -238,16 +250,17 @@ export class NatsStateStore implements StateSource {
     const headers = [OPERATION, 'DEL', ...(isExpiry ? [EXPIRED, '1'] : [])];
     const what = `${isExpiry ? 'expire' : 'delete'} ${key}`;
     const { seq } = await this.#js.publish(this.#subject(key), '', { what, headers, expectLast: revision, signal });
-    this.#noteMarker(seq);
     this.#leases.forget(key);
     return seq;
   }
 
-  #noteMarker(seq: number): void {
-    this.#markers.add(seq);
-    if (this.#markers.size <= MAX_MARKERS) return;
-    for (const oldest of this.#markers) {
-      this.#markers.delete(oldest);
+  /** A revision that this process knows to be a document's. */
+  #know(key: string, revision: number): void {
+    this.#known.delete(key);
+    this.#known.set(key, revision);
+    if (this.#known.size <= MAX_KNOWN) return;
+    for (const oldest of this.#known.keys()) {
+      this.#known.delete(oldest);
       return;
     }
   }
@@ -257,6 +270,8 @@ export class NatsStateStore implements StateSource {
     this.#follower = new StreamFollower(this.#js, this.#stream, filter, {
       open: () => this.#open(),
       onList: () => {
+        // Sequences of another history say nothing of this one.
+        if (this.#epoch !== '' && this.#follower?.epoch !== this.#epoch) this.#leases.clear();
         this.#listing = new Map();
         this.#tombstones.clear();
       },
@@ -283,7 +298,6 @@ export class NatsStateStore implements StateSource {
     const records = this.#listing ?? this.#records;
     const { headers } = message;
     if (headers?.get(OPERATION)) {
-      this.#noteMarker(seq);
       this.#tombstones.set(key, { seq, seenAt: this.#clock.now() });
       const record = records.get(key);
       if (record === undefined) return;
@@ -302,10 +316,12 @@ export class NatsStateStore implements StateSource {
   }
 
   #endList(): void {
+    const epoch = this.#follower?.epoch ?? '';
+    if (this.#epoch !== '' && epoch !== this.#epoch) this.#known.clear();
     this.#records = this.#listing ?? this.#records;
     this.#listing = undefined;
     this.#revision = this.#follower?.lastSeq ?? this.#revision;
-    this.#epoch = this.#follower?.epoch ?? '';
+    this.#epoch = epoch;
     // The first list waits for its proof.
     if (this.#provenAtMs !== undefined) this.#tell({ type: 'reset' });
   }

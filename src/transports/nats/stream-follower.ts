@@ -52,6 +52,8 @@ export class StreamFollower {
   #listHead = 0;
   #provenAt = Number.NEGATIVE_INFINITY;
   #isListed = false;
+  /** The consumer of this attempt is made, and has delivered what was there before. */
+  #isCaughtUp = false;
   #consumerSeq = 0;
   #heardAt = 0;
   #subscription: LinkSubscription | undefined;
@@ -105,6 +107,7 @@ export class StreamFollower {
 
   #detach(): void {
     this.#attempt++;
+    this.#isCaughtUp = false;
     this.#subscription?.unsubscribe();
     this.#subscription = undefined;
   }
@@ -113,17 +116,22 @@ export class StreamFollower {
     if (this.#isClosed || this.#isAttaching) return;
     this.#isAttaching = true;
     const attempt = this.#attempt;
+    let hasFailed = false;
     try {
       await this.#subscribe(attempt);
-      if (attempt === this.#attempt) this.#pauseMs = FIRST_PAUSE_MS;
     } catch {
       // Whatever it was, a stream that is not there included: it may be otherwise soon.
-      this.#pauseMs = Math.min(this.#pauseMs * 2, LONGEST_PAUSE_MS);
-      if (attempt === this.#attempt) this.#again(this.#pauseMs);
-    } finally {
-      this.#isAttaching = false;
+      hasFailed = true;
+    }
+    this.#isAttaching = false;
+    if (attempt !== this.#attempt) {
       // The connection changed while this was under way.
-      if (attempt !== this.#attempt && this.#subscription === undefined) this.#again(0);
+      if (this.#subscription === undefined) this.#again(0);
+    } else if (hasFailed) {
+      this.#pauseMs = Math.min(this.#pauseMs * 2, LONGEST_PAUSE_MS);
+      this.#again(this.#pauseMs);
+    } else {
+      this.#pauseMs = FIRST_PAUSE_MS;
     }
   }
 
@@ -159,7 +167,9 @@ export class StreamFollower {
       },
     });
     if (attempt !== this.#attempt) return;
-    if (pending === 0 && this.#consumerSeq === 0) this.#endList();
+    if (pending > 0 || this.#consumerSeq > 0) return;
+    this.#isCaughtUp = true;
+    this.#endList();
   }
 
   #canResume({ created, state }: StreamInfo): boolean {
@@ -211,7 +221,9 @@ export class StreamFollower {
     this.#consumerSeq = position.consumerSeq;
     this.#lastSeq = position.streamSeq;
     this.#listener.onMessage(message, position.streamSeq);
-    if (!this.#isListed && position.pending === 0) this.#endList();
+    if (position.pending > 0) return;
+    this.#isCaughtUp = true;
+    this.#endList();
   }
 
   #tick(): void {
@@ -233,13 +245,13 @@ export class StreamFollower {
 
   #prove(): void {
     const connection = this.#js.link.up;
-    if (connection === undefined || this.#isPinging || !this.#isListed) return;
+    if (connection === undefined || this.#isPinging || !this.#isCaughtUp) return;
     this.#isPinging = true;
     const attempt = this.#attempt;
     const now = this.#js.link.clock.now();
     const onPong = () => {
       this.#isPinging = false;
-      const isAlive = attempt === this.#attempt && this.#isListed && this.#subscription !== undefined;
+      const isAlive = attempt === this.#attempt && this.#isCaughtUp;
       if (!isAlive || this.#js.link.clock.now() - this.#heardAt > SILENCE_MS) return;
       this.#provenAt = now;
       this.#listener.onProof(now);
