@@ -9,7 +9,7 @@ const ROUNDS = 3;
 const BAR_MS = 500;
 
 export async function outages(server: NatsServer, onClaim: (claim: Claim) => void): Promise<void> {
-  const client = createNatsClient({ nats, connect: { servers: server.servers }, timeoutMs: 30_000 });
+  const client = createNatsClient({ nats, connect: { servers: server.servers }, timeoutMs: 20_000 });
   const state = createNatsState({ client, bucket: 'outage' });
   const times: number[] = [];
   try {

@@ -21,7 +21,10 @@ export interface NatsClientOptions {
   connect?: Readonly<Record<string, unknown>>;
   /** Milliseconds for one try of a request. Default 300. */
   requestTimeoutMs?: number;
-  /** Milliseconds for an operation, with its repeated tries and the wait for a connection. Default 5000. */
+  /**
+   * Milliseconds for an operation, with its repeated tries and the wait for a connection. Default 5000; at most 25,000: the server
+   * remembers for 30 s what it has stored.
+   */
   timeoutMs?: number;
   /** Subject of JetStream's API, for accounts that import it under another name. Default `$JS.API`. */
   apiPrefix?: string;
@@ -65,7 +68,7 @@ export function createNatsClient(options: NatsClientOptions): NatsClient {
     apiPrefix,
     inboxPrefix,
     requestTimeoutMs: checkNumber('requestTimeoutMs', options.requestTimeoutMs ?? DEFAULT_NATS_REQUEST_TIMEOUT_MS, 10, 60_000),
-    timeoutMs: checkNumber('timeoutMs', options.timeoutMs ?? DEFAULT_NATS_TIMEOUT_MS, 10),
+    timeoutMs: checkNumber('timeoutMs', options.timeoutMs ?? DEFAULT_NATS_TIMEOUT_MS, 10, 25_000),
     clock: options.clock ?? liveClock(),
     random: options.random ?? liveRandom(),
   });

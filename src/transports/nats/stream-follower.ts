@@ -74,7 +74,7 @@ export class StreamFollower {
     this.#stream = stream;
     this.#filter = filter;
     this.#listener = listener;
-    this.#stopListening = js.link.onChange((isUp) => isUp && this.#again(0));
+    this.#stopListening = js.link.onChange((isUp) => isUp && this.#again(FIRST_PAUSE_MS));
     this.#again(0);
     this.#tick();
   }
