@@ -9,6 +9,8 @@ type S = StoreSession<QueueTransport>;
 
 /** Long enough for an engine to come back up within a quarter of it. */
 const RESTART_MS = 3000;
+/** A lease that waits for so long was not served; short of the quarter of a lease that a look has. */
+const LOOK_MS = 50;
 
 export function queueLeases(traits: QueueTraits): CaseTable<S> {
   const leaseMs = traits.minLeaseMs * 4;
@@ -31,8 +33,16 @@ export function queueLeases(traits: QueueTraits): CaseTable<S> {
     const expected = tellsWaiting ? { due: 0, delayed: 1, leased: 0, dead: 0 } : { due: 0, delayed: 0, leased: 1, dead: 0 };
     assert.deepEqual(await queue.stats(), expected, message);
   };
-  const assertNotDue = async (session: S, message: string, queue = session.transport) =>
+  /** By statistics, or by a lease that is given up when it was not served at once. */
+  const assertNotDue = async (session: S, message: string, queue = session.transport) => {
     assert.equal((await queue.stats()).due, 0, message);
+    if (tellsWaiting) return;
+    const controller = new AbortController();
+    const lease = queue.lease({ max: 1, leaseMs: LONG_LEASE_MS, signal: controller.signal });
+    await session.advance(LOOK_MS);
+    controller.abort();
+    assert.deepEqual(await settled(session, 'the look', lease), [], message);
+  };
 
   return {
     'an acknowledged item is gone, and a second ack is the same ack': async (session) => {

@@ -73,6 +73,7 @@ export class Leasing {
     } finally {
       leave();
     }
+    if (first.end === 'stopped' || first.end === 'lost') this.#queue.streams.dropLeftPulls();
     // Whatever woke us may have brought more than one.
     if (max === 1 || first.messages.length === 0 || first.end !== 'done') return [first];
     return [first, await this.#ask(max - 1, 0, signal)];

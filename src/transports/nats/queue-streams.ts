@@ -22,7 +22,7 @@ interface ConsumerInfo {
   readonly num_ack_pending: number;
 }
 
-export const MAX_DEAD_LETTERS = 10_000;
+const MAX_DEAD_LETTERS = 10_000;
 const CONSUMER = 'workers';
 /** How long the server waits for a word on a delivery. */
 const ACK_WAIT_MS = 30_000;
@@ -108,6 +108,14 @@ export class QueueStreams {
   async consumerCounts(): Promise<{ fresh: number; unacknowledged: number }> {
     const info = await this.js.api<ConsumerInfo>(`CONSUMER.INFO.${this.items}.${CONSUMER}`, undefined);
     return { fresh: info.num_pending, unacknowledged: info.num_ack_pending };
+  }
+
+  /**
+   * Has the server look at the pulls that wait, in the background. nats-server 2.9 keeps one whose caller has left until it expires, and
+   * an item that becomes due meanwhile forgets its attempts (measured); asked about its consumer it drops such pulls.
+   */
+  dropLeftPulls(): void {
+    if (this.js.link.isConnected) this.consumerCounts().catch(() => {});
   }
 
   /** A number above every one given before. */

@@ -56,7 +56,8 @@ const MAX_WAITING = 10_000;
  * - A `lease` that waits outlives the loss of its server. An item that was on its way to us then is due again after 30 s.
  * - A server that is killed may forget its newest deliveries: an item is then delivered again before its lease ran out, perhaps with a
  *   lower `attempt`, but with a higher `fence`.
- * - A delivery that a `lease` did not take any more, because it was aborted at that moment, counts as an attempt.
+ * - A delivery that a `lease` did not take any more, because it was aborted at that moment, counts as an attempt. When a process dies
+ *   while it waits, an item that becomes due in the next 10 s may begin to count its attempts anew.
  * - `stats` counts an item that waits for the end of a nack delay, or whose lease ran out, as `leased` until it is delivered again.
  *
  * @example
