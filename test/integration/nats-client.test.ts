@@ -3,6 +3,8 @@ import * as nats from '@nats-io/transport-node';
 import { isEvenkeelError } from 'evenkeel/core';
 import { createNatsBlobs, createNatsCall, createNatsClient, createNatsQueue, createNatsState } from 'evenkeel/nats';
 import { describe, expect, it } from 'vitest';
+import { eventually } from '../support/http-servers.js';
+import { countingPeer } from '../support/nats-counting.js';
 import { natsMissing, natsServer } from '../support/nats-server.js';
 
 const SECRET = { user: 'app', pass: 'right' };
@@ -11,6 +13,8 @@ authorization {
   users = [
     { user: app, password: right }
     { user: reader, password: right, permissions: { publish: { deny: "$KV.>" } } }
+    { user: guest, password: right, permissions: {
+        publish: { deny: ["evenkeel.call.forbidden", "$JS.API.CONSUMER.MSG.NEXT.>"] }, subscribe: { deny: "evenkeel.call.mine" } } }
   ]
 }`;
 
@@ -78,6 +82,27 @@ describe.skipIf(natsMissing !== undefined)('a client', () => {
     await expect(state.put('a', new Uint8Array(1))).rejects.toMatchObject({ code: 'permission-denied' });
   });
 
+  it('that may not listen, call or take leases is told permission-denied at once, and goes on with what it may', async () => {
+    await using server = await natsServer({ config: ACCOUNTS });
+    const connect = { servers: server.servers, user: 'guest', pass: 'right' };
+    await using client = createNatsClient({ nats, connect });
+    const transport = createNatsCall({ client });
+    await expect(transport.serve({ address: 'nats://mine' }, () => ({ status: 200 }))).rejects.toMatchObject({
+      code: 'permission-denied',
+    });
+    const called = new Promise((_resolve, reject) => {
+      const sink = { onResponse() {}, onData() {}, onEnd() {}, onError: reject };
+      transport.start({ id: 'f', address: 'nats://forbidden' }, { path: '/' }, sink);
+    });
+    await expect(called).rejects.toMatchObject({ code: 'permission-denied' });
+    const queue = createNatsQueue({ client, name: 'q' });
+    await queue.enqueue([{ body: new Uint8Array(1) }]);
+    await expect(queue.lease({ max: 1, leaseMs: 1000 })).rejects.toMatchObject({ code: 'permission-denied' });
+    expect(await createNatsState({ client, bucket: 'b' }).put('a', new Uint8Array(1))).toBe(1);
+    const listener = await transport.serve({ address: 'nats://other' }, () => ({ status: 200 }));
+    await listener.close();
+  });
+
   it('of a server without JetStream is told so', async () => {
     await using server = await natsServer({ jetstream: false });
     await using client = createNatsClient({ nats, connect: { servers: server.servers }, timeoutMs: 300 });
@@ -112,14 +137,15 @@ describe.skipIf(natsMissing !== undefined)('a client', () => {
 
   it('asks a server that has stopped answering again, and is answered when it goes on', async () => {
     await using server = await natsServer();
-    await using client = createNatsClient({ nats, connect: { servers: server.servers } });
+    const peer = countingPeer();
+    await using client = createNatsClient({ nats: peer.module, connect: { servers: server.servers } });
     const state = createNatsState({ client, bucket: 'b' });
     const first = await state.put('a', Buffer.from('1'));
     server.pause();
     const put = state.put('a', Buffer.from('2'), { expect: first });
-    await new Promise((resolve) => setTimeout(resolve, 700));
+    await eventually('it was sent three times', () => peer.published('$KV.b.a') === 4);
     server.resume();
-    // Sent three times: stored once, and each time it is the same put.
+    // Stored once: each time it was the same put.
     expect(await put).toBe(first + 1);
     expect((await state.get('a'))?.revision).toBe(first + 1);
   });

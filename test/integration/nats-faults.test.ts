@@ -5,10 +5,12 @@ import { createNatsBlobs, createNatsClient, createNatsState, type NatsClient } f
 import { describe, expect, it } from 'vitest';
 import { type FaultProxy, faultProxy } from '../support/fault-proxy.js';
 import { eventually } from '../support/http-servers.js';
+import { type CountingPeer, countingPeer } from '../support/nats-counting.js';
 import { natsMissing, natsServer } from '../support/nats-server.js';
 
 interface Place {
   readonly proxy: FaultProxy;
+  readonly peer: CountingPeer;
   readonly client: NatsClient;
   /** Through the proxy. */
   readonly state: StateTransport;
@@ -20,7 +22,12 @@ interface Place {
 async function behindProxy(test: (place: Place) => Promise<void>): Promise<void> {
   await using server = await natsServer();
   const proxy = await faultProxy(server.port);
-  await using client = createNatsClient({ nats, connect: { servers: `nats://127.0.0.1:${proxy.port}` }, timeoutMs: 15_000 });
+  const peer = countingPeer();
+  await using client = createNatsClient({
+    nats: peer.module,
+    connect: { servers: `nats://127.0.0.1:${proxy.port}` },
+    timeoutMs: 15_000,
+  });
   await using direct = createNatsClient({ nats, connect: { servers: server.servers } });
   const state = createNatsState({ client, bucket: 'b' });
   const blobs = createNatsBlobs({ client, bucket: 'b' });
@@ -28,7 +35,7 @@ async function behindProxy(test: (place: Place) => Promise<void>): Promise<void>
   try {
     await state.put('a', Buffer.from('0'));
     await write(blobs, 'a', 1);
-    await test({ proxy, client, state, blobs, near });
+    await test({ proxy, peer, client, state, blobs, near });
   } finally {
     for (const each of [state, near, blobs]) await each.close();
     proxy.heal();
@@ -53,12 +60,15 @@ const FAULTS: [string, (proxy: FaultProxy) => void | Promise<void>][] = [
 
 describe.skipIf(natsMissing !== undefined).each(FAULTS)('%s', { timeout: 60_000 }, (_name, begin) => {
   it('puts each value once, in its order, and stores the blob, when it is over', () =>
-    behindProxy(async ({ proxy, state, blobs, near }) => {
+    behindProxy(async ({ proxy, peer, client, state, blobs, near }) => {
       const before = await near.get('a');
       await begin(proxy);
       const put = state.put('a', Buffer.from('1'), { expect: before?.revision ?? 0 });
       const stored = write(blobs, 'b', 2);
-      await new Promise((resolve) => setTimeout(resolve, 500));
+      // Done in spite of it, or tried again and again in vain, or without a connection to try on.
+      const done = Promise.allSettled([put, stored]).then(() => true);
+      const tried = eventually('three tries', () => peer.published('$KV.b.a') >= 4 || !client.isConnected).then(() => false);
+      await Promise.race([done, tried]);
       proxy.heal();
       const revision = await put;
       await stored;
@@ -78,7 +88,10 @@ describe.skipIf(natsMissing !== undefined).each(FAULTS)('%s', { timeout: 60_000 
       await eventually('synced', () => watch.ageMs < 1000);
       await begin(proxy);
       await near.put('a', Buffer.from('meanwhile'));
-      await new Promise((resolve) => setTimeout(resolve, 300));
+      await eventually(
+        'it came through, or the watch knows that it may be behind',
+        () => last === 'meanwhile' || watch.ageMs > 1500,
+      );
       proxy.heal();
       await eventually('it has it', () => last === 'meanwhile', 20_000);
       await eventually('fresh', () => watch.ageMs < 1500, 20_000);

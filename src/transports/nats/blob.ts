@@ -12,7 +12,7 @@ import type { BlobStat, BlobTransport, BlobWriter } from '../../core/transport/b
 import { type Manifest, NatsBlobStore } from './blob-store.js';
 import { NatsBlobWriter } from './blob-writer.js';
 import { linkOf, type NatsClient } from './client.js';
-import { JetStream } from './jetstream.js';
+import { checkReplicas, JetStream } from './jetstream.js';
 import { checkName } from './names.js';
 
 export interface NatsBlobOptions {
@@ -21,7 +21,7 @@ export interface NatsBlobOptions {
   bucket: string;
   /** Bytes the bucket holds; a blob beyond is refused with `resource-exhausted`. Read when the bucket is made. Default: the server's own limit. */
   maxBytes?: number;
-  /** Servers that hold each chunk, 1 to 5, odd. Read when the bucket is made. Default 1. */
+  /** Servers that hold each chunk, 1, 3 or 5. Read when the bucket is made. Default 1. */
   replicas?: number;
 }
 
@@ -52,7 +52,7 @@ const MAX_REPLACED = 10;
 export function createNatsBlobs(options: NatsBlobOptions): BlobTransport {
   const bounds = {
     maxBytes: options.maxBytes === undefined ? undefined : checkInteger('maxBytes', options.maxBytes, 1),
-    replicas: checkInteger('replicas', options.replicas ?? 1, 1, 5),
+    replicas: checkReplicas(options.replicas),
   };
   return new NatsBlobs(new NatsBlobStore(new JetStream(linkOf(options.client)), checkName('bucket', options.bucket), bounds));
 }

@@ -7,7 +7,7 @@ import { ERROR_CODES, type ErrorCode, EvenkeelError, type Retryable } from '../.
 import type { HeaderList } from '../../core/headers.js';
 import { BodyPump, bodyError } from '../../core/internal/body-pipe.js';
 import type { CallBody, CallHandle, CallSink } from '../../core/transport/call.js';
-import { decodeFrame, decodeHead, encodeFrame, FRAME, type Frame, PIECE_BYTES } from './call-frames.js';
+import { decodeFrame, decodeHead, encodeFrame, FRAME, type Frame, followSubject, PIECE_BYTES } from './call-frames.js';
 import { IncomingBody, OutgoingBody } from './call-stream.js';
 import type { NatsMessage } from './peer.js';
 
@@ -59,6 +59,11 @@ export class NatsCall implements CallHandle {
 
   get isOver(): boolean {
     return this.#isOver;
+  }
+
+  /** Whether frames of this call go to that subject. */
+  uses(subject: string): boolean {
+    return this.#isSent && (subject === this.#subject || subject === followSubject(this.#subject));
   }
 
   /** The head is about to be published; `body`: what follows it. From here on the server may act. */

@@ -28,7 +28,7 @@ export const FRAME = {
   pong: 11,
 } as const;
 
-export type FrameKind = (typeof FRAME)[keyof typeof FRAME];
+type FrameKind = (typeof FRAME)[keyof typeof FRAME];
 
 /** The body is behind the head, whole. */
 export const LAST = 1;
@@ -40,6 +40,11 @@ export const PIECE_BYTES = 64 * 1024;
 /** A body sent whole, behind its head; well below the 1 MiB that servers take by default. */
 export const MAX_WHOLE_BYTES = 256 * 1024;
 
+/** Where the frames of calls go that have begun. */
+export function followSubject(subject: string): string {
+  return `${subject}.io`;
+}
+
 const HEAD_BYTES = 6;
 const NOTHING = new Uint8Array(0);
 
@@ -50,10 +55,10 @@ export interface Frame {
   readonly bytes: Uint8Array;
 }
 
-export function encodeFrame(kind: FrameKind, number = 0, bytes: Uint8Array = NOTHING, flags = 0): Uint8Array {
+export function encodeFrame(kind: FrameKind, number = 0, bytes: Uint8Array = NOTHING): Uint8Array {
   const frame = Buffer.allocUnsafe(HEAD_BYTES + bytes.byteLength);
   frame.writeUInt8(kind, 0);
-  frame.writeUInt8(flags, 1);
+  frame.writeUInt8(0, 1);
   frame.writeUInt32LE(number, 2);
   frame.set(bytes, HEAD_BYTES);
   return frame;

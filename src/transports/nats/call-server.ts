@@ -3,10 +3,10 @@
  * no more of the first and still be heard on the second.
  */
 import type { Timer } from '../../core/clock.js';
-import { EvenkeelError } from '../../core/errors.js';
+import type { EvenkeelError } from '../../core/errors.js';
 import type { CallHandler, Listener } from '../../core/transport/call.js';
 import { GONE_AFTER_MS } from './call-client.js';
-import { decodeFrame, encodeFrame, FRAME } from './call-frames.js';
+import { decodeFrame, encodeFrame, FRAME, followSubject } from './call-frames.js';
 import { ServedCall } from './call-served.js';
 import type { NatsLink } from './link.js';
 import type { NatsMessage } from './peer.js';
@@ -15,11 +15,6 @@ import type { LinkSubscription } from './requests.js';
 const LOOK_EVERY_MS = 1000;
 /** A request that came twice is answered once; so many of those that are over are remembered. */
 const MAX_RECENT = 4096;
-
-/** Where the frames of calls go that have begun. */
-export function followSubject(subject: string): string {
-  return `${subject}.io`;
-}
 
 export class NatsListener implements Listener {
   readonly address: string;
@@ -31,6 +26,8 @@ export class NatsListener implements Listener {
   readonly #requests: LinkSubscription;
   readonly #follows: LinkSubscription;
   readonly #stopListening: () => void;
+  /** NATS does not let this user listen there. */
+  refusal: EvenkeelError | undefined;
   #timer: Timer | undefined;
   #isDraining = false;
   #isClosed = false;
@@ -40,11 +37,18 @@ export class NatsListener implements Listener {
     this.address = address;
     this.#link = link;
     this.#handler = handler;
-    this.#requests = link.subscribe(subject, (_error, message) => this.#begin(message));
-    this.#follows = link.subscribe(followSubject(subject), (_error, message) => this.#follow(message));
-    this.#stopListening = link.onChange((isUp) => {
+    this.#requests = link.subscribe(subject, (message) => this.#begin(message));
+    this.#follows = link.subscribe(followSubject(subject), (message) => this.#follow(message));
+    const stopHearing = link.onChange((isUp) => {
       if (!isUp) for (const call of this.#calls.values()) call.abort('the connection to NATS was lost');
     });
+    const stopRefusals = link.onRefused((error) => {
+      if ([subject, followSubject(subject)].includes(String(error.details?.subject))) this.refusal = error;
+    });
+    this.#stopListening = () => {
+      stopHearing();
+      stopRefusals();
+    };
   }
 
   async drain(): Promise<void> {
@@ -127,8 +131,4 @@ export class NatsListener implements Listener {
       if (this.#calls.size > 0) this.#watch();
     });
   }
-}
-
-export function addressTaken(address: string): EvenkeelError {
-  return new EvenkeelError('already-exists', `${address} is taken`, { details: { address } });
 }

@@ -22,8 +22,8 @@ import type {
   ListenOptions,
 } from '../../core/transport/call.js';
 import { NatsCall, type NatsCallOwner } from './call-client.js';
-import { encodeFrame, encodeHead, FRAME, MAX_WHOLE_BYTES } from './call-frames.js';
-import { addressTaken, followSubject, NatsListener } from './call-server.js';
+import { encodeFrame, encodeHead, FRAME, followSubject, MAX_WHOLE_BYTES } from './call-frames.js';
+import { NatsListener } from './call-server.js';
 import { linkOf, type NatsClient } from './client.js';
 import type { NatsLink } from './link.js';
 import type { LinkSubscription } from './requests.js';
@@ -118,11 +118,18 @@ class NatsCallClient implements NatsCallTransport, NatsCallOwner {
     if (typeof handler !== 'function') throw invalidArgument('handler', handler, 'a function');
     const name = match[2] === undefined ? match[1] : `${match[1]}-${randomId(this.#link.random).slice(0, 8)}`;
     const subject = `${this.#prefix}.${name}`;
-    await this.#link.connected(this.#link.clock.now() + this.#link.settings.timeoutMs);
-    if (await this.#isTaken(subject)) throw addressTaken(address);
+    const until = this.#link.clock.now() + this.#link.settings.timeoutMs;
+    if (await this.#isTaken(subject, until)) {
+      throw new EvenkeelError('already-exists', `${address} is taken`, { details: { address } });
+    }
     const listener = new NatsListener(this.#link, `nats://${name}`, subject, handler);
-    // The server has the subscriptions once it has answered.
-    await this.#link.up?.flush().catch(() => {});
+    try {
+      await this.#link.heard(until);
+      if (listener.refusal !== undefined) throw listener.refusal;
+    } catch (error) {
+      await listener.close();
+      throw error;
+    }
     return listener;
   }
 
@@ -184,12 +191,21 @@ class NatsCallClient implements NatsCallTransport, NatsCallOwner {
 
   #listen(): void {
     if (this.#replies === undefined) {
-      this.#replies = this.#link.subscribe(`${this.#inbox}.*`, (_error, message) => {
+      const replies = `${this.#inbox}.*`;
+      this.#replies = this.#link.subscribe(replies, (message) => {
         this.#calls.get(message.subject.slice(this.#inbox.length + 1))?.receive(message);
       });
-      this.#stopListening = this.#link.onChange((isUp) => {
+      const stopHearing = this.#link.onChange((isUp) => {
         if (!isUp) for (const call of this.#calls.values()) call.disconnected();
       });
+      const stopRefusals = this.#link.onRefused((error) => {
+        const subject = String(error.details?.subject);
+        for (const call of this.#calls.values()) if (subject === replies || call.uses(subject)) call.fail(error);
+      });
+      this.#stopListening = () => {
+        stopHearing();
+        stopRefusals();
+      };
     }
     this.#timer ??= this.#link.clock.timer(LOOK_EVERY_MS, () => {
       this.#timer = undefined;
@@ -205,14 +221,19 @@ class NatsCallClient implements NatsCallTransport, NatsCallOwner {
     this.#timer?.cancel();
   }
 
-  async #isTaken(subject: string): Promise<boolean> {
-    try {
-      const probe = { what: `listen at ${subject}`, isIdempotent: false, timeoutMs: TAKEN_WITHIN_MS };
-      await this.#link.requests.request(followSubject(subject), encodeFrame(FRAME.ping), probe);
-      return true;
-    } catch (error) {
-      if (isEvenkeelError(error, 'unavailable')) return false;
-      throw error;
+  async #isTaken(subject: string, until: number): Promise<boolean> {
+    const probe = { what: `listen at ${subject}`, isIdempotent: false, timeoutMs: TAKEN_WITHIN_MS };
+    for (;;) {
+      await this.#link.connected(until);
+      try {
+        await this.#link.requests.request(followSubject(subject), encodeFrame(FRAME.ping), probe);
+        return true;
+      } catch (error) {
+        if (!isEvenkeelError(error, 'unavailable')) throw error;
+        // Nobody listens there. Otherwise the question was lost, or its answer.
+        if (error.retryable === 'yes') return false;
+        if (this.#link.clock.now() >= until) throw error;
+      }
     }
   }
 

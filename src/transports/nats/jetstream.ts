@@ -1,5 +1,5 @@
 /** JetStream as JSON requests: streams, single messages, and publications that the server acknowledges. */
-import { EvenkeelError } from '../../core/errors.js';
+import { EvenkeelError, invalidArgument } from '../../core/errors.js';
 import { randomId } from '../../core/random.js';
 import type { NatsLink } from './link.js';
 import { type ApiError, apiError, numberOf, STREAM_EXISTS, STREAM_NOT_FOUND } from './nats-errors.js';
@@ -19,10 +19,10 @@ export interface StreamInfo {
   };
 }
 
-export interface Published {
-  readonly seq: number;
-  /** The message had been stored by an earlier try. */
-  readonly isDuplicate: boolean;
+/** Servers that hold each message of a stream: an even number survives no more losses than the odd one below it. */
+export function checkReplicas(replicas: number | undefined): number {
+  if (replicas === undefined || replicas === 1 || replicas === 3 || replicas === 5) return replicas ?? 1;
+  throw invalidArgument('replicas', replicas, '1, 3 or 5');
 }
 
 export interface CallOptions {
@@ -110,16 +110,16 @@ export class JetStream {
    * Stores a message and resolves when the server has it. Repeated until it has: the message id keeps it from being stored twice.
    * @throws {EvenkeelError} `aborted` when `expectLast` does not hold; `resource-exhausted` when the stream is full.
    */
-  async publish(subject: string, payload: Uint8Array | string, options: PublishOptions): Promise<Published> {
+  async publish(subject: string, payload: Uint8Array | string, options: PublishOptions): Promise<{ seq: number }> {
     const { what, messageId, headers: own, expectLast, ...call } = options;
     const headers = this.link.settings.nats.headers();
     if (messageId !== false) headers.append('Nats-Msg-Id', messageId ?? this.#idPrefix + (this.#ids++).toString(36));
     if (expectLast !== undefined) headers.append('Nats-Expected-Last-Subject-Sequence', String(expectLast));
     if (own !== undefined) for (let i = 0; i + 1 < own.length; i += 2) headers.append(own[i] as string, own[i + 1] as string);
     const reply = await this.link.requests.request(subject, payload, { ...call, what, headers, isIdempotent: true });
-    const answer = parse<{ error?: ApiError; seq: number; duplicate?: boolean }>(reply, what);
+    const answer = parse<{ error?: ApiError; seq: number }>(reply, what);
     if (answer.error !== undefined) throw publishError(answer.error, what);
-    return { seq: answer.seq, isDuplicate: answer.duplicate === true };
+    return { seq: answer.seq };
   }
 
   /** One message, by its sequence, as the first of a subject from there on, or as the last of its subject; undefined when there is none. */
@@ -143,10 +143,10 @@ export class JetStream {
     };
   }
 
-  /** Removes the messages of a subject (or a wildcard); resolves with how many. */
-  async purge(stream: string, subject: string, options?: CallOptions & { keep?: number; seq?: number }): Promise<number> {
-    const { keep, seq, ...call } = options ?? {};
-    const body = { filter: subject, ...(keep === undefined ? {} : { keep }), ...(seq === undefined ? {} : { seq }) };
+  /** Removes the messages of a subject (or a wildcard), those before `seq` where it is given; resolves with how many. */
+  async purge(stream: string, subject: string, options?: CallOptions & { seq?: number }): Promise<number> {
+    const { seq, ...call } = options ?? {};
+    const body = seq === undefined ? { filter: subject } : { filter: subject, seq };
     return (await this.api<{ purged: number }>(`STREAM.PURGE.${stream}`, body, call)).purged;
   }
 }

@@ -8,7 +8,7 @@ import type { Clock } from '../../core/clock.js';
 import { EvenkeelError } from '../../core/errors.js';
 import { type Random, randomId } from '../../core/random.js';
 import { connectError, permissionError } from './nats-errors.js';
-import type { NatsConnection, NatsHeaders, NatsMessage, NatsModule, NatsSubscription } from './peer.js';
+import type { NatsConnection, NatsMessage, NatsModule, NatsSubscription } from './peer.js';
 import { type LinkSubscription, type RequestLink, Requests } from './requests.js';
 
 export interface LinkSettings {
@@ -41,8 +41,7 @@ const CONNECT_TIMEOUT_MS = 2000;
 
 interface Subscribed {
   readonly subject: string;
-  readonly queue: string | undefined;
-  readonly callback: (error: Error | null, message: NatsMessage) => void;
+  readonly callback: (message: NatsMessage) => void;
   current: NatsSubscription | undefined;
 }
 
@@ -55,6 +54,7 @@ export class NatsLink implements NatsClient, RequestLink {
   generation = 0;
   readonly #subscribed = new Set<Subscribed>();
   readonly #listeners = new Set<(isUp: boolean) => void>();
+  readonly #refused = new Set<(error: EvenkeelError) => void>();
   readonly #waiting = new Set<() => void>();
   #connection: NatsConnection | undefined;
   #isUp = false;
@@ -78,24 +78,9 @@ export class NatsLink implements NatsClient, RequestLink {
     return this.#isUp;
   }
 
-  get isClosed(): boolean {
-    return this.#isClosed;
-  }
-
   /** The connection, while one stands. */
   get up(): NatsConnection | undefined {
     return this.#isUp ? this.#connection : undefined;
-  }
-
-  /** Bytes of a message's headers and payload that the server takes. */
-  get maxPayload(): number {
-    return this.#connection?.info?.max_payload ?? 1024 * 1024;
-  }
-
-  headers(flat: readonly string[]): NatsHeaders {
-    const headers = this.settings.nats.headers();
-    for (let i = 0; i + 1 < flat.length; i += 2) headers.append(flat[i] as string, flat[i + 1] as string);
-    return headers;
   }
 
   /**
@@ -115,8 +100,8 @@ export class NatsLink implements NatsClient, RequestLink {
   }
 
   /** From now on, over every connection, until it is ended. */
-  subscribe(subject: string, callback: (error: Error | null, message: NatsMessage) => void, queue?: string): LinkSubscription {
-    const subscribed: Subscribed = { subject, queue, callback, current: undefined };
+  subscribe(subject: string, callback: (message: NatsMessage) => void): LinkSubscription {
+    const subscribed: Subscribed = { subject, callback, current: undefined };
     this.#subscribed.add(subscribed);
     if (this.up !== undefined) this.#resubscribe(this.up, subscribed);
     else this.#start();
@@ -136,6 +121,29 @@ export class NatsLink implements NatsClient, RequestLink {
   onChange(listener: (isUp: boolean) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  /** Hears when the server refuses the use of a subject, `details.subject`: it does not say whose use. */
+  onRefused(listener: (error: EvenkeelError) => void): () => void {
+    this.#refused.add(listener);
+    return () => this.#refused.delete(listener);
+  }
+
+  /**
+   * Resolves when the server has all that was said before, subscriptions too.
+   * @throws {EvenkeelError} As `connected`.
+   */
+  async heard(until: number): Promise<void> {
+    for (;;) {
+      const connection = await this.connected(until);
+      try {
+        await connection.flush();
+        return;
+      } catch {
+        // Lost meanwhile; the loss becomes known in a moment.
+        await this.clock.sleep(FIRST_PAUSE_MS, undefined, true);
+      }
+    }
   }
 
   async close(): Promise<void> {
@@ -204,7 +212,7 @@ export class NatsLink implements NatsClient, RequestLink {
         this.#setUp(true);
       } else if (type === 'error' && error !== undefined) {
         const refused = permissionError(error);
-        if (refused !== undefined) this.requests.refuse(refused);
+        if (refused !== undefined) this.#tellRefused(refused);
         else this.#lastError = connectError(error);
       }
     }
@@ -226,25 +234,30 @@ export class NatsLink implements NatsClient, RequestLink {
   }
 
   #resubscribe(connection: NatsConnection, subscribed: Subscribed): void {
-    const { subject, queue } = subscribed;
     const callback = (error: Error | null, message: NatsMessage) => {
       // A refusal comes this way, too, without a message. What is thrown here would end the connection.
       if (error !== null) {
+        // The peer has dropped it. Another log-in may be allowed to.
+        subscribed.current = undefined;
         const refused = permissionError(error);
-        if (refused !== undefined) this.requests.refuse(refused);
+        if (refused !== undefined) this.#tellRefused(refused);
         return;
       }
       try {
-        subscribed.callback(error, message);
+        subscribed.callback(message);
       } catch {
         // The listener's bug; the connection is shared.
       }
     };
     try {
-      subscribed.current = connection.subscribe(subject, queue === undefined ? { callback } : { callback, queue });
+      subscribed.current = connection.subscribe(subscribed.subject, { callback });
     } catch {
       // The connection is closing; the next one makes the subscription.
     }
+  }
+
+  #tellRefused(error: EvenkeelError): void {
+    for (const listener of [...this.#refused]) listener(error);
   }
 
   #nextPause(): number {

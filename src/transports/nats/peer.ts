@@ -15,9 +15,7 @@ export interface NatsHeaders {
   readonly code: number;
   readonly description: string;
   get(name: string): string;
-  set(name: string, value: string): void;
   append(name: string, value: string): void;
-  [Symbol.iterator](): Iterator<[string, string[]]>;
 }
 
 export interface NatsMessage {
@@ -28,17 +26,13 @@ export interface NatsMessage {
 }
 
 export interface NatsSubscription {
-  unsubscribe(max?: number): void;
+  unsubscribe(): void;
   drain(): Promise<void>;
 }
 
 export interface NatsConnection {
-  readonly info?: { readonly server_id: string; readonly version: string; readonly max_payload: number };
   publish(subject: string, payload?: Uint8Array | string, options?: { reply?: string; headers?: NatsHeaders }): void;
-  subscribe(
-    subject: string,
-    options: { queue?: string; callback: (error: Error | null, message: NatsMessage) => void },
-  ): NatsSubscription;
+  subscribe(subject: string, options: { callback: (error: Error | null, message: NatsMessage) => void }): NatsSubscription;
   flush(): Promise<void>;
   status(): AsyncIterable<{ readonly type: string; readonly error?: Error }>;
   closed(): Promise<unknown>;

@@ -6,7 +6,6 @@
  */
 import type { EvenkeelError } from '../../core/errors.js';
 import type { NatsLink } from './link.js';
-import { connectError, permissionError } from './nats-errors.js';
 import type { NatsMessage } from './peer.js';
 
 export interface PullRequest {
@@ -49,6 +48,7 @@ export function pull(link: NatsLink, request: PullRequest): Promise<Pulled> {
       isOver = true;
       timer.cancel();
       unlisten();
+      unrefuse();
       signal.removeEventListener('abort', onAbort);
       subscription[how]();
     };
@@ -64,8 +64,7 @@ export function pull(link: NatsLink, request: PullRequest): Promise<Pulled> {
       handBack(link, messages);
       reject(error);
     };
-    const subscription = link.subscribe(inbox, (error, message) => {
-      if (error !== null) return fail(permissionError(error) ?? connectError(error));
+    const subscription = link.subscribe(inbox, (message) => {
       if (message.subject === inbox) {
         const code = message.headers?.code ?? 0;
         if (code === 404 || code === 408) end('done');
@@ -77,6 +76,10 @@ export function pull(link: NatsLink, request: PullRequest): Promise<Pulled> {
       if (messages.length >= batch) end('done');
     });
     const unlisten = link.onChange(() => end('lost'));
+    const unrefuse = link.onRefused((error) => {
+      const refused = error.details?.subject;
+      if (refused === subject || refused === inbox) fail(error);
+    });
     const graceMs = Math.max(GRACE_MS, link.settings.requestTimeoutMs);
     const timer = clock.timer(waitMs + graceMs, () => end('lost'), true);
     signal.addEventListener('abort', onAbort, { once: true });

@@ -17,7 +17,7 @@ import {
   type QueueTransport,
 } from '../../core/transport/queue.js';
 import { linkOf, type NatsClient } from './client.js';
-import { JetStream } from './jetstream.js';
+import { checkReplicas, JetStream } from './jetstream.js';
 import type { NatsLink } from './link.js';
 import { checkName } from './names.js';
 import { DelayedItems } from './queue-delayed.js';
@@ -39,7 +39,7 @@ export interface NatsQueueOptions {
   maxBytes?: number;
   /** Deliveries after which an item that is not acknowledged becomes a dead letter. Default: never. */
   deadAfter?: number;
-  /** Servers that hold each item, 1 to 5, odd. Read when the queue is made. Default 1. */
+  /** Servers that hold each item, 1, 3 or 5. Read when the queue is made. Default 1. */
   replicas?: number;
 }
 
@@ -76,7 +76,7 @@ export function createNatsQueue(options: NatsQueueOptions): QueueTransport {
   const bounds = {
     maxItems: checkInteger('maxItems', options.maxItems ?? DEFAULT_NATS_QUEUE_ITEMS, 1),
     maxBytes: options.maxBytes === undefined ? undefined : checkInteger('maxBytes', options.maxBytes, 1),
-    replicas: checkInteger('replicas', options.replicas ?? 1, 1, 5),
+    replicas: checkReplicas(options.replicas),
   };
   const deadAfter = options.deadAfter === undefined ? Number.POSITIVE_INFINITY : checkInteger('deadAfter', options.deadAfter, 1);
   return new NatsQueue(link, new QueueStreams(new JetStream(link), checkName('name', options.name), bounds), deadAfter);

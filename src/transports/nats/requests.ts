@@ -36,7 +36,8 @@ export interface RequestLink {
   readonly settings: { readonly timeoutMs: number; readonly requestTimeoutMs: number };
   readonly up: NatsConnection | undefined;
   connected(until: number, signal?: AbortSignal): Promise<NatsConnection>;
-  subscribe(subject: string, callback: (error: Error | null, message: NatsMessage) => void): LinkSubscription;
+  subscribe(subject: string, callback: (message: NatsMessage) => void): LinkSubscription;
+  onRefused(listener: (error: EvenkeelError) => void): () => void;
 }
 
 /** Why a try ended without a reply. */
@@ -58,6 +59,7 @@ export class Requests {
     this.#link = link;
     this.#inbox = inbox;
     this.#wheel = new TimerWheel(link.clock, () => {});
+    link.onRefused((error) => this.#refuse(error));
   }
 
   /**
@@ -88,7 +90,7 @@ export class Requests {
   }
 
   /** The server refuses a subject; it does not say whose request it was. */
-  refuse(error: EvenkeelError): void {
+  #refuse(error: EvenkeelError): void {
     const subject = error.details?.subject;
     for (const [token, pending] of this.#pending) {
       if (pending.subject !== subject && !String(subject).startsWith(this.#inbox)) continue;
@@ -160,7 +162,7 @@ export class Requests {
     });
   }
 
-  readonly #onReply = (_error: Error | null, message: NatsMessage): void => {
+  readonly #onReply = (message: NatsMessage): void => {
     const token = message.subject.slice(this.#inbox.length + 1);
     const attempt = this.#pending.get(token);
     if (attempt === undefined) return;

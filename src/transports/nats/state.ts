@@ -17,7 +17,7 @@ import {
   type Watch,
 } from '../../core/transport/state.js';
 import { linkOf, type NatsClient } from './client.js';
-import { JetStream } from './jetstream.js';
+import { checkReplicas, JetStream } from './jetstream.js';
 import type { NatsLink } from './link.js';
 import { checkName } from './names.js';
 import { NatsStateStore } from './state-store.js';
@@ -28,7 +28,7 @@ export interface NatsStateOptions {
   bucket: string;
   /** Bytes the bucket holds; a put beyond is refused with `resource-exhausted`. Read when the bucket is made. Default 256 MiB. */
   maxBytes?: number;
-  /** Servers that hold each document, 1 to 5, odd. Read when the bucket is made. Default 1. */
+  /** Servers that hold each document, 1, 3 or 5. Read when the bucket is made. Default 1. */
   replicas?: number;
 }
 
@@ -56,7 +56,7 @@ export function createNatsState(options: NatsStateOptions): StateTransport {
   const link = linkOf(options.client);
   const bounds = {
     maxBytes: checkInteger('maxBytes', options.maxBytes ?? DEFAULT_NATS_BUCKET_BYTES, 1),
-    replicas: checkInteger('replicas', options.replicas ?? 1, 1, 5),
+    replicas: checkReplicas(options.replicas),
   };
   return new NatsState(link, new NatsStateStore(new JetStream(link), checkName('bucket', options.bucket), bounds));
 }

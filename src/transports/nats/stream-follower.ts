@@ -145,7 +145,7 @@ export class StreamFollower {
     const name = randomId(link.random);
     this.#consumerSeq = 0;
     this.#heardAt = link.clock.now();
-    this.#subscription = link.subscribe(inbox, (_error, message) => {
+    this.#subscription = link.subscribe(inbox, (message) => {
       if (attempt === this.#attempt) this.#receive(message);
     });
     const position = isResumed
