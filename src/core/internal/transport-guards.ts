@@ -16,6 +16,17 @@ export function cancelled(signal: AbortSignal, what: string): EvenkeelError {
   return new EvenkeelError('cancelled', `${what} was cancelled`, { cause: signal.reason });
 }
 
+/** As the promise, which others share, unless the signal is first. */
+export function unlessAborted<T>(shared: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return shared;
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(cancelled(signal, 'the operation'));
+    if (signal.aborted) onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
+    shared.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
+}
+
 /** A copy, so that what the caller does to its bytes later stays its own affair. */
 export function copyBytes(what: string, bytes: Uint8Array, maxBytes: number): Uint8Array {
   if (!(bytes instanceof Uint8Array)) throw invalidArgument(what, bytes, 'a Uint8Array');

@@ -7,9 +7,10 @@
 import { crc32 } from 'node:zlib';
 import { EvenkeelError, isEvenkeelError } from '../../core/errors.js';
 import { compareKeys } from '../../core/internal/keys.js';
+import { unlessAborted } from '../../core/internal/transport-guards.js';
 import { randomId } from '../../core/random.js';
 import type { BlobStat } from '../../core/transport/blob.js';
-import type { JetStream } from './jetstream.js';
+import type { JetStream, StoredMessage } from './jetstream.js';
 import { decodeKey, encodeKey } from './names.js';
 import type { NatsMessage } from './peer.js';
 
@@ -21,8 +22,27 @@ export interface Manifest extends BlobStat {
   readonly seq: number;
 }
 
+/** Chunks on their way to be a blob. */
+export interface Chunks {
+  readonly id: string;
+  readonly name: string;
+  readonly chunkBytes: number;
+  /** Sequence of the intent. */
+  intent: number;
+}
+
+/** What is said beside chunks. */
+interface Intent {
+  readonly name: string;
+  /** By whoever removes them: their writer must not go on. */
+  readonly isAbandoned?: boolean;
+}
+
 /** Half of what a server takes by default: larger ones are not faster, smaller ones cost more round trips. */
-export const CHUNK_BYTES = 512 * 1024;
+const CHUNK_BYTES = 512 * 1024;
+const MIN_CHUNK_BYTES = 1024;
+/** Of a chunk's message: the checksum's header. */
+const HEADER_BYTES = 128;
 const CRC = 'Evenkeel-Crc32';
 /** A chunk takes longer than a small message on a slow link. */
 const CHUNK_TRY_MS = 2000;
@@ -57,34 +77,51 @@ export class NatsBlobStore {
   }
 
   /** The stream is there. */
-  async open(): Promise<void> {
+  async open(signal?: AbortSignal): Promise<void> {
     this.#ready ??= this.js.ensureStream(this.#config).catch((error: unknown) => {
       this.#ready = undefined;
       throw error;
     });
-    await this.#ready;
+    await unlessAborted(this.#ready, signal);
   }
 
   async manifest(name: string, signal?: AbortSignal): Promise<Manifest | undefined> {
-    await this.open();
+    await this.open(signal);
     return (await this.#manifestAt(name, signal)).manifest;
   }
 
-  /** The name of a new set of chunks, whose intent is stored. */
-  async begin(name: string, signal: AbortSignal | undefined): Promise<string> {
-    await this.open();
+  /** A new set of chunks, whose intent is stored. */
+  async begin(name: string, signal: AbortSignal | undefined): Promise<Chunks> {
+    await this.open(signal);
     this.#removeAbandoned();
-    const id = randomId(this.js.link.random);
-    await this.renew(id, name, signal);
-    return id;
+    const chunks = { id: randomId(this.js.link.random), name, chunkBytes: this.#chunkBytes(), intent: 0 };
+    await this.renew(chunks, signal);
+    return chunks;
   }
 
-  /** Says that the writer is still at work. */
-  async renew(id: string, name: string, signal?: AbortSignal): Promise<void> {
-    await this.js.publish(`${this.#subjects}.w.${id}`, JSON.stringify({ v: 1, name }), { what: `begin blob ${name}`, signal });
+  /**
+   * Says that the writer is still at work.
+   * @throws {EvenkeelError} `aborted` when others took it for dead.
+   */
+  async renew(chunks: Chunks, signal?: AbortSignal): Promise<void> {
+    const { id, name } = chunks;
+    for (;;) {
+      try {
+        chunks.intent = await this.#intend(id, { name }, chunks.intent, signal);
+        return;
+      } catch (error) {
+        if (!isEvenkeelError(error, 'aborted')) throw error;
+      }
+      const found = await this.js.message(this.#stream, { last_by_subj: this.#intentSubject(id) }, { signal });
+      if (found === undefined || (parse(found.data) as Intent).isAbandoned === true) {
+        throw new EvenkeelError('aborted', `the writer of ${name} said nothing for an hour: its chunks were removed`);
+      }
+      // An earlier renewal of ours, whose answer was lost.
+      chunks.intent = found.seq;
+    }
   }
 
-  async writeChunk(id: string, index: number, bytes: Uint8Array, signal: AbortSignal): Promise<void> {
+  async writeChunk({ id }: Chunks, index: number, bytes: Uint8Array, signal: AbortSignal): Promise<void> {
     const what = `write chunk ${index}`;
     const headers = [CRC, String(crc32(bytes))];
     // Twice the same bytes under the same subject are once: no message id to remember.
@@ -92,15 +129,18 @@ export class NatsBlobStore {
     await this.js.publish(`${this.#subjects}.c.${id}.${index}`, bytes, { what, headers, signal, ...once });
   }
 
-  /** Makes the chunks the blob of that name, in place of what was. */
-  async commit(id: string, { name, bytes }: BlobStat): Promise<void> {
-    const json = JSON.stringify({ v: 1, id, bytes, chunkBytes: CHUNK_BYTES });
+  /** Makes the chunks the blob of their name, in place of what was. */
+  async commit(chunks: Chunks, bytes: number): Promise<void> {
+    const { id, name, chunkBytes } = chunks;
+    await this.renew(chunks);
+    const json = JSON.stringify({ v: 1, id, bytes, chunkBytes });
     for (let race = 0; ; race++) {
       const { manifest, seq } = await this.#manifestAt(name);
-      // An earlier try landed, and the server no longer knows its message id.
-      if (manifest?.id === id) return this.#forget(id);
+      // What is replaced has to go, also when this process dies before it has seen to that.
+      if (manifest !== undefined) await this.#intend(manifest.id, { name });
       try {
-        await this.js.publish(this.#manifestSubject(name), json, { what: `commit blob ${name}`, expectLast: seq });
+        const expect = { stream: this.#stream, last: seq };
+        await this.js.publish(this.#manifestSubject(name), json, { what: `commit blob ${name}`, expect });
         await Promise.all([this.#forget(id), manifest === undefined ? undefined : this.remove(manifest.id)]);
         return;
       } catch (error) {
@@ -110,10 +150,14 @@ export class NatsBlobStore {
     }
   }
 
-  /** Removes chunks, and their intent. What fails is left to whoever finds the intent, or costs room and no more. */
+  /** Removes chunks, and then their intent. What fails is left to whoever finds the intent. */
   async remove(id: string): Promise<void> {
-    await this.js.purge(this.#stream, `${this.#subjects}.c.${id}.*`).catch(() => {});
-    await this.#forget(id);
+    try {
+      await this.js.purge(this.#stream, `${this.#subjects}.c.${id}.*`);
+      await this.#forget(id);
+    } catch {
+      // The intent is there.
+    }
   }
 
   async delete(name: string): Promise<boolean> {
@@ -121,9 +165,15 @@ export class NatsBlobStore {
     for (;;) {
       const { manifest } = await this.#manifestAt(name);
       if (manifest === undefined) return false;
-      const purged = await this.js.purge(this.#stream, this.#manifestSubject(name), { seq: manifest.seq + 1 });
-      // Not one: it was replaced or deleted meanwhile.
-      if (purged === 0) continue;
+      await this.#intend(manifest.id, { name });
+      let isRepeated = false;
+      const onRepeat = () => {
+        isRepeated = true;
+      };
+      const purged = await this.js.purge(this.#stream, this.#manifestSubject(name), { seq: manifest.seq + 1, onRepeat });
+      // Nothing there: a lost try did it, or others did, and then there is another manifest or none.
+      const isOurs = purged > 0 || (isRepeated && (await this.#manifestAt(name)).seq !== manifest.seq);
+      if (!isOurs) continue;
       await this.remove(manifest.id);
       return true;
     }
@@ -131,9 +181,8 @@ export class NatsBlobStore {
 
   /** @throws {EvenkeelError} `not-found` when the chunk is gone, `data-loss` for a wrong checksum. */
   async readChunk({ name, id }: Manifest, index: number, signal: AbortSignal | undefined): Promise<Uint8Array> {
-    const which = { last_by_subj: `${this.#subjects}.c.${id}.${index}` };
     const options = { signal, tryTimeoutMs: CHUNK_TRY_MS, timeoutMs: CHUNK_TIMEOUT_MS };
-    const message = await this.js.message(this.#stream, which, options);
+    const message = await this.js.constant(this.#stream, `${this.#subjects}.c.${id}.${index}`, options);
     if (message === undefined) throw new EvenkeelError('not-found', `chunk ${index} of ${name} is not there`);
     if (crc32(message.data) !== Number(message.header(CRC))) {
       throw new EvenkeelError('data-loss', `chunk ${index} of ${name} fails its checksum`, { details: { name, index } });
@@ -170,9 +219,28 @@ export class NatsBlobStore {
     return `${this.#subjects}.m.${encodeKey(name)}`;
   }
 
+  /**
+   * Leaves word that these chunks have to go unless they are the blob's of that name; resolves with the word's sequence.
+   * @param last - Sequence of the word before, 0 for the first; undefined for whatever there is.
+   */
+  async #intend(id: string, intent: Intent, last?: number, signal?: AbortSignal): Promise<number> {
+    const expect = last === undefined ? undefined : { stream: this.#stream, last };
+    const options = { what: `write blob ${intent.name}`, expect, signal };
+    return (await this.js.publish(this.#intentSubject(id), JSON.stringify({ v: 1, ...intent }), options)).seq;
+  }
+
   async #forget(id: string): Promise<void> {
     this.#intents.delete(id);
-    await this.js.purge(this.#stream, `${this.#subjects}.w.${id}`).catch(() => {});
+    await this.js.purge(this.#stream, this.#intentSubject(id)).catch(() => {});
+  }
+
+  #intentSubject(id: string): string {
+    return `${this.#subjects}.w.${id}`;
+  }
+
+  /** What this server takes in one message. */
+  #chunkBytes(): number {
+    return Math.min(CHUNK_BYTES, Math.max(MIN_CHUNK_BYTES, this.js.link.maxPayload - HEADER_BYTES));
   }
 
   async *#listSubjects(filter: string): AsyncGenerator<string, void> {
@@ -202,13 +270,16 @@ export class NatsBlobStore {
       seen.add(id);
       const known = this.#intents.get(id);
       if (known?.seq !== intent.seq) this.#intents.set(id, { seq: intent.seq, sinceMs: now });
-      else if (now - known.sinceMs >= ABANDONED_AFTER_MS) await this.#abandon(id, parse(intent.data) as { name?: string });
+      else if (now - known.sinceMs >= ABANDONED_AFTER_MS) await this.#abandon(id, intent);
     }
     for (const id of this.#intents.keys()) if (!seen.has(id)) this.#intents.delete(id);
   }
 
-  /** It may have died between its commit and the removal of its intent: then the chunks are a blob's. */
-  async #abandon(id: string, { name }: { name?: string }): Promise<void> {
+  /** Its writer may have died between the commit and the removal of the intent: then the chunks are a blob's. */
+  async #abandon(id: string, intent: StoredMessage): Promise<void> {
+    const { name } = parse(intent.data) as Intent;
+    // From here on the writer, should it live, is refused.
+    await this.#intend(id, { name, isAbandoned: true }, intent.seq);
     const manifest = typeof name === 'string' ? (await this.#manifestAt(name)).manifest : undefined;
     await (manifest?.id === id ? this.#forget(id) : this.remove(id));
   }

@@ -3,10 +3,11 @@
  *
  * Who owns a buffer? A full one that was lent is sent as it is, and lent again once the server has it; smaller pieces are gathered.
  */
+import type { Timer } from '../../core/clock.js';
 import { checkInteger, EvenkeelError, isEvenkeelError } from '../../core/errors.js';
 import { cancelled } from '../../core/internal/transport-guards.js';
 import type { BlobStat, BlobWriter } from '../../core/transport/blob.js';
-import { CHUNK_BYTES, type NatsBlobStore } from './blob-store.js';
+import type { Chunks, NatsBlobStore } from './blob-store.js';
 
 /** Chunks on their way, and buffers of one writer; one more is being filled. */
 const CHUNKS_IN_FLIGHT = 8;
@@ -16,7 +17,7 @@ const RENEW_EVERY_MS = 5 * 60_000;
 
 export class NatsBlobWriter implements BlobWriter {
   readonly #store: NatsBlobStore;
-  readonly #id: string;
+  readonly #chunks: Chunks;
   readonly #name: string;
   readonly #expectedBytes: number | undefined;
   readonly #signal: AbortSignal | undefined;
@@ -26,44 +27,53 @@ export class NatsBlobWriter implements BlobWriter {
   readonly #flying = new Set<Promise<void>>();
   #allocated = 0;
   #lent: Uint8Array | undefined;
+  #isLending = false;
   /** Pieces smaller than a chunk. */
   #gathered: Uint8Array | undefined;
   #filled = 0;
   #bytes = 0;
-  #chunks = 0;
-  #renewedAt: number;
+  #count = 0;
+  #renewal: Timer;
+  #renewing: Promise<void> | undefined;
   #wake: (() => void) | undefined;
   /** What a later use is told once the writer is spent; undefined while it is not. */
   #end: EvenkeelError | undefined;
   /** A chunk that could not be stored, until somebody was told. */
   #failure: unknown;
   #isRemoved: Promise<void> | undefined;
+  #isCommitting = false;
   /** The manifest is on its way: from here on the chunks may be a blob's. */
   #committing: Promise<void> | undefined;
 
   constructor(
     store: NatsBlobStore,
-    id: string,
-    name: string,
+    chunks: Chunks,
     options: { bytes?: number; signal?: AbortSignal },
     onOver: (writer: NatsBlobWriter) => void,
   ) {
     this.#store = store;
-    this.#id = id;
-    this.#name = name;
+    this.#chunks = chunks;
+    this.#name = chunks.name;
     this.#expectedBytes = options.bytes;
     this.#signal = options.signal;
     this.#onOver = onOver;
-    this.#renewedAt = store.js.link.clock.now();
+    this.#renewal = this.#renewLater();
     if (this.#signal?.aborted) this.#onAbort();
     else this.#signal?.addEventListener('abort', this.#onAbort, { once: true });
   }
 
   async buffer(): Promise<Uint8Array> {
     this.#check();
-    if (this.#lent !== undefined) throw new EvenkeelError('failed-precondition', 'the buffer lent last has not been written yet');
-    this.#lent = await this.#take();
-    return this.#lent;
+    if (this.#lent !== undefined || this.#isLending) {
+      throw new EvenkeelError('failed-precondition', 'the buffer lent last has not been written yet');
+    }
+    this.#isLending = true;
+    try {
+      this.#lent = await this.#take();
+      return this.#lent;
+    } finally {
+      this.#isLending = false;
+    }
   }
 
   async write(n: number): Promise<void> {
@@ -83,6 +93,8 @@ export class NatsBlobWriter implements BlobWriter {
 
   async commit(): Promise<BlobStat> {
     this.#check();
+    if (this.#isCommitting) throw new EvenkeelError('failed-precondition', `${this.#name} is being committed`);
+    this.#isCommitting = true;
     const expected = this.#expectedBytes;
     if (expected !== undefined && expected !== this.#bytes) {
       const message = `${this.#name} was announced with ${expected} bytes and written with ${this.#bytes}`;
@@ -92,16 +104,16 @@ export class NatsBlobWriter implements BlobWriter {
     }
     const stat = { name: this.#name, bytes: this.#bytes };
     if (this.#gathered !== undefined && this.#filled > 0) this.#fly(this.#gathered, this.#filled);
-    await Promise.all(this.#flying);
+    await Promise.all([...this.#flying, this.#renewing]);
     this.#check();
-    this.#committing = this.#store.commit(this.#id, stat);
+    this.#committing = this.#store.commit(this.#chunks, this.#bytes);
     // Whoever aborts now is too late: the commit decides.
     this.#finish(new EvenkeelError('failed-precondition', `${this.#name} is committed, or failed to be`));
     try {
       await this.#committing;
     } catch (error) {
       // When it may have landed the chunks stay; the intent beside them tells others, in time, which it was.
-      if (!isEvenkeelError(error) || error.retryable !== 'unknown') await this.#store.remove(this.#id);
+      if (!isEvenkeelError(error) || error.retryable !== 'unknown') await this.#store.remove(this.#chunks.id);
       throw error;
     }
     return stat;
@@ -119,7 +131,7 @@ export class NatsBlobWriter implements BlobWriter {
     this.#finish(error);
     this.#stop.abort(error);
     // After the chunks on their way, which would come back otherwise.
-    this.#isRemoved = Promise.allSettled(this.#flying).then(() => this.#store.remove(this.#id));
+    this.#isRemoved = Promise.allSettled(this.#flying).then(() => this.#store.remove(this.#chunks.id));
   }
 
   get removed(): Promise<void> | undefined {
@@ -128,6 +140,7 @@ export class NatsBlobWriter implements BlobWriter {
 
   #finish(end: EvenkeelError): void {
     this.#end = end;
+    this.#renewal.cancel();
     this.#signal?.removeEventListener('abort', this.#onAbort);
     this.#onOver(this);
     this.#wake?.();
@@ -149,7 +162,7 @@ export class NatsBlobWriter implements BlobWriter {
       if (free !== undefined) return free;
       if (this.#allocated < BUFFERS) {
         this.#allocated++;
-        return new Uint8Array(CHUNK_BYTES);
+        return new Uint8Array(this.#chunks.chunkBytes);
       }
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
@@ -163,14 +176,15 @@ export class NatsBlobWriter implements BlobWriter {
   }
 
   async #gather(piece: Uint8Array): Promise<void> {
+    const { chunkBytes } = this.#chunks;
     for (let at = 0; at < piece.byteLength; ) {
       this.#gathered ??= await this.#take();
-      const n = Math.min(piece.byteLength - at, CHUNK_BYTES - this.#filled);
+      const n = Math.min(piece.byteLength - at, chunkBytes - this.#filled);
       this.#gathered.set(piece.subarray(at, at + n), this.#filled);
       this.#filled += n;
       at += n;
-      if (this.#filled < CHUNK_BYTES) continue;
-      this.#fly(this.#gathered, CHUNK_BYTES);
+      if (this.#filled < chunkBytes) continue;
+      this.#fly(this.#gathered, chunkBytes);
       this.#gathered = undefined;
       this.#filled = 0;
     }
@@ -178,7 +192,7 @@ export class NatsBlobWriter implements BlobWriter {
 
   #fly(buffer: Uint8Array, n: number): void {
     const flight = this.#store
-      .writeChunk(this.#id, this.#chunks++, buffer.subarray(0, n), this.#stop.signal)
+      .writeChunk(this.#chunks, this.#count++, buffer.subarray(0, n), this.#stop.signal)
       .then(
         () => this.#give(buffer),
         (error: unknown) => {
@@ -188,10 +202,24 @@ export class NatsBlobWriter implements BlobWriter {
       )
       .finally(() => this.#flying.delete(flight));
     this.#flying.add(flight);
-    const now = this.#store.js.link.clock.now();
-    if (now - this.#renewedAt < RENEW_EVERY_MS) return;
-    this.#renewedAt = now;
-    this.#store.renew(this.#id, this.#name).catch(() => {});
+  }
+
+  #renewLater(): Timer {
+    return this.#store.js.link.clock.timer(RENEW_EVERY_MS, () => {
+      this.#renewing = this.#renew().finally(() => {
+        this.#renewing = undefined;
+        if (this.#end === undefined) this.#renewal = this.#renewLater();
+      });
+    });
+  }
+
+  async #renew(): Promise<void> {
+    try {
+      await this.#store.renew(this.#chunks, this.#stop.signal);
+    } catch (error) {
+      // Without an answer there is time for more tries; without its chunks there is nothing to write on.
+      if (isEvenkeelError(error, 'aborted')) this.fail(spent(this.#name, error));
+    }
   }
 }
 

@@ -69,8 +69,8 @@ class NatsBlobs implements BlobTransport {
   async writer(name: string, options: { bytes?: number; signal?: AbortSignal } = {}): Promise<BlobWriter> {
     this.#check(name, options.signal);
     if (options.bytes !== undefined) checkInteger('bytes', options.bytes, 0);
-    const id = await this.#store.begin(name, options.signal);
-    const writer = new NatsBlobWriter(this.#store, id, name, options, (over) => this.#writers.delete(over));
+    const chunks = await this.#store.begin(name, options.signal);
+    const writer = new NatsBlobWriter(this.#store, chunks, options, (over) => this.#writers.delete(over));
     this.#writers.add(writer);
     if (this.#isClosed) writer.fail(new EvenkeelError('failed-precondition', 'the blob transport is closed'));
     return writer;

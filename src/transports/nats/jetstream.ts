@@ -2,7 +2,15 @@
 import { EvenkeelError, invalidArgument } from '../../core/errors.js';
 import { randomId } from '../../core/random.js';
 import type { NatsLink } from './link.js';
-import { type ApiError, apiError, numberOf, STREAM_EXISTS, STREAM_NOT_FOUND } from './nats-errors.js';
+import {
+  type ApiError,
+  apiError,
+  MESSAGE_NOT_FOUND,
+  numberOf,
+  STREAM_EXISTS,
+  STREAM_NOT_FOUND,
+  WRONG_LAST_SEQUENCE,
+} from './nats-errors.js';
 import type { NatsMessage } from './peer.js';
 
 export interface StreamInfo {
@@ -30,14 +38,16 @@ export interface CallOptions {
   /** Milliseconds in all, and for one try. Default: the client's. */
   readonly timeoutMs?: number;
   readonly tryTimeoutMs?: number;
+  /** Called before a try that follows one which may have acted. */
+  readonly onRepeat?: () => void;
 }
 
 export interface PublishOptions extends CallOptions {
   readonly what: string;
   /** Names and values in turn. */
   readonly headers?: readonly string[];
-  /** Sequence that the last message of the subject must have; 0: there must be none. */
-  readonly expectLast?: number | undefined;
+  /** Sequence that the last message of the subject must have, in which stream; 0: there must be none. */
+  readonly expect?: { readonly stream: string; readonly last: number } | undefined;
   /**
    * Tells repeated publications of one message apart from a new one, for as long as the stream remembers (`duplicate_window`).
    * Default: a new one per call, good for the tries of one call. `false`: none, for what is the same when it is stored twice.
@@ -56,10 +66,24 @@ export interface StoredMessage {
   readonly header: (name: string) => string | undefined;
 }
 
+export type MessageChoice = { seq: number; next_by_subj?: string } | { last_by_subj: string };
+
+/** As JetStream's API answers: headers and data in base64. */
+interface ApiMessage {
+  readonly subject: string;
+  readonly seq: number;
+  readonly hdrs?: string;
+  readonly data?: string;
+}
+
+const MESSAGE_ID = 'Nats-Msg-Id';
+
 export class JetStream {
   readonly link: NatsLink;
   readonly #prefix: string;
   readonly #idPrefix: string;
+  /** Streams whose copies may be asked. */
+  readonly #direct = new Set<string>();
   #ids = 0;
 
   constructor(link: NatsLink) {
@@ -80,6 +104,13 @@ export class JetStream {
 
   /** Makes the stream unless it is there; one that is there is taken as it is. */
   async ensureStream(config: { name: string; subjects: string[] } & Record<string, unknown>): Promise<StreamInfo> {
+    const info = await this.#ensured(config);
+    if (info.config.allow_direct === true) this.#direct.add(config.name);
+    else this.#direct.delete(config.name);
+    return info;
+  }
+
+  async #ensured(config: { name: string; subjects: string[] } & Record<string, unknown>): Promise<StreamInfo> {
     try {
       return await this.info(config.name);
     } catch (error) {
@@ -108,39 +139,78 @@ export class JetStream {
 
   /**
    * Stores a message and resolves when the server has it. Repeated until it has: the message id keeps it from being stored twice.
-   * @throws {EvenkeelError} `aborted` when `expectLast` does not hold; `resource-exhausted` when the stream is full.
+   * @throws {EvenkeelError} `aborted` when `expect` does not hold; `resource-exhausted` when the stream is full.
    */
   async publish(subject: string, payload: Uint8Array | string, options: PublishOptions): Promise<{ seq: number }> {
-    const { what, messageId, headers: own, expectLast, ...call } = options;
+    const { what, messageId, headers: own, expect, ...call } = options;
     const headers = this.link.settings.nats.headers();
-    if (messageId !== false) headers.append('Nats-Msg-Id', messageId ?? this.#idPrefix + (this.#ids++).toString(36));
-    if (expectLast !== undefined) headers.append('Nats-Expected-Last-Subject-Sequence', String(expectLast));
+    const id = messageId ?? this.#idPrefix + (this.#ids++).toString(36);
+    if (id !== false) headers.append(MESSAGE_ID, id);
+    if (expect !== undefined) headers.append('Nats-Expected-Last-Subject-Sequence', String(expect.last));
     if (own !== undefined) for (let i = 0; i + 1 < own.length; i += 2) headers.append(own[i] as string, own[i + 1] as string);
-    const reply = await this.link.requests.request(subject, payload, { ...call, what, headers, isIdempotent: true });
+    let isRepeated = false;
+    const onRepeat = () => {
+      isRepeated = true;
+    };
+    const reply = await this.link.requests.request(subject, payload, { ...call, what, headers, isIdempotent: true, onRepeat });
     const answer = parse<{ error?: ApiError; seq: number }>(reply, what);
-    if (answer.error !== undefined) throw publishError(answer.error, what);
-    return { seq: answer.seq };
+    if (answer.error === undefined) return { seq: answer.seq };
+    if (isRepeated && expect !== undefined && answer.error.err_code === WRONG_LAST_SEQUENCE) {
+      return { seq: await this.#landed(expect.stream, subject, id, what, call) };
+    }
+    throw publishError(answer.error, what);
   }
 
-  /** One message, by its sequence, as the first of a subject from there on, or as the last of its subject; undefined when there is none. */
-  async message(
-    stream: string,
-    which: { seq: number; next_by_subj?: string } | { last_by_subj: string },
-    options: CallOptions = {},
-  ): Promise<StoredMessage | undefined> {
+  /**
+   * A restarted server knows the ids of the messages it still has. When ours landed, unheard, and another came over it, what we are
+   * told is a conflict; whose, nobody knows any more.
+   */
+  async #landed(stream: string, subject: string, id: string | false, what: string, call: CallOptions): Promise<number> {
+    const last = await this.message(stream, { last_by_subj: subject }, call);
+    if (last !== undefined && last.header(MESSAGE_ID) === id) return last.seq;
+    throw new EvenkeelError('unavailable', `${what}: a try was lost, and another message has come since`, {
+      retryable: 'unknown',
+    });
+  }
+
+  /**
+   * One message as the stream's leader has it: by its sequence, as the first of a subject from there on, or as the last of its
+   * subject. Undefined when there is none.
+   */
+  async message(stream: string, which: MessageChoice, options: CallOptions = {}): Promise<StoredMessage | undefined> {
+    try {
+      const { message } = await this.api<{ message: ApiMessage }>(`STREAM.MSG.GET.${stream}`, which, options);
+      const headers = message.hdrs === undefined ? '' : Buffer.from(message.hdrs, 'base64').toString();
+      return {
+        subject: message.subject,
+        seq: message.seq,
+        data: Buffer.from(message.data ?? '', 'base64'),
+        header: (name) => headerIn(headers, name),
+      };
+    } catch (error) {
+      if (numberOf(error) === MESSAGE_NOT_FOUND) return undefined;
+      throw error;
+    }
+  }
+
+  /**
+   * The message of a subject that has one and the same for ever. Any server that holds a copy answers, without the detour over JSON; one
+   * that has none may be behind, so the leader is asked.
+   */
+  async constant(stream: string, subject: string, options: CallOptions = {}): Promise<StoredMessage | undefined> {
+    const which = { last_by_subj: subject };
+    if (!this.#direct.has(stream)) return this.message(stream, which, options);
     const what = `JetStream DIRECT.GET.${stream}`;
     const request = { ...options, what, isIdempotent: true };
-    const subject = `${this.#prefix}.DIRECT.GET.${stream}`;
-    const { headers, data } = await this.link.requests.request(subject, JSON.stringify(which), request);
+    const { headers, data } = await this.link.requests.request(
+      `${this.#prefix}.DIRECT.GET.${stream}`,
+      JSON.stringify(which),
+      request,
+    );
     if (headers === undefined) throw new EvenkeelError('internal', `${what}: an answer without headers`);
-    if (headers.code === 404) return undefined;
+    if (headers.code === 404) return this.message(stream, which, options);
     if (headers.code !== 0) throw apiError({ code: headers.code, description: headers.description }, what);
-    return {
-      subject: headers.get('Nats-Subject'),
-      seq: Number(headers.get('Nats-Sequence')),
-      data,
-      header: (name) => headers.get(name) || undefined,
-    };
+    return { subject, seq: Number(headers.get('Nats-Sequence')), data, header: (name) => headers.get(name) || undefined };
   }
 
   /** Removes the messages of a subject (or a wildcard), those before `seq` where it is given; resolves with how many. */
@@ -149,6 +219,15 @@ export class JetStream {
     const body = seq === undefined ? { filter: subject } : { filter: subject, seq };
     return (await this.api<{ purged: number }>(`STREAM.PURGE.${stream}`, body, call)).purged;
   }
+}
+
+/** Of a block `NATS/1.0`, then a line `Name: value` each. */
+function headerIn(block: string, name: string): string | undefined {
+  const start = block.indexOf(`\r\n${name}:`);
+  if (start < 0) return undefined;
+  const from = start + name.length + 3;
+  const end = block.indexOf('\r\n', from);
+  return block.slice(from, end < 0 ? undefined : end).trim() || undefined;
 }
 
 function publishError(error: ApiError, what: string): EvenkeelError {

@@ -38,6 +38,8 @@ const LONG_OUTAGE_PAUSE_MS = 2000;
 /** A connection that answers no ping for two of these is dead, whatever TCP says. */
 const PING_INTERVAL_MS = 2000;
 const CONNECT_TIMEOUT_MS = 2000;
+/** Of nats-server. */
+const DEFAULT_MAX_PAYLOAD = 1024 * 1024;
 
 interface Subscribed {
   readonly subject: string;
@@ -81,6 +83,16 @@ export class NatsLink implements NatsClient, RequestLink {
   /** The connection, while one stands. */
   get up(): NatsConnection | undefined {
     return this.#isUp ? this.#connection : undefined;
+  }
+
+  /** Bytes of the largest message the server takes, headers included. */
+  get maxPayload(): number {
+    return this.#connection?.info?.max_payload ?? DEFAULT_MAX_PAYLOAD;
+  }
+
+  /** One server, or one of several that pass messages on to each other. */
+  get isClustered(): boolean {
+    return this.#connection?.info?.cluster !== undefined;
   }
 
   /**

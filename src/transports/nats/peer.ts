@@ -31,6 +31,8 @@ export interface NatsSubscription {
 }
 
 export interface NatsConnection {
+  /** Of the server; `cluster`: the name of the cluster it is part of. */
+  readonly info?: { readonly max_payload?: number; readonly cluster?: string };
   publish(subject: string, payload?: Uint8Array | string, options?: { reply?: string; headers?: NatsHeaders }): void;
   subscribe(subject: string, options: { callback: (error: Error | null, message: NatsMessage) => void }): NatsSubscription;
   flush(): Promise<void>;

@@ -123,7 +123,7 @@ export class DelayedItems {
     const subject = subjects.ready(isKeyed ? token : KEYLESS);
     const options = { what: `move item ${id}`, headers: [ID, String(id)], messageId: `evenkeel-move-${id}`, tryTimeoutMs: 2000 };
     try {
-      await js.publish(subject, body, isKeyed ? { ...options, expectLast: 0 } : options);
+      await js.publish(subject, body, isKeyed ? { ...options, expect: { stream: items, last: 0 } } : options);
       return true;
     } catch (error) {
       if (!isEvenkeelError(error, 'aborted')) throw error;

@@ -141,7 +141,9 @@ export class Enqueue {
     const options = { what: 'enqueue', signal, tryTimeoutMs: TRY_MS };
     for (;;) {
       try {
-        placed.id = (await js.publish(subject, body, isKeyToken(token) ? { ...options, expectLast: 0 } : options)).seq;
+        placed.id = (
+          await js.publish(subject, body, isKeyToken(token) ? { ...options, expect: { stream: items, last: 0 } } : options)
+        ).seq;
         placed.isOurs = true;
         return;
       } catch (error) {

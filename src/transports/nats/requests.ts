@@ -21,6 +21,8 @@ export interface RequestOptions {
   readonly timeoutMs?: number;
   /** Milliseconds for one try. Default: the client's. */
   readonly tryTimeoutMs?: number;
+  /** Called before a try that follows one which may have acted. */
+  readonly onRepeat?: (() => void) | undefined;
 }
 
 /** A subscription that outlives connections. */
@@ -80,6 +82,7 @@ export class Requests {
       if (answer !== 'no-responders') mayHaveActed = true;
       const isOver = clock.now() >= until || (mayHaveActed && !options.isIdempotent);
       if (isOver) throw unavailable(options, answer, mayHaveActed);
+      if (mayHaveActed) options.onRepeat?.();
       if (answer === 'no-responders') await clock.sleep(NO_RESPONDERS_PAUSE_MS, options.signal, true);
     }
   }

@@ -10,6 +10,7 @@
 import type { Clock, Timer } from '../../core/clock.js';
 import { EvenkeelError, isEvenkeelError } from '../../core/errors.js';
 import type { StateChange, StateRecord, StateSource } from '../../core/internal/state-watch.js';
+import { unlessAborted } from '../../core/internal/transport-guards.js';
 import type { JetStream, StreamInfo } from './jetstream.js';
 import { decodeKey, encodeKey } from './names.js';
 import type { NatsMessage } from './peer.js';
@@ -151,20 +152,22 @@ export class NatsStateStore implements StateSource {
       await this.#endIfOver(key, expect, signal);
       await this.#checkIsValue(key, expect, signal);
     }
-    let expectLast = expect === 'absent' ? 0 : expect;
+    let last = expect === 'absent' ? 0 : expect;
     for (let race = 0; ; race++) {
       try {
-        const { seq } = await this.#js.publish(this.#subject(key), value, { what: `put ${key}`, headers, expectLast, signal });
+        const expectation = last === undefined ? undefined : { stream: this.#stream, last };
+        const options = { what: `put ${key}`, headers, expect: expectation, signal };
+        const { seq } = await this.#js.publish(this.#subject(key), value, options);
         this.#leases.saw(key, seq, leaseMs, this.#clock.now());
         this.#know(key, seq);
         return seq;
       } catch (error) {
         if (!isEvenkeelError(error, 'aborted')) throw error;
-        const last = await this.#last(key, signal);
+        const found = await this.#last(key, signal);
         // A marker of a delete stands where nothing should be: that is absence, too.
-        if (expect !== 'absent' || last?.record !== undefined || race >= MAX_RACES)
-          throw conflict(key, last?.record?.revision ?? 0, expect);
-        expectLast = last?.seq ?? 0;
+        if (expect !== 'absent' || found?.record !== undefined || race >= MAX_RACES)
+          throw conflict(key, found?.record?.revision ?? 0, expect);
+        last = found?.seq ?? 0;
       }
     }
   }
@@ -184,13 +187,11 @@ export class NatsStateStore implements StateSource {
 
   /** The stream is there. A failure is forgotten: the next operation tries again. */
   #opened(signal: AbortSignal | undefined): Promise<StreamInfo> {
-    if (signal?.aborted)
-      return Promise.reject(new EvenkeelError('cancelled', 'the operation was cancelled', { cause: signal.reason }));
     this.#ready ??= this.#open().catch((error: unknown) => {
       this.#ready = undefined;
       throw error;
     });
-    return this.#ready;
+    return unlessAborted(this.#ready, signal);
   }
 
   /** The same stream that `nats kv` and the kv package would make, so that both find the documents. */
@@ -249,7 +250,8 @@ export class NatsStateStore implements StateSource {
   async #mark(key: string, revision: number, isExpiry: boolean, signal: AbortSignal | undefined): Promise<number> {
     const headers = [OPERATION, 'DEL', ...(isExpiry ? [EXPIRED, '1'] : [])];
     const what = `${isExpiry ? 'expire' : 'delete'} ${key}`;
-    const { seq } = await this.#js.publish(this.#subject(key), '', { what, headers, expectLast: revision, signal });
+    const expect = { stream: this.#stream, last: revision };
+    const { seq } = await this.#js.publish(this.#subject(key), '', { what, headers, expect, signal });
     this.#leases.forget(key);
     return seq;
   }
@@ -350,7 +352,9 @@ export class NatsStateStore implements StateSource {
 
   async #endDue(): Promise<void> {
     const now = this.#clock.now();
-    for (let due = this.#leases.takeDue(now); due !== undefined; due = this.#leases.takeDue(now)) {
+    while (this.#follower !== undefined) {
+      const due = this.#leases.takeDue(now);
+      if (due === undefined) break;
       const { key, revision } = due;
       try {
         await this.#mark(key, revision, true, undefined);
