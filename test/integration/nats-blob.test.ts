@@ -4,6 +4,7 @@ import { type BlobTransport, type BlobWriter, type Clock, liveClock } from 'even
 import { createNatsBlobs, createNatsClient, createNatsState } from 'evenkeel/nats';
 import { describe, expect, it } from 'vitest';
 import { eventually } from '../support/http-servers.js';
+import { countingPeer } from '../support/nats-counting.js';
 import { type NatsServer, natsMissing, natsServer } from '../support/nats-server.js';
 
 const CHUNK = 512 * 1024;
@@ -65,7 +66,7 @@ function movedClock(): Clock & { aheadMs: number } {
 }
 
 describe.skipIf(natsMissing !== undefined)('a blob on nats', { timeout: 60_000 }, () => {
-  it('whose server is killed in the middle of the writing is whole, or not there', async () => {
+  it('whose server is killed in the middle of the writing is whole once it is committed', async () => {
     await using server = await natsServer();
     await using client = createNatsClient({ nats, connect: { servers: server.servers } });
     const blobs = createNatsBlobs({ client, bucket: 'b' });
@@ -163,4 +164,113 @@ describe.skipIf(natsMissing !== undefined)('a blob on nats', { timeout: 60_000 }
       expect(Buffer.compare(await read(reader, 'a', 2 * CHUNK), patternOf(CHUNK, salt))).toBe(0);
     },
   );
+
+  it('whose delete lost its answer is deleted, with its chunks', async () => {
+    await using server = await natsServer();
+    const peer = countingPeer();
+    await using client = createNatsClient({ nats: peer.module, connect: { servers: server.servers } });
+    const blobs = createNatsBlobs({ client, bucket: 'b' });
+    await write(blobs, 'a', patternOf(2 * CHUNK, 1));
+    peer.loseAnswer('$JS.API.STREAM.PURGE.EKB_b');
+    expect(await blobs.delete('a')).toBe(true);
+    expect(await stored(server)).toEqual({ c: 0, m: 0, w: 0 });
+    expect(await blobs.delete('a')).toBe(false);
+  });
+
+  it('whose writer could not remove what it replaced, or deleted, leaves that to others', async () => {
+    const config = `authorization { users = [
+      { user: app, password: p }, { user: weak, password: p, permissions: { publish: { deny: "$JS.API.STREAM.PURGE.>" } } } ] }
+      no_auth_user: app`;
+    await using server = await natsServer({ config });
+    await using weak = createNatsClient({ nats, connect: { servers: server.servers, user: 'weak', pass: 'p' } });
+    const writing = createNatsBlobs({ client: weak, bucket: 'b' });
+    await write(writing, 'a', patternOf(3 * CHUNK, 1));
+    await write(writing, 'a', patternOf(2 * CHUNK, 2));
+    await write(writing, 'kept', patternOf(CHUNK, 3));
+    await expect(writing.delete('kept')).rejects.toMatchObject({ code: 'permission-denied' });
+    expect(await stored(server)).toEqual({ c: 6, m: 2, w: 3 });
+    const clock = movedClock();
+    await using client = createNatsClient({ nats, connect: { servers: server.servers }, clock });
+    const blobs = createNatsBlobs({ client, bucket: 'b' });
+    await (await blobs.writer('look')).abort();
+    clock.aheadMs += 61 * 60_000;
+    await eventually('every intent was seen', async () => {
+      await (await blobs.writer('look')).abort();
+      clock.aheadMs += 61 * 60_000;
+      return (await stored(server)).w === 0;
+    });
+    expect(await stored(server)).toEqual({ c: 3, m: 2, w: 0 });
+    expect(Buffer.compare(await read(blobs, 'a', 3 * CHUNK), patternOf(2 * CHUNK, 2))).toBe(0);
+    expect(Buffer.compare(await read(blobs, 'kept', 3 * CHUNK), patternOf(CHUNK, 3))).toBe(0);
+  });
+
+  it('whose writer others took for dead is not committed, and nothing of it stays', async () => {
+    await using server = await natsServer();
+    await using slow = createNatsClient({ nats, connect: { servers: server.servers } });
+    const writer = await createNatsBlobs({ client: slow, bucket: 'b' }).writer('a');
+    await fill(writer, patternOf(2 * CHUNK, 1));
+    const clock = movedClock();
+    await using client = createNatsClient({ nats, connect: { servers: server.servers }, clock });
+    const blobs = createNatsBlobs({ client, bucket: 'b' });
+    await eventually('it is removed', async () => {
+      await (await blobs.writer('look')).abort();
+      clock.aheadMs += 61 * 60_000;
+      return (await stored(server)).c === 0;
+    });
+    await expect(writer.commit()).rejects.toMatchObject({ code: 'aborted' });
+    expect(await stored(server)).toEqual({ c: 0, m: 0, w: 0 });
+  });
+
+  it('on a server that takes small messages goes in smaller chunks', async () => {
+    await using server = await natsServer({ config: 'max_payload: 60000' });
+    await using client = createNatsClient({ nats, connect: { servers: server.servers } });
+    const blobs = createNatsBlobs({ client, bucket: 'b' });
+    const bytes = patternOf(500_001, 1);
+    await write(blobs, 'a', bytes);
+    expect(Buffer.compare(await read(blobs, 'a', 600_000), bytes)).toBe(0);
+    expect((await stored(server)).c).toBe(9);
+  });
+
+  it('in a bucket that others made without direct reads is read', async () => {
+    await using server = await natsServer();
+    const connection = await nats.connect({ servers: server.servers });
+    await connection.request(
+      '$JS.API.STREAM.CREATE.EKB_b',
+      JSON.stringify({ name: 'EKB_b', subjects: ['$EKB.b.>'], max_msgs_per_subject: 1, allow_direct: false }),
+    );
+    await connection.close();
+    const peer = countingPeer();
+    await using client = createNatsClient({ nats: peer.module, connect: { servers: server.servers } });
+    const blobs = createNatsBlobs({ client, bucket: 'b' });
+    await write(blobs, 'a', patternOf(CHUNK + 1, 1));
+    expect(Buffer.compare(await read(blobs, 'a', 2 * CHUNK), patternOf(CHUNK + 1, 1))).toBe(0);
+    expect(peer.published('$JS.API.DIRECT.GET.EKB_b')).toBe(0);
+  });
+
+  it('that is begun while the server does not answer ends with its signal', async () => {
+    await using server = await natsServer();
+    await using client = createNatsClient({ nats, connect: { servers: server.servers }, timeoutMs: 20_000 });
+    await createNatsState({ client, bucket: 'warm' }).get('a');
+    server.pause();
+    const blobs = createNatsBlobs({ client, bucket: 'b' });
+    const controller = new AbortController();
+    const writer = blobs.writer('a', { signal: controller.signal });
+    const put = createNatsState({ client, bucket: 'b' }).put('a', new Uint8Array(1), { signal: controller.signal });
+    controller.abort();
+    await expect(writer).rejects.toMatchObject({ code: 'cancelled' });
+    await expect(put).rejects.toMatchObject({ code: 'cancelled' });
+    server.resume();
+  });
+
+  it('lends one buffer and commits once, however often it is asked at once', async () => {
+    await using server = await natsServer();
+    await using client = createNatsClient({ nats, connect: { servers: server.servers } });
+    const blobs = createNatsBlobs({ client, bucket: 'b' });
+    const writer = await blobs.writer('a');
+    const lent = await Promise.allSettled([writer.buffer(), writer.buffer()]);
+    expect(lent.map(({ status }) => status)).toEqual(['fulfilled', 'rejected']);
+    await writer.write(1);
+    const committed = await Promise.allSettled([writer.commit(), writer.commit()]);
+    expect(committed).toMatchObject([{ status: 'fulfilled' }, { status: 'rejected', reason: { code: 'failed-precondition' } }]);
+  });
 });

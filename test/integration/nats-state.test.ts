@@ -6,6 +6,7 @@ import { isEvenkeelError, type StateEvent, type StateTransport } from 'evenkeel/
 import { createNatsClient, createNatsState, type NatsClient } from 'evenkeel/nats';
 import { describe, expect, it } from 'vitest';
 import { eventually } from '../support/http-servers.js';
+import { countingPeer } from '../support/nats-counting.js';
 import { type NatsServer, natsMissing, natsServer } from '../support/nats-server.js';
 import { rounds } from '../support/rounds.js';
 
@@ -183,5 +184,42 @@ describe.skipIf(natsMissing !== undefined)('state on nats', { timeout: 60_000 },
       const error = await state.put('a', Buffer.from('2'), { expect: deleted }).catch((failure: unknown) => failure);
       expect(error).toMatchObject({ code: 'aborted', details: { revision: 0 } });
     }
+  });
+
+  it.each([false, true])(
+    'a put whose answer was lost with the server is told as what it is; overwritten meanwhile: %s',
+    async (isOverwritten) => {
+      await using server = await natsServer();
+      const peer = countingPeer();
+      await using client = createNatsClient({
+        nats: peer.module,
+        connect: { servers: server.servers },
+        requestTimeoutMs: 20_000,
+        timeoutMs: 20_000,
+      });
+      await using other = opened(server);
+      const state = createNatsState({ client, bucket: 'b' });
+      const first = await state.put('a', Buffer.from('1'));
+      peer.loseAnswer('$KV.b.a');
+      const put = state.put('a', Buffer.from('2'), { expect: first });
+      await eventually('it landed', async () => text((await other.state.get('a'))?.value) === '2');
+      if (isOverwritten) await other.state.put('a', Buffer.from('3'));
+      const ended = put.catch((error: unknown) => error);
+      await server.kill();
+      await server.restart();
+      if (isOverwritten) expect(await ended).toMatchObject({ code: 'unavailable', retryable: 'unknown' });
+      else expect(await ended).toBe(first + 1);
+    },
+  );
+
+  it('a bucket that others made without direct reads is read', async () => {
+    await using server = await natsServer();
+    const connection = await nats.connect({ servers: server.servers });
+    const config = { name: 'KV_b', subjects: ['$KV.b.>'], max_msgs_per_subject: 1, allow_rollup_hdrs: true, allow_direct: false };
+    await connection.request('$JS.API.STREAM.CREATE.KV_b', JSON.stringify(config));
+    await connection.close();
+    await using one = opened(server);
+    await one.state.put('a', Buffer.from('1'), { leaseMs: 60_000 });
+    expect(await one.state.get('a')).toMatchObject({ key: 'a', revision: 1, leaseMs: 60_000, value: new Uint8Array([0x31]) });
   });
 });

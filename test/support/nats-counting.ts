@@ -1,4 +1,4 @@
-/** The client of NATS, which counts what it publishes: what a transport tries, as it would be seen on the wire. */
+/** The client of NATS, which counts what it publishes, and loses answers: what a transport tries, as it would be seen on the wire. */
 import * as nats from '@nats-io/transport-node';
 import type { NatsModule } from 'evenkeel/nats';
 
@@ -6,20 +6,24 @@ export interface CountingPeer {
   readonly module: NatsModule;
   /** Messages published to a subject so far. */
   published(subject: string): number;
+  /** The answer to the next message published to the subject does not arrive. */
+  loseAnswer(subject: string): void;
 }
 
 export function countingPeer(): CountingPeer {
   const counts = new Map<string, number>();
+  const losing = new Set<string>();
   return {
     published: (subject) => counts.get(subject) ?? 0,
+    loseAnswer: (subject) => losing.add(subject),
     module: {
       headers: nats.headers,
       async connect(options) {
         const connection = await nats.connect(options);
         const publish = connection.publish.bind(connection);
-        connection.publish = (subject, ...rest) => {
+        connection.publish = (subject, payload, rest) => {
           counts.set(subject, (counts.get(subject) ?? 0) + 1);
-          publish(subject, ...rest);
+          publish(subject, payload, losing.delete(subject) ? { ...rest, reply: 'nobody.listens' } : rest);
         };
         return connection;
       },
