@@ -6,7 +6,7 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -102,6 +102,27 @@ export async function natsServer(options: NatsServerOptions = {}): Promise<NatsS
     }
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
+}
+
+/** Three servers that know each other. JetStream answers once they have chosen a leader. */
+export async function natsCluster(): Promise<NatsServer[]> {
+  const ports = await Promise.all([freePort(), freePort(), freePort()]);
+  const routes = ports.map((port) => `nats://127.0.0.1:${port}`).join(', ');
+  return Promise.all(
+    ports.map((port, i) => {
+      const config = `server_name: n${i}\ncluster { name: c, listen: "127.0.0.1:${port}", routes: [${routes}] }`;
+      return natsServer({ config });
+    }),
+  );
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
 }
 
 function launch(folder: string, port: number, { config, jetstream = true }: NatsServerOptions): ChildProcess {

@@ -4,6 +4,7 @@
  * How is a follower known to be current? Once a second a ping goes to the server. The server answers in order, so when the answer
  * is here, so is every message that was delivered before the ping; and that deliveries go on is known from the consumer's
  * heartbeats. A proof therefore counts from the moment the ping left. A look at the stream's head now and then checks on all of it.
+ * In a cluster messages come from another server than the pong: there the stream's leader is asked where the head is.
  *
  * Nothing is terminal: a gap, a silence, a lost connection or a lost consumer ends in a new consumer, after a jittered pause. It
  * resumes behind the last message seen, while no trace of a deletion can have been swept since; otherwise it lists again.
@@ -60,7 +61,9 @@ export class StreamFollower {
   /** Of the consumer in use; messages of earlier ones are not heard. */
   #attempt = 0;
   #isAttaching = false;
-  #isPinging = false;
+  #isProving = false;
+  /** Where the stream's leader said the head was, and when it was asked. */
+  #unproven: { readonly atMs: number; readonly head: number } | undefined;
   #missedHead = 0;
   #nextHeadCheck = 0;
   #pauseMs = FIRST_PAUSE_MS;
@@ -108,6 +111,7 @@ export class StreamFollower {
   #detach(): void {
     this.#attempt++;
     this.#isCaughtUp = false;
+    this.#unproven = undefined;
     this.#subscription?.unsubscribe();
     this.#subscription = undefined;
   }
@@ -224,6 +228,7 @@ export class StreamFollower {
     if (position.pending > 0) return;
     this.#isCaughtUp = true;
     this.#endList();
+    this.#proveHead();
   }
 
   #tick(): void {
@@ -243,23 +248,40 @@ export class StreamFollower {
     });
   }
 
+  /** Asks for proof that all there was at this moment has been told. */
   #prove(): void {
     const connection = this.#js.link.up;
-    if (connection === undefined || this.#isPinging || !this.#isCaughtUp) return;
-    this.#isPinging = true;
+    if (connection === undefined || this.#isProving || !this.#isCaughtUp) return;
+    this.#isProving = true;
     const attempt = this.#attempt;
     const now = this.#js.link.clock.now();
-    const onPong = () => {
-      this.#isPinging = false;
+    const leader = this.#js.link.isClustered ? this.#js.info(this.#stream) : undefined;
+    const answered: Promise<StreamInfo | undefined> = leader ?? connection.flush().then(() => undefined);
+    const onAnswer = (answer: StreamInfo | undefined) => {
+      this.#isProving = false;
       const isAlive = attempt === this.#attempt && this.#isCaughtUp;
       if (!isAlive || this.#js.link.clock.now() - this.#heardAt > SILENCE_MS) return;
-      this.#provenAt = now;
-      this.#listener.onProof(now);
+      if (answer === undefined) this.#onProven(now);
+      else this.#unproven ??= { atMs: now, head: answer.state.last_seq };
+      this.#proveHead();
     };
     const onLost = () => {
-      this.#isPinging = false;
+      this.#isProving = false;
     };
-    connection.flush().then(onPong, onLost);
+    answered.then(onAnswer, onLost);
+  }
+
+  /** The head that the leader told of has come. */
+  #proveHead(): void {
+    if (this.#unproven === undefined || this.#lastSeq < this.#unproven.head) return;
+    const { atMs } = this.#unproven;
+    this.#unproven = undefined;
+    this.#onProven(atMs);
+  }
+
+  #onProven(atMs: number): void {
+    this.#provenAt = atMs;
+    this.#listener.onProof(atMs);
   }
 
   /** What a heartbeat cannot tell: that the consumer itself lost its place, or the stream its history. */
