@@ -193,4 +193,34 @@ describe.skipIf(natsMissing !== undefined)('a call over nats', { timeout: 60_000
     await router.drain();
     await Promise.all(listeners.map((listener) => listener.close()));
   });
+
+  it('on a server that takes small messages streams both ways, and carries whole bodies in pieces', async () => {
+    await using server = await natsServer({ config: 'max_payload: 4000' });
+    await using client = createNatsClient({ nats, connect: { servers: server.servers } });
+    const transport = createNatsCall({ client });
+    const listener = await transport.serve({ address: 'nats://echo' }, async (call) => {
+      const pieces: Uint8Array[] = [];
+      for await (const piece of call.body) pieces.push(piece);
+      const body = Buffer.concat(pieces);
+      return {
+        status: 200,
+        body:
+          call.path === '/whole'
+            ? body
+            : (async function* () {
+                yield body;
+              })(),
+      };
+    });
+    const bytes = new Uint8Array(200_000).map((_, i) => i * 7);
+    for (const path of ['/whole', '/streamed']) {
+      const received: Uint8Array[] = [];
+      await new Promise<void>((onEnd, onError) => {
+        const sink = { onResponse() {}, onData: (piece: Uint8Array) => received.push(piece), onEnd: () => onEnd(), onError };
+        transport.start({ id: 'echo', address: 'nats://echo' }, { path, body: bytes }, sink);
+      });
+      expect(Buffer.compare(Buffer.concat(received), bytes)).toBe(0);
+    }
+    await listener.close();
+  });
 });

@@ -7,12 +7,14 @@ import { ERROR_CODES, type ErrorCode, EvenkeelError, type Retryable } from '../.
 import type { HeaderList } from '../../core/headers.js';
 import { BodyPump, bodyError } from '../../core/internal/body-pipe.js';
 import type { CallBody, CallHandle, CallSink } from '../../core/transport/call.js';
-import { decodeFrame, decodeHead, encodeFrame, FRAME, type Frame, followSubject, PIECE_BYTES } from './call-frames.js';
+import { decodeFrame, decodeHead, encodeFrame, FRAME, type Frame, followSubject, pieceBytes } from './call-frames.js';
 import { IncomingBody, OutgoingBody } from './call-stream.js';
 import type { NatsMessage } from './peer.js';
 
 /** What a call needs of its transport. */
 export interface NatsCallOwner {
+  /** Bytes that the server of NATS takes in a message. */
+  readonly maxPayload: number;
   now(): number;
   /** To the server of that subject, from the call of that token. */
   send(subject: string, token: string, frame: Uint8Array): void;
@@ -233,7 +235,7 @@ export class NatsCall implements CallHandle {
     if (body === undefined || this.#pump !== undefined) return;
     const send = (frame: Uint8Array) => this.#send(frame);
     this.#outgoing = new OutgoingBody(send, (pieces) => send(encodeFrame(FRAME.end, pieces)));
-    this.#pump = new BodyPump(body, this.#outgoing, false, PIECE_BYTES);
+    this.#pump = new BodyPump(body, this.#outgoing, false, pieceBytes(this.#owner.maxPayload));
     this.#pump.run().then(
       (isWhole) => {
         if (isWhole) this.#phase('sent');

@@ -4,6 +4,7 @@
  * Core NATS delivers in order or not at all; pieces are numbered, so that one that is missing, or came twice, shows.
  */
 import { EvenkeelError } from '../../core/errors.js';
+import type { CallBody } from '../../core/transport/call.js';
 
 export const FRAME = {
   /** Number: length of the head, `[path, method, ...headers]`; behind it the body, when `LAST` says that it is whole. */
@@ -38,7 +39,19 @@ export const WINDOW_BYTES = 256 * 1024;
 /** The largest piece of a stream. */
 export const PIECE_BYTES = 64 * 1024;
 /** A body sent whole, behind its head; well below the 1 MiB that servers take by default. */
-export const MAX_WHOLE_BYTES = 256 * 1024;
+const MAX_WHOLE_BYTES = 256 * 1024;
+
+/** Bytes of a piece, for a server that takes `maxPayload` bytes in a message. */
+export function pieceBytes(maxPayload: number): number {
+  return Math.min(PIECE_BYTES, Math.max(1, maxPayload >> 1));
+}
+
+/** True for a body that goes behind its head, in one message: there is room for the head beside it. */
+export function isWhole(body: CallBody | undefined, maxPayload: number): body is string | Uint8Array | undefined {
+  if (body === undefined) return true;
+  if (typeof body !== 'string' && !(body instanceof Uint8Array)) return false;
+  return Buffer.byteLength(body) <= Math.min(MAX_WHOLE_BYTES, maxPayload >> 2);
+}
 
 /** Where the frames of calls go that have begun. */
 export function followSubject(subject: string): string {

@@ -2,13 +2,14 @@
 import { EvenkeelError } from '../../core/errors.js';
 import { BodyPump } from '../../core/internal/body-pipe.js';
 import { checkAnswer, checkHeaders } from '../../core/internal/call-message.js';
-import type { CallAnswer, CallBody, CallHandler, IncomingCall } from '../../core/transport/call.js';
-import { decodeHead, encodeFrame, encodeHead, FRAME, type Frame, MAX_WHOLE_BYTES, PIECE_BYTES } from './call-frames.js';
+import type { CallAnswer, CallHandler, IncomingCall } from '../../core/transport/call.js';
+import { decodeHead, encodeFrame, encodeHead, FRAME, type Frame, isWhole, pieceBytes } from './call-frames.js';
 import { IncomingBody, OutgoingBody, type SendFrame } from './call-stream.js';
 
 export class ServedCall {
   readonly #send: SendFrame;
   readonly #onOver: () => void;
+  readonly #maxPayload: number;
   readonly #upstream: IncomingBody;
   #controller: AbortController | undefined;
   #pump: BodyPump | undefined;
@@ -19,7 +20,9 @@ export class ServedCall {
   /** Clock.now() of the caller's last word. */
   heardAt: number;
 
-  constructor(send: SendFrame, onOver: () => void, now: number) {
+  /** @param maxPayload - Bytes that the server of NATS takes in a message. */
+  constructor(send: SendFrame, onOver: () => void, maxPayload: number, now: number) {
+    this.#maxPayload = maxPayload;
     this.#send = send;
     this.#onOver = onOver;
     this.heardAt = now;
@@ -97,7 +100,7 @@ export class ServedCall {
       answer = { status: 500 };
     }
     try {
-      if (isWhole(answer.body)) this.#answerWhole(answer, answer.body);
+      if (isWhole(answer.body, this.#maxPayload)) this.#answerWhole(answer, answer.body);
       else await this.#answerStream(answer);
     } catch {
       this.abort('the answer broke off', 'internal');
@@ -118,7 +121,7 @@ export class ServedCall {
       const bytes = trailers === undefined ? undefined : Buffer.from(JSON.stringify(trailers));
       this.#send(encodeFrame(FRAME.end, pieces, bytes));
     });
-    const pump = new BodyPump(answer.body, outgoing, true, PIECE_BYTES);
+    const pump = new BodyPump(answer.body, outgoing, true, pieceBytes(this.#maxPayload));
     if (this.#isOver) {
       pump.stop();
       return;
@@ -146,9 +149,4 @@ function trailersOf({ trailers }: CallAnswer): readonly string[] | undefined {
   const list = typeof trailers === 'function' ? trailers() : trailers;
   checkHeaders('answer.trailers', list);
   return list;
-}
-
-function isWhole(body: CallBody | undefined): body is string | Uint8Array | undefined {
-  if (body === undefined) return true;
-  return (typeof body === 'string' || body instanceof Uint8Array) && Buffer.byteLength(body as string) <= MAX_WHOLE_BYTES;
 }

@@ -83,7 +83,7 @@ export class NatsListener implements Listener {
     }
     this.#remember(reply);
     const send = (bytes: Uint8Array) => this.#link.up?.publish(reply, bytes);
-    const call = new ServedCall(send, () => this.#over(reply), this.#link.clock.now());
+    const call = new ServedCall(send, () => this.#over(reply), this.#link.maxPayload, this.#link.clock.now());
     this.#calls.set(reply, call);
     this.#watch();
     try {

@@ -22,7 +22,7 @@ import type {
   ListenOptions,
 } from '../../core/transport/call.js';
 import { NatsCall, type NatsCallOwner } from './call-client.js';
-import { encodeFrame, encodeHead, FRAME, followSubject, MAX_WHOLE_BYTES } from './call-frames.js';
+import { encodeFrame, encodeHead, FRAME, followSubject, isWhole } from './call-frames.js';
 import { NatsListener } from './call-server.js';
 import { linkOf, type NatsClient } from './client.js';
 import type { NatsLink } from './link.js';
@@ -83,6 +83,10 @@ class NatsCallClient implements NatsCallTransport, NatsCallOwner {
     this.#inbox = `${link.settings.inboxPrefix}.${randomId(link.random).slice(0, 22)}`;
   }
 
+  get maxPayload(): number {
+    return this.#link.maxPayload;
+  }
+
   now(): number {
     return this.#link.clock.coarse();
   }
@@ -100,7 +104,7 @@ class NatsCallClient implements NatsCallTransport, NatsCallOwner {
       const subject = this.#subjectOf(to?.address);
       checkRequest(request);
       const { path, body, headers = [] } = request;
-      const whole = wholeBody(body);
+      const whole = isWhole(body, this.maxPayload) ? (body ?? '') : undefined;
       const head = [path, request.method ?? (body === undefined ? 'GET' : 'POST'), ...headers];
       this.#publish(call, token, subject, encodeHead(FRAME.request, head, whole), whole === undefined ? body : undefined);
     } catch (error) {
@@ -242,11 +246,4 @@ class NatsCallClient implements NatsCallTransport, NatsCallOwner {
     if (name === undefined) throw invalidArgument('endpoint.address', address, 'nats://name');
     return `${this.#prefix}.${name}`;
   }
-}
-
-/** Undefined for what goes in pieces. */
-function wholeBody(body: CallBody | undefined): Uint8Array | string | undefined {
-  if (body === undefined) return '';
-  const isWhole = typeof body === 'string' || body instanceof Uint8Array;
-  return isWhole && Buffer.byteLength(body as string) <= MAX_WHOLE_BYTES ? (body as Uint8Array | string) : undefined;
 }
