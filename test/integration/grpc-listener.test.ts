@@ -3,7 +3,7 @@ import * as grpc from '@grpc/grpc-js';
 import { type CallHandler, headerEntries, type Listener } from 'evenkeel/core';
 import { createGrpcTransport } from 'evenkeel/grpc';
 import { afterEach, describe, expect, it } from 'vitest';
-import { callOnce, foreignClient, type Text, Texts } from '../support/grpc-peers.js';
+import { callOnce, foreignClient, startCall, type Text, Texts } from '../support/grpc-peers.js';
 import { eventually, resources } from '../support/http-servers.js';
 import { LOOPBACK_CERTIFICATE, LOOPBACK_KEY } from '../support/loopback-tls.js';
 
@@ -165,6 +165,78 @@ describe('a listener', () => {
     stream.end();
     await eventually('it is over', () => code !== undefined);
     expect([code, texts]).toEqual([grpc.status.OK, ['a', 'b', 'c']]);
+  });
+
+  it.each(['while a piece is awaited', 'before the first', 'after the first'])(
+    'returns the body of its answer once when the caller leaves %s',
+    async (when) => {
+      let [returned, pulled, asked] = [0, 0, 0];
+      let answer = () => {};
+      const body: AsyncIterable<string> = {
+        [Symbol.asyncIterator]: () => ({
+          next() {
+            pulled++;
+            const isAwaited = when === 'while a piece is awaited' || pulled > 1;
+            return isAwaited ? new Promise(() => {}) : Promise.resolve({ done: false, value: message('first') });
+          },
+          async return() {
+            returned++;
+            return { done: true, value: undefined };
+          },
+        }),
+      };
+      const { client } = await serve(async () => {
+        asked++;
+        if (when === 'before the first') {
+          await new Promise<void>((resolve) => {
+            answer = resolve;
+          });
+        }
+        return { status: 200, body };
+      });
+      const { path, requestSerialize, responseDeserialize } = Texts.ServerStream;
+      const stream = client.makeServerStreamRequest<Text, Text>(path, requestSerialize, responseDeserialize, { text: '' });
+      stream.on('error', () => {});
+      let texts = 0;
+      stream.on('data', () => texts++);
+      await eventually('it is asked', () => asked === 1 && (when !== 'after the first' || texts === 1));
+      if (when === 'while a piece is awaited') await eventually('it is pulled', () => pulled === 1);
+      stream.cancel();
+      answer();
+      await eventually('it is returned', () => returned === 1);
+      expect(pulled).toBeLessThanOrEqual(2);
+    },
+  );
+
+  it('is not made on a closed transport, nor without a handler', async () => {
+    const transport = createGrpcTransport({ grpc });
+    const at = { address: 'grpc://127.0.0.1:0' };
+    await expect(transport.serve(at, undefined as never)).rejects.toMatchObject({ code: 'invalid-argument' });
+    await transport.close();
+    await expect(transport.serve(at, () => ({ status: 200 }))).rejects.toMatchObject({ code: 'failed-precondition' });
+  });
+
+  it.each([
+    ['more in number than a server takes', 4000, 4, 'resource-exhausted'],
+    ['larger than HTTP/2 carries', 8, 10_000, 'invalid-argument'],
+  ])('refuses a call with headers that are %s, and that call alone', async (_name, count, length, code) => {
+    const transport = createGrpcTransport({ grpc });
+    let waiting = 0;
+    const listener = await transport.serve({ address: 'grpc://127.0.0.1:0' }, async (call) => {
+      if (call.path !== '/wait') return { status: 200 };
+      waiting++;
+      await new Promise<void>((resolve) => call.signal.addEventListener('abort', () => resolve(), { once: true }));
+      return { status: 200 };
+    });
+    open.push(transport, listener);
+    const to = { id: 'server', address: listener.address };
+    const other = startCall(transport, to, { path: '/wait' });
+    await eventually('it is there', () => waiting === 1);
+    const headers = Array.from({ length: count }, (_, i) => [`h${i}`, 'v'.repeat(length)]).flat();
+    const { error } = await callOnce(transport, to, { path: '/x', headers });
+    expect(error?.code).toBe(code);
+    expect(other.isOver).toBe(false);
+    other.cancel('cancelled');
   });
 
   it('where somebody listens already is already-exists', async () => {

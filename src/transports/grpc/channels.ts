@@ -29,13 +29,20 @@ export interface ChannelPlan {
   readonly clock: Clock;
 }
 
+/** Who keeps a channel. */
+export interface ChannelOwner {
+  /** It gave up: it takes no more calls. */
+  onStuck(): void;
+  /** It is retired, and its last call over. */
+  onOver(): void;
+}
+
 export class KeptChannel<Member extends ChannelMember> {
   readonly channel: Channel;
   readonly members = new Set<Member>();
   readonly #states: Grpc['connectivityState'];
   readonly #plan: ChannelPlan;
-  /** The channel gave up: it takes no more calls. */
-  readonly #onStuck: () => void;
+  readonly #owner: ChannelOwner;
   /** Of the attempt under way. */
   #timer: Timer | undefined;
   #socket: Destroyable | undefined;
@@ -43,10 +50,10 @@ export class KeptChannel<Member extends ChannelMember> {
   #isRetired = false;
   #isClosed = false;
 
-  constructor({ Channel, connectivityState }: Grpc, plan: ChannelPlan, onStuck: () => void) {
+  constructor({ Channel, connectivityState }: Grpc, plan: ChannelPlan, owner: ChannelOwner) {
     this.#states = connectivityState;
     this.#plan = plan;
-    this.#onStuck = onStuck;
+    this.#owner = owner;
     const credentials = seeSockets(plan.credentials, (socket) => {
       this.#socket = socket;
       if (this.#isClosed) socket.destroy();
@@ -67,12 +74,13 @@ export class KeptChannel<Member extends ChannelMember> {
 
   leave(member: Member): void {
     this.members.delete(member);
-    if (this.#isRetired && this.members.size === 0) this.close();
+    this.#closeIfOver();
   }
 
+  /** Takes no more calls, and closes with the last. */
   retire(): void {
     this.#isRetired = true;
-    if (this.members.size === 0) this.close();
+    this.#closeIfOver();
   }
 
   /** Streams on it go on to their ends. */
@@ -82,6 +90,12 @@ export class KeptChannel<Member extends ChannelMember> {
     this.#timer?.cancel();
     this.channel.close();
     this.#socket?.destroy();
+  }
+
+  #closeIfOver(): void {
+    if (!this.#isRetired || this.members.size > 0) return;
+    this.close();
+    this.#owner.onOver();
   }
 
   #tell(state: number, members: Iterable<Member>): void {
@@ -113,7 +127,7 @@ export class KeptChannel<Member extends ChannelMember> {
   #giveUp(): void {
     const { target, connectTimeoutMs } = this.#plan;
     this.close();
-    this.#onStuck();
+    this.#owner.onStuck();
     const message = `no connection to ${target} within ${connectTimeoutMs} ms`;
     const error = new EvenkeelError('unavailable', message, { retryable: 'yes' });
     for (const member of [...this.members]) if (member.isWaiting) member.abort(error);

@@ -9,7 +9,7 @@ import { EvenkeelError, invalidArgument, isEvenkeelError } from '../../core/erro
 import type { CallBody, CallHandle, CallSink } from '../../core/transport/call.js';
 import type { ChannelMember, KeptChannel } from './channels.js';
 import { brokenAnswer, isFromServer, localError } from './errors.js';
-import { toMessage } from './message.js';
+import { letGo, toMessage } from './message.js';
 import { ownStatus, pushHeaders } from './metadata.js';
 import type { CallListener, CallStatus, ChannelCall, Metadata } from './peer.js';
 import { GRPC_CANCELLED, GRPC_DEADLINE_EXCEEDED, GRPC_OK, httpStatusOf } from './status.js';
@@ -290,14 +290,5 @@ export class GrpcCall implements CallHandle, CallListener, ChannelMember {
     } catch (error) {
       this.#sinkThrew(error);
     }
-  }
-}
-
-/** Whatever its last words are: the call has ended. */
-async function letGo(iterator: AsyncIterator<unknown>): Promise<void> {
-  try {
-    await iterator.return?.();
-  } catch {
-    // As said.
   }
 }

@@ -8,14 +8,13 @@
 import { EvenkeelError } from '../../core/errors.js';
 import { HEADERS, headerName, headerValue } from '../../core/headers.js';
 import { checkAnswer, checkHeaders } from '../../core/internal/call-message.js';
-import type { CallAnswer, CallBody, CallHandler } from '../../core/transport/call.js';
-import { toMessage } from './message.js';
+import type { CallAnswer, CallHandler } from '../../core/transport/call.js';
+import { AnswerBody } from './answer-body.js';
 import { addHeaders, METHOD_NAME, pushHeaders, STATUS_NAME } from './metadata.js';
 import type { Grpc, Metadata, ServerStream } from './peer.js';
 import { callerGone, messagesOf } from './served-messages.js';
 import { GRPC_INTERNAL, GRPC_OK, GRPC_UNAUTHENTICATED, grpcCodeOf } from './status.js';
 
-const EMPTY = Buffer.alloc(0);
 const MAX_GRPC_TIMEOUT_MS = 99_999_999;
 const GRPC_STATUS = headerName('grpc-status');
 const GRPC_MESSAGE = headerName('grpc-message');
@@ -46,10 +45,11 @@ export async function answerCall(grpc: Grpc, stream: ServerStream, handler: Call
       signal: gone.signal,
     });
     checkAnswer(answer);
+    const { status, headers = [] } = answer;
+    const body = new AnswerBody(answer.body, gone.signal);
     if (gone.signal.aborted) return;
-    const { status, headers = [], body } = answer;
     const head = new grpc.Metadata();
-    if (status >= 300 && body === undefined) {
+    if (status >= 300 && answer.body === undefined) {
       const whole = [...headers, ...trailersOf(answer)];
       addHeaders(head, whole);
       finish(status, whole, head);
@@ -59,7 +59,7 @@ export async function answerCall(grpc: Grpc, stream: ServerStream, handler: Call
     head.set(STATUS_NAME, String(status));
     stream.sendMetadata(head);
     isBegun = true;
-    await writeBody(stream, body, gone.signal);
+    await body.write(stream);
     if (gone.signal.aborted) return;
     const trailers = trailersOf(answer);
     const tail = new grpc.Metadata();
@@ -103,28 +103,4 @@ function headersOf(stream: ServerStream): string[] {
     list.push(HEADERS.grpcTimeout.text, `${leftMs}m`);
   }
   return list;
-}
-
-async function writeBody(stream: ServerStream, body: CallBody | undefined, signal: AbortSignal): Promise<void> {
-  if (body === undefined || typeof body === 'string' || body instanceof Uint8Array) {
-    await write(stream, body ?? EMPTY, signal);
-    return;
-  }
-  for await (const piece of body) {
-    if (signal.aborted) return;
-    await write(stream, piece, signal);
-    if (signal.aborted) return;
-  }
-}
-
-/** Resolves when the wire has taken it, which may be never on a connection that is gone. */
-function write(stream: ServerStream, piece: Uint8Array | string, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    signal.addEventListener('abort', done);
-    stream.write(toMessage(piece), done);
-  });
 }

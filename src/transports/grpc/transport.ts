@@ -138,7 +138,9 @@ class GrpcJsTransport implements GrpcTransport, GrpcCallOwner {
     return call;
   }
 
-  serve(at: ListenOptions, handler: CallHandler): Promise<GrpcListener> {
+  async serve(at: ListenOptions, handler: CallHandler): Promise<GrpcListener> {
+    if (!this.#lifecycle.isOpen) throw this.#lifecycle.refusal;
+    if (typeof handler !== 'function') throw invalidArgument('handler', handler, 'a function');
     return serveGrpc(this.#grpc, at, handler, {
       credentials: this.#serverCredentials,
       maxMessageBytes: this.#channelOptions['grpc.max_receive_message_length'] as number,
@@ -212,15 +214,15 @@ class GrpcJsTransport implements GrpcTransport, GrpcCallOwner {
       connectTimeoutMs: this.#connectTimeoutMs,
       clock: this.#clock,
     };
-    const kept: KeptChannel<GrpcCall> = new KeptChannel<GrpcCall>(this.#grpc, plan, () => this.#retire(address, kept));
+    const owner = { onStuck: () => this.#retire(address, kept), onOver: () => this.#retiring.delete(kept) };
+    const kept: KeptChannel<GrpcCall> = new KeptChannel<GrpcCall>(this.#grpc, plan, owner);
     return kept;
   }
 
   /** Kept in sight until its calls are over, for `close`. */
   #retire(address: string, kept: KeptChannel<GrpcCall>): void {
     if (this.#channels.get(address) === kept) this.#channels.delete(address);
-    for (const other of this.#retiring) if (other.members.size === 0) this.#retiring.delete(other);
-    if (kept.members.size > 0) this.#retiring.add(kept);
+    this.#retiring.add(kept);
     kept.retire();
   }
 }
