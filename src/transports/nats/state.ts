@@ -2,8 +2,10 @@
  * StateTransport in a bucket of NATS JetStream, for any number of processes and machines.
  *
  * When is a put durable? When the stream's leader has it, and with `replicas: 3` a majority: as durable as the server's store is.
- * A server that loses power may lose the last moments; a watch then sees another epoch.
+ * A server that loses power may lose the last moments; a watch then sees another epoch. NATS does not number such losses: an epoch
+ * of one process is not to be compared with that of another.
  */
+import type { Clock } from '../../core/clock.js';
 import { checkInteger, checkNumber, invalidArgument } from '../../core/errors.js';
 import { checkKey, checkKeyPrefix } from '../../core/internal/keys.js';
 import { StateWatch, toEntry } from '../../core/internal/state-watch.js';
@@ -18,9 +20,10 @@ import {
 } from '../../core/transport/state.js';
 import { linkOf, type NatsClient } from './client.js';
 import { checkReplicas, JetStream } from './jetstream.js';
-import type { NatsLink } from './link.js';
 import { checkName } from './names.js';
-import { NatsStateStore } from './state-store.js';
+import { StateBucket } from './state-bucket.js';
+import { StateCopy } from './state-copy.js';
+import { StateDocuments } from './state-documents.js';
 
 export interface NatsStateOptions {
   client: NatsClient;
@@ -58,23 +61,26 @@ export function createNatsState(options: NatsStateOptions): StateTransport {
     maxBytes: checkInteger('maxBytes', options.maxBytes ?? DEFAULT_NATS_BUCKET_BYTES, 1),
     replicas: checkReplicas(options.replicas),
   };
-  return new NatsState(link, new NatsStateStore(new JetStream(link), checkName('bucket', options.bucket), bounds));
+  return new NatsState(new StateBucket(new JetStream(link), checkName('bucket', options.bucket), bounds));
 }
 
 class NatsState implements StateTransport {
-  readonly #link: NatsLink;
-  readonly #store: NatsStateStore;
+  readonly #clock: Clock;
+  readonly #documents: StateDocuments;
+  readonly #copy: StateCopy;
   readonly #watches = new Set<StateWatch>();
   #isClosed = false;
 
-  constructor(link: NatsLink, store: NatsStateStore) {
-    this.#link = link;
-    this.#store = store;
+  constructor(bucket: StateBucket) {
+    this.#clock = bucket.clock;
+    const copy = new StateCopy(bucket);
+    this.#copy = copy;
+    this.#documents = new StateDocuments(bucket, (key, revision) => copy.holds(key, revision));
   }
 
   async get(key: string, options?: { signal?: AbortSignal }): Promise<StateEntry | undefined> {
     this.#check(key, options?.signal);
-    const record = await this.#store.get(key, options?.signal);
+    const record = await this.#documents.get(key, options?.signal);
     return record === undefined ? undefined : toEntry(record);
   }
 
@@ -83,20 +89,20 @@ class NatsState implements StateTransport {
     this.#check(key, signal);
     if (expect !== undefined && expect !== 'absent') checkInteger('expect', expect, 1);
     if (leaseMs !== undefined) checkNumber('leaseMs', leaseMs, MIN_LEASE_MS, MAX_LEASE_MS);
-    return this.#store.put(key, copyBytes('value', value, MAX_STATE_BYTES), expect, leaseMs, signal);
+    return this.#documents.put(key, copyBytes('value', value, MAX_STATE_BYTES), expect, leaseMs, signal);
   }
 
   async delete(key: string, options: { expect?: number; signal?: AbortSignal } = {}): Promise<number> {
     this.#check(key, options.signal);
     if (options.expect !== undefined) checkInteger('expect', options.expect, 1);
-    return this.#store.delete(key, options.expect, options.signal);
+    return this.#documents.delete(key, options.expect, options.signal);
   }
 
   watch(prefix: string, on: (event: StateEvent) => void): Watch {
     checkOpen(this.#isClosed, 'the state transport');
     checkKeyPrefix('prefix', prefix);
     if (typeof on !== 'function') throw invalidArgument('on', on, 'a function');
-    const watch = new StateWatch(this.#store, this.#link.clock, prefix, on, (closed) => this.#watches.delete(closed));
+    const watch = new StateWatch(this.#copy, this.#clock, prefix, on, (closed) => this.#watches.delete(closed));
     this.#watches.add(watch);
     return watch;
   }
@@ -105,7 +111,7 @@ class NatsState implements StateTransport {
     if (this.#isClosed) return;
     this.#isClosed = true;
     for (const watch of this.#watches) watch.close();
-    this.#store.close();
+    this.#copy.close();
   }
 
   #check(key: string, signal: AbortSignal | undefined): void {
