@@ -176,6 +176,7 @@ export function queueItems(traits: QueueTraits): CaseTable<S> {
         { ...good, notBefore: '2026-01-01' },
         { ...good, key: '' },
         { ...good, key: 'k'.repeat(513) },
+        { ...good, key: 'half \ud800' },
         { ...good, key: 7 },
       ];
       for (const item of bad) {

@@ -10,10 +10,11 @@ import type { Clock } from '../../core/clock.js';
 import { EvenkeelError } from '../../core/errors.js';
 import { BinaryHeap } from '../../core/internal/binary-heap.js';
 import { Deadlines } from '../../core/internal/deadlines.js';
+import type { NewItem } from '../../core/internal/queue-arguments.js';
 import { full } from '../../core/internal/transport-guards.js';
 import type { QueueStats } from '../../core/transport/queue.js';
 import type { DeadLetters } from './queue-dead-letters.js';
-import type { EnqueuedItem, ItemRecord } from './queue-format.js';
+import type { ItemRecord } from './queue-format.js';
 import type { QueueImage } from './queue-image.js';
 
 export interface QueueBounds {
@@ -21,8 +22,6 @@ export interface QueueBounds {
   /** Of bodies and keys. */
   readonly maxBytes: number;
 }
-
-export type NewItem = Omit<EnqueuedItem, 'id'>;
 
 export interface StoredItem extends ItemRecord {
   notBefore: number | undefined;

@@ -12,11 +12,12 @@
  */
 import type { Clock, Timer } from '../../core/clock.js';
 import { EvenkeelError } from '../../core/errors.js';
+import type { NewItem } from '../../core/internal/queue-arguments.js';
 import { checkOpen, full } from '../../core/internal/transport-guards.js';
 import type { DeadLetter, QueueStats } from '../../core/transport/queue.js';
 import { encodeRecord, type QueueRecord } from './queue-format.js';
 import type { QueueImage } from './queue-image.js';
-import type { NewItem, QueueBounds, StoredItem } from './queue-items.js';
+import type { QueueBounds, StoredItem } from './queue-items.js';
 import { QueueItems } from './queue-items.js';
 import type { QueueLog } from './queue-log.js';
 import type { SnapshotContent } from './queue-snapshot.js';

@@ -6,21 +6,13 @@
  */
 import { resolve } from 'node:path';
 import { type Clock, liveClock } from '../../core/clock.js';
-import { checkInteger, checkNumber, EvenkeelError, invalidArgument } from '../../core/errors.js';
-import { checkOpen, checkSignal, copyBytes, MAX_LEASE_MS, MIN_LEASE_MS } from '../../core/internal/transport-guards.js';
+import { checkInteger, EvenkeelError, invalidArgument } from '../../core/errors.js';
+import { checkItems, checkLease, checkLimit } from '../../core/internal/queue-arguments.js';
+import { checkOpen } from '../../core/internal/transport-guards.js';
 import { liveRandom, type Random } from '../../core/random.js';
-import {
-  type DeadLetter,
-  type Delivery,
-  MAX_QUEUE_BATCH,
-  MAX_QUEUE_BODY_BYTES,
-  type QueueItem,
-  type QueueStats,
-  type QueueTransport,
-} from '../../core/transport/queue.js';
+import type { DeadLetter, Delivery, QueueItem, QueueStats, QueueTransport } from '../../core/transport/queue.js';
 import { type FileSystem, liveFileSystem } from './file-system.js';
 import { FileDelivery } from './queue-delivery.js';
-import type { NewItem } from './queue-items.js';
 import type { Lease, OpenQueue, QueueWaiter } from './queue-opened.js';
 import { liveProcesses, type ProcessTable } from './queue-process.js';
 import { SharedQueue } from './queue-store.js';
@@ -61,7 +53,6 @@ export interface FileQueueStore {
 export const DEFAULT_MAX_QUEUE_ITEMS = 100_000;
 export const DEFAULT_MAX_QUEUE_BYTES = 256 * 1024 * 1024;
 export const DEFAULT_QUEUE_SEGMENT_BYTES = 16 * 1024 * 1024;
-const MAX_KEY_BYTES = 512;
 const MIB = 1024 * 1024;
 
 /** @throws {EvenkeelError} `invalid-argument` naming the option. */
@@ -121,18 +112,14 @@ class FileQueue implements QueueTransport {
 
   async enqueue(items: readonly QueueItem[], options?: { signal?: AbortSignal }): Promise<number[]> {
     this.check();
-    if (!Array.isArray(items)) throw invalidArgument('items', items, 'an array');
-    if (items.length > MAX_QUEUE_BATCH) throw invalidArgument('items.length', items.length, `at most ${MAX_QUEUE_BATCH}`);
-    checkSignal(options?.signal, 'the enqueue');
-    const checked = items.map(checkItem);
+    const checked = checkItems(items, options);
     return (await this.#open()).enqueue(checked);
   }
 
   async lease(options: { max: number; leaseMs: number; signal?: AbortSignal }): Promise<Delivery[]> {
     this.check();
     const { signal } = options;
-    const max = checkInteger('max', options.max, 1, MAX_QUEUE_BATCH);
-    const leaseMs = checkNumber('leaseMs', options.leaseMs, MIN_LEASE_MS, MAX_LEASE_MS);
+    const { max, leaseMs } = checkLease(options);
     if (signal?.aborted) return [];
     const queue = await this.#open();
     if (signal?.aborted) return [];
@@ -147,7 +134,7 @@ class FileQueue implements QueueTransport {
 
   async deadLetters(options: { limit: number }): Promise<readonly DeadLetter[]> {
     this.check();
-    const limit = checkInteger('limit', options.limit, 1, MAX_QUEUE_BATCH);
+    const limit = checkLimit(options);
     return (await this.#open()).deadLetters(limit);
   }
 
@@ -197,13 +184,4 @@ class FileQueue implements QueueTransport {
   }
 }
 
-function checkItem({ body, key, notBefore }: QueueItem): NewItem {
-  if (notBefore !== undefined) checkNumber('item.notBefore', notBefore, 0);
-  if (key !== undefined && !isKey(key)) throw invalidArgument('item.key', key, `1 to ${MAX_KEY_BYTES} bytes of UTF-8`);
-  return { body: copyBytes('item.body', body, MAX_QUEUE_BODY_BYTES), key, notBefore };
-}
-
 /** Half a surrogate pair would come back from the disk as another key. */
-function isKey(key: unknown): boolean {
-  return typeof key === 'string' && key !== '' && !/\p{Surrogate}/u.test(key) && Buffer.byteLength(key) <= MAX_KEY_BYTES;
-}

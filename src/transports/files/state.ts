@@ -7,19 +7,11 @@
  */
 import { resolve } from 'node:path';
 import { type Clock, liveClock } from '../../core/clock.js';
-import { checkInteger, checkNumber, invalidArgument } from '../../core/errors.js';
-import { checkKey, checkKeyPrefix } from '../../core/internal/keys.js';
+import { checkInteger, invalidArgument } from '../../core/errors.js';
+import { checkExpect, checkPut, checkUse, checkWatch } from '../../core/internal/state-arguments.js';
 import { StateWatch, toEntry } from '../../core/internal/state-watch.js';
-import { checkOpen, checkSignal, copyBytes, MAX_LEASE_MS, MIN_LEASE_MS } from '../../core/internal/transport-guards.js';
 import { liveRandom, type Random } from '../../core/random.js';
-import {
-  MAX_STATE_BYTES,
-  type PutOptions,
-  type StateEntry,
-  type StateEvent,
-  type StateTransport,
-  type Watch,
-} from '../../core/transport/state.js';
+import type { PutOptions, StateEntry, StateEvent, StateTransport, Watch } from '../../core/transport/state.js';
 import { type FileSystem, liveFileSystem } from './file-system.js';
 import { StateFolder } from './state-folder.js';
 import { FileStateStore } from './state-store.js';
@@ -89,30 +81,27 @@ class FileState implements StateTransport {
   }
 
   async get(key: string, options?: { signal?: AbortSignal }): Promise<StateEntry | undefined> {
-    this.#check(key, options?.signal);
+    checkUse(this.#closed !== undefined, key, options?.signal);
     const record = await this.#store.get(key, options?.signal);
     return record === undefined ? undefined : toEntry(record);
   }
 
   async put(key: string, value: Uint8Array, options: PutOptions = {}): Promise<number> {
     const { expect, leaseMs, signal } = options;
-    this.#check(key, signal);
-    if (expect !== undefined && expect !== 'absent') checkInteger('expect', expect, 1);
-    if (leaseMs !== undefined) checkNumber('leaseMs', leaseMs, MIN_LEASE_MS, MAX_LEASE_MS);
-    const entry = { type: 'put', key, value: copyBytes('value', value, MAX_STATE_BYTES), leaseMs } as const;
+    checkUse(this.#closed !== undefined, key, signal);
+    const bytes = checkPut(value, options);
+    const entry = { type: 'put', key, value: bytes, leaseMs } as const;
     return this.#store.write(new StateWrite(entry, expect, signal));
   }
 
   async delete(key: string, options: { expect?: number; signal?: AbortSignal } = {}): Promise<number> {
-    this.#check(key, options.signal);
-    if (options.expect !== undefined) checkInteger('expect', options.expect, 1);
+    checkUse(this.#closed !== undefined, key, options.signal);
+    checkExpect(options.expect);
     return this.#store.write(new StateWrite({ type: 'delete', key }, options.expect, options.signal));
   }
 
   watch(prefix: string, on: (event: StateEvent) => void): Watch {
-    checkOpen(this.#closed !== undefined, 'the state transport');
-    checkKeyPrefix('prefix', prefix);
-    if (typeof on !== 'function') throw invalidArgument('on', on, 'a function');
+    checkWatch(this.#closed !== undefined, prefix, on);
     const watch = new StateWatch(this.#store, this.#clock, prefix, on, (closed) => this.#watches.delete(closed));
     this.#watches.add(watch);
     return watch;
@@ -124,11 +113,5 @@ class FileState implements StateTransport {
       this.#closed = this.#store.close();
     }
     return this.#closed;
-  }
-
-  #check(key: string, signal: AbortSignal | undefined): void {
-    checkOpen(this.#closed !== undefined, 'the state transport');
-    checkKey('key', key);
-    checkSignal(signal, 'the operation');
   }
 }

@@ -5,9 +5,11 @@
  * store's monotonic clock, which is that of the first transport opened on it: the store plays the server. Among due items the one
  * that became due first goes first, then the lower id.
  */
+
 import type { Clock, Timer } from '../../core/clock.js';
 import { BinaryHeap } from '../../core/internal/binary-heap.js';
 import { Deadlines } from '../../core/internal/deadlines.js';
+import type { NewItem } from '../../core/internal/queue-arguments.js';
 import { full } from '../../core/internal/transport-guards.js';
 import type { DeadLetter, QueueStats } from '../../core/transport/queue.js';
 
@@ -30,12 +32,6 @@ export interface StoredItem {
   phase: 'delayed' | 'hidden' | 'due' | 'leased' | 'gone';
   /** Deliveries after which it is dead; set by whoever leases it. */
   deadAfter: number;
-}
-
-export interface NewItem {
-  readonly body: Uint8Array;
-  readonly key: string | undefined;
-  readonly notBefore: number | undefined;
 }
 
 /** A lease that waits for something due. */

@@ -4,17 +4,10 @@
  */
 import { type Clock, liveClock } from '../../core/clock.js';
 import { checkInteger, checkNumber, EvenkeelError, invalidArgument } from '../../core/errors.js';
-import { checkOpen, checkSignal, copyBytes, MAX_LEASE_MS, MIN_LEASE_MS } from '../../core/internal/transport-guards.js';
-import {
-  type DeadLetter,
-  type Delivery,
-  MAX_QUEUE_BATCH,
-  MAX_QUEUE_BODY_BYTES,
-  type QueueItem,
-  type QueueStats,
-  type QueueTransport,
-} from '../../core/transport/queue.js';
-import { type NewItem, QueueStore, type QueueWaiter, type StoredItem } from './queue-store.js';
+import { checkItems, checkLease, checkLimit } from '../../core/internal/queue-arguments.js';
+import { checkOpen, MAX_LEASE_MS, MIN_LEASE_MS } from '../../core/internal/transport-guards.js';
+import type { DeadLetter, Delivery, QueueItem, QueueStats, QueueTransport } from '../../core/transport/queue.js';
+import { QueueStore, type QueueWaiter, type StoredItem } from './queue-store.js';
 
 export interface MemoryQueueOptions {
   /** Default: the process's clock. */
@@ -34,7 +27,6 @@ export interface MemoryQueueStore {
 }
 
 const DEFAULT_MAX_ITEMS = 100_000;
-const MAX_KEY_BYTES = 512;
 const MAX_REASON_LENGTH = 1024;
 const MAX_DELAY_MS = 366 * 24 * 60 * 60 * 1000;
 
@@ -80,17 +72,13 @@ class MemoryQueue implements QueueTransport {
 
   async enqueue(items: readonly QueueItem[], options?: { signal?: AbortSignal }): Promise<number[]> {
     this.check();
-    if (!Array.isArray(items)) throw invalidArgument('items', items, 'an array');
-    if (items.length > MAX_QUEUE_BATCH) throw invalidArgument('items.length', items.length, `at most ${MAX_QUEUE_BATCH}`);
-    checkSignal(options?.signal, 'the enqueue');
-    return this.#store.add(items.map(checkItem), this.#maxItems);
+    return this.#store.add(checkItems(items, options), this.#maxItems);
   }
 
   async lease(options: { max: number; leaseMs: number; signal?: AbortSignal }): Promise<Delivery[]> {
     this.check();
     const { signal } = options;
-    const max = checkInteger('max', options.max, 1, MAX_QUEUE_BATCH);
-    const leaseMs = checkNumber('leaseMs', options.leaseMs, MIN_LEASE_MS, MAX_LEASE_MS);
+    const { max, leaseMs } = checkLease(options);
     if (signal?.aborted) return [];
     const ready = this.#take(max, leaseMs);
     if (ready.length > 0) return ready;
@@ -127,7 +115,7 @@ class MemoryQueue implements QueueTransport {
 
   async deadLetters(options: { limit: number }): Promise<readonly DeadLetter[]> {
     this.check();
-    return this.#store.deadLetters(checkInteger('limit', options.limit, 1, MAX_QUEUE_BATCH));
+    return this.#store.deadLetters(checkLimit(options));
   }
 
   async close(): Promise<void> {
@@ -199,12 +187,4 @@ class MemoryDelivery implements Delivery {
       details: { id: this.id, fence: this.fence },
     });
   }
-}
-
-function checkItem({ body, key, notBefore }: QueueItem): NewItem {
-  if (notBefore !== undefined) checkNumber('item.notBefore', notBefore, 0);
-  if (key !== undefined && (typeof key !== 'string' || key === '' || Buffer.byteLength(key) > MAX_KEY_BYTES)) {
-    throw invalidArgument('item.key', key, `1 to ${MAX_KEY_BYTES} bytes of UTF-8`);
-  }
-  return { body: copyBytes('item.body', body, MAX_QUEUE_BODY_BYTES), key, notBefore };
 }

@@ -3,18 +3,10 @@
  * When `put` was called, to every transport of the store.
  */
 import { type Clock, liveClock } from '../../core/clock.js';
-import { checkInteger, checkNumber, invalidArgument } from '../../core/errors.js';
-import { checkKey, checkKeyPrefix } from '../../core/internal/keys.js';
+import { invalidArgument } from '../../core/errors.js';
+import { checkExpect, checkPut, checkUse, checkWatch } from '../../core/internal/state-arguments.js';
 import { StateWatch, toEntry } from '../../core/internal/state-watch.js';
-import { checkOpen, checkSignal, copyBytes, MAX_LEASE_MS, MIN_LEASE_MS } from '../../core/internal/transport-guards.js';
-import {
-  MAX_STATE_BYTES,
-  type PutOptions,
-  type StateEntry,
-  type StateEvent,
-  type StateTransport,
-  type Watch,
-} from '../../core/transport/state.js';
+import type { PutOptions, StateEntry, StateEvent, StateTransport, Watch } from '../../core/transport/state.js';
 import { type MemoryStateStore, memoryStateStore, StateStore } from './state-store.js';
 
 export interface MemoryStateOptions {
@@ -57,29 +49,26 @@ class MemoryState implements StateTransport {
   }
 
   async get(key: string, options?: { signal?: AbortSignal }): Promise<StateEntry | undefined> {
-    this.#check(key, options?.signal);
+    checkUse(this.#isClosed, key, options?.signal);
     const record = this.#store.get(key);
     return record === undefined ? undefined : toEntry(record);
   }
 
   async put(key: string, value: Uint8Array, options: PutOptions = {}): Promise<number> {
     const { expect, leaseMs, signal } = options;
-    this.#check(key, signal);
-    if (expect !== undefined && expect !== 'absent') checkInteger('expect', expect, 1);
-    if (leaseMs !== undefined) checkNumber('leaseMs', leaseMs, MIN_LEASE_MS, MAX_LEASE_MS);
-    return this.#store.put(key, copyBytes('value', value, MAX_STATE_BYTES), expect, leaseMs);
+    checkUse(this.#isClosed, key, signal);
+    const bytes = checkPut(value, options);
+    return this.#store.put(key, bytes, expect, leaseMs);
   }
 
   async delete(key: string, options: { expect?: number; signal?: AbortSignal } = {}): Promise<number> {
-    this.#check(key, options.signal);
-    if (options.expect !== undefined) checkInteger('expect', options.expect, 1);
+    checkUse(this.#isClosed, key, options.signal);
+    checkExpect(options.expect);
     return this.#store.delete(key, options.expect);
   }
 
   watch(prefix: string, on: (event: StateEvent) => void): Watch {
-    checkOpen(this.#isClosed, 'the state transport');
-    checkKeyPrefix('prefix', prefix);
-    if (typeof on !== 'function') throw invalidArgument('on', on, 'a function');
+    checkWatch(this.#isClosed, prefix, on);
     const watch = new StateWatch(this.#store, this.#clock, prefix, on, (closed) => this.#watches.delete(closed));
     this.#watches.add(watch);
     return watch;
@@ -90,11 +79,5 @@ class MemoryState implements StateTransport {
     this.#isClosed = true;
     for (const watch of this.#watches) watch.close();
     this.#store.detach();
-  }
-
-  #check(key: string, signal: AbortSignal | undefined): void {
-    checkOpen(this.#isClosed, 'the state transport');
-    checkKey('key', key);
-    checkSignal(signal, 'the operation');
   }
 }

@@ -5,18 +5,14 @@
  * new item looks before it is stored, and again afterwards: of two that were stored at the same time the later one surely sees the
  * earlier, and goes.
  */
+
 import { isEvenkeelError } from '../../core/errors.js';
+import type { NewItem } from '../../core/internal/queue-arguments.js';
 import { full } from '../../core/internal/transport-guards.js';
 import { randomId } from '../../core/random.js';
 import type { StoredMessage } from './jetstream.js';
 import type { QueueStreams } from './queue-streams.js';
 import { isKeyToken, KEYLESS, keyToken } from './queue-subjects.js';
-
-export interface NewItem {
-  readonly body: Uint8Array;
-  readonly key: string | undefined;
-  readonly notBefore: number | undefined;
-}
 
 interface Placed {
   readonly subject: string;

@@ -4,25 +4,18 @@
  * How long is an item its holder's? For `leaseMs` by the server's monotonic clock, and a little less by the holder's own: the two
  * are durations, and no calendars are compared. Only start times are calendar time, that of whichever client moves the item.
  */
-import { checkInteger, checkNumber, EvenkeelError, invalidArgument } from '../../core/errors.js';
-import { checkOpen, checkSignal, copyBytes, MAX_LEASE_MS, MIN_LEASE_MS } from '../../core/internal/transport-guards.js';
+import { checkInteger, EvenkeelError } from '../../core/errors.js';
+import { checkItems, checkLease, checkLimit } from '../../core/internal/queue-arguments.js';
+import { checkOpen } from '../../core/internal/transport-guards.js';
 import { randomId } from '../../core/random.js';
-import {
-  type DeadLetter,
-  type Delivery,
-  MAX_QUEUE_BATCH,
-  MAX_QUEUE_BODY_BYTES,
-  type QueueItem,
-  type QueueStats,
-  type QueueTransport,
-} from '../../core/transport/queue.js';
+import type { DeadLetter, Delivery, QueueItem, QueueStats, QueueTransport } from '../../core/transport/queue.js';
 import { linkOf, type NatsClient } from './client.js';
 import { checkReplicas, JetStream } from './jetstream.js';
 import type { NatsLink } from './link.js';
 import { checkName } from './names.js';
 import { DelayedItems } from './queue-delayed.js';
 import type { DeliveryQueue, NatsDelivery } from './queue-delivery.js';
-import { Enqueue, type NewItem } from './queue-enqueue.js';
+import { Enqueue } from './queue-enqueue.js';
 import { Leasing } from './queue-lease.js';
 import { QueueStreams } from './queue-streams.js';
 
@@ -44,7 +37,6 @@ export interface NatsQueueOptions {
 }
 
 export const DEFAULT_NATS_QUEUE_ITEMS = 100_000;
-const MAX_KEY_BYTES = 512;
 /** `lease` calls of one transport that wait at once. */
 const MAX_WAITING = 10_000;
 
@@ -104,10 +96,7 @@ class NatsQueue implements QueueTransport, DeliveryQueue {
 
   async enqueue(items: readonly QueueItem[], options?: { signal?: AbortSignal }): Promise<number[]> {
     this.check();
-    if (!Array.isArray(items)) throw invalidArgument('items', items, 'an array');
-    if (items.length > MAX_QUEUE_BATCH) throw invalidArgument('items.length', items.length, `at most ${MAX_QUEUE_BATCH}`);
-    checkSignal(options?.signal, 'the enqueue');
-    const checked = items.map(checkItem);
+    const checked = checkItems(items, options);
     if (checked.length === 0) return [];
     await this.streams.open();
     return this.#enqueue.add(checked, options?.signal);
@@ -116,8 +105,7 @@ class NatsQueue implements QueueTransport, DeliveryQueue {
   async lease(options: { max: number; leaseMs: number; signal?: AbortSignal }): Promise<Delivery[]> {
     this.check();
     const { signal } = options;
-    const max = checkInteger('max', options.max, 1, MAX_QUEUE_BATCH);
-    const leaseMs = checkNumber('leaseMs', options.leaseMs, MIN_LEASE_MS, MAX_LEASE_MS);
+    const { max, leaseMs } = checkLease(options);
     if (signal?.aborted) return [];
     if (this.#waiting.size >= MAX_WAITING) {
       const limit = { retryable: 'yes', rejected: true, details: { limit: MAX_WAITING } } as const;
@@ -158,7 +146,7 @@ class NatsQueue implements QueueTransport, DeliveryQueue {
 
   async deadLetters(options: { limit: number }): Promise<readonly DeadLetter[]> {
     this.check();
-    const limit = checkInteger('limit', options.limit, 1, MAX_QUEUE_BATCH);
+    const limit = checkLimit(options);
     await this.streams.open();
     return this.streams.deadLetters(limit);
   }
@@ -193,12 +181,4 @@ function untilAborted(signal: AbortSignal, leasing: Promise<NatsDelivery[]>): Pr
       }, reject)
       .finally(() => signal.removeEventListener('abort', onAbort));
   });
-}
-
-function checkItem({ body, key, notBefore }: QueueItem): NewItem {
-  if (notBefore !== undefined) checkNumber('item.notBefore', notBefore, 0);
-  if (key !== undefined && (typeof key !== 'string' || key === '' || Buffer.byteLength(key) > MAX_KEY_BYTES)) {
-    throw invalidArgument('item.key', key, `1 to ${MAX_KEY_BYTES} bytes of UTF-8`);
-  }
-  return { body: copyBytes('item.body', body, MAX_QUEUE_BODY_BYTES), key, notBefore };
 }
