@@ -273,4 +273,30 @@ describe.skipIf(natsMissing !== undefined)('a blob on nats', { timeout: 60_000 }
     const committed = await Promise.allSettled([writer.commit(), writer.commit()]);
     expect(committed).toMatchObject([{ status: 'fulfilled' }, { status: 'rejected', reason: { code: 'failed-precondition' } }]);
   });
+
+  it('whose commit lost its answer is committed once, and leaves nothing of what it replaced', async () => {
+    await using server = await natsServer();
+    const peer = countingPeer();
+    await using client = createNatsClient({ nats: peer.module, connect: { servers: server.servers } });
+    const blobs = createNatsBlobs({ client, bucket: 'b' });
+    await write(blobs, 'a', patternOf(CHUNK, 1));
+    peer.loseAnswer('$EKB.b.m.a');
+    await write(blobs, 'a', patternOf(CHUNK, 2));
+    expect(peer.published('$EKB.b.m.a')).toBe(3);
+    expect(Buffer.compare(await read(blobs, 'a', 2 * CHUNK), patternOf(CHUNK, 2))).toBe(0);
+    expect(await stored(server)).toEqual({ c: 1, m: 1, w: 0 });
+  });
+
+  it('in a bucket that was deleted is not there, and the next is written', async () => {
+    await using server = await natsServer();
+    await using client = createNatsClient({ nats, connect: { servers: server.servers } });
+    const blobs = createNatsBlobs({ client, bucket: 'b' });
+    await write(blobs, 'a', patternOf(10, 1));
+    const connection = await nats.connect({ servers: server.servers });
+    await connection.request('$JS.API.STREAM.DELETE.EKB_b');
+    await connection.close();
+    expect(await blobs.stat('a')).toBe(undefined);
+    await write(blobs, 'a', patternOf(10, 2));
+    expect((await read(blobs, 'a', 20)).byteLength).toBe(10);
+  });
 });

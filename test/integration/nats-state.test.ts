@@ -222,4 +222,19 @@ describe.skipIf(natsMissing !== undefined)('state on nats', { timeout: 60_000 },
     await one.state.put('a', Buffer.from('1'), { leaseMs: 60_000 });
     expect(await one.state.get('a')).toMatchObject({ key: 'a', revision: 1, leaseMs: 60_000, value: new Uint8Array([0x31]) });
   });
+
+  it('a bucket that was deleted is made again at the next use, and a lease of the old one ends nothing in the new', async () => {
+    await using server = await natsServer();
+    await using one = opened(server);
+    await using other = opened(server);
+    await other.state.put('a', Buffer.from('leased'), { leaseMs: 100 });
+    expect(await one.state.get('a')).toMatchObject({ revision: 1, leaseMs: 100 });
+    const connection = await nats.connect({ servers: server.servers });
+    await connection.request('$JS.API.STREAM.DELETE.KV_b');
+    await connection.close();
+    expect(await other.state.get('a')).toBe(undefined);
+    expect(await other.state.put('a', Buffer.from('kept'))).toBe(1);
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    expect(text((await one.state.get('a'))?.value)).toBe('kept');
+  });
 });

@@ -7,11 +7,11 @@
 import { crc32 } from 'node:zlib';
 import { EvenkeelError, isEvenkeelError } from '../../core/errors.js';
 import { compareKeys } from '../../core/internal/keys.js';
-import { unlessAborted } from '../../core/internal/transport-guards.js';
 import { randomId } from '../../core/random.js';
 import type { BlobStat } from '../../core/transport/blob.js';
 import type { JetStream, StoredMessage } from './jetstream.js';
 import { decodeKey, encodeKey } from './names.js';
+import { OpenedStream } from './opened-stream.js';
 import type { NatsMessage } from './peer.js';
 
 export interface Manifest extends BlobStat {
@@ -57,16 +57,15 @@ export class NatsBlobStore {
   readonly js: JetStream;
   readonly #stream: string;
   readonly #subjects: string;
-  readonly #config: { name: string; subjects: string[] } & Record<string, unknown>;
+  readonly #opened: OpenedStream;
   readonly #intents = new Map<string, { seq: number; sinceMs: number }>();
-  #ready: Promise<unknown> | undefined;
   #nextLook = Number.NEGATIVE_INFINITY;
 
   constructor(js: JetStream, bucket: string, bounds: { maxBytes: number | undefined; replicas: number }) {
     this.js = js;
     this.#stream = `EKB_${bucket}`;
     this.#subjects = `$EKB.${bucket}`;
-    this.#config = {
+    const config = {
       name: this.#stream,
       subjects: [`${this.#subjects}.>`],
       max_msgs_per_subject: 1,
@@ -74,29 +73,24 @@ export class NatsBlobStore {
       num_replicas: bounds.replicas,
       allow_direct: true,
     };
+    this.#opened = new OpenedStream(
+      () => js.ensureStream(config),
+      () => this.#intents.clear(),
+    );
   }
 
-  /** The stream is there. */
-  async open(signal?: AbortSignal): Promise<void> {
-    this.#ready ??= this.js.ensureStream(this.#config).catch((error: unknown) => {
-      this.#ready = undefined;
-      throw error;
-    });
-    await unlessAborted(this.#ready, signal);
-  }
-
-  async manifest(name: string, signal?: AbortSignal): Promise<Manifest | undefined> {
-    await this.open(signal);
-    return (await this.#manifestAt(name, signal)).manifest;
+  manifest(name: string, signal?: AbortSignal): Promise<Manifest | undefined> {
+    return this.#opened.use(signal, async () => (await this.#manifestAt(name, signal)).manifest);
   }
 
   /** A new set of chunks, whose intent is stored. */
-  async begin(name: string, signal: AbortSignal | undefined): Promise<Chunks> {
-    await this.open(signal);
-    this.#removeAbandoned();
-    const chunks = { id: randomId(this.js.link.random), name, chunkBytes: this.#chunkBytes(), intent: 0 };
-    await this.renew(chunks, signal);
-    return chunks;
+  begin(name: string, signal: AbortSignal | undefined): Promise<Chunks> {
+    return this.#opened.use(signal, async () => {
+      this.#removeAbandoned();
+      const chunks = { id: randomId(this.js.link.random), name, chunkBytes: this.#chunkBytes(), intent: 0 };
+      await this.renew(chunks, signal);
+      return chunks;
+    });
   }
 
   /**
@@ -160,8 +154,11 @@ export class NatsBlobStore {
     }
   }
 
-  async delete(name: string): Promise<boolean> {
-    await this.open();
+  delete(name: string): Promise<boolean> {
+    return this.#opened.use(undefined, () => this.#delete(name));
+  }
+
+  async #delete(name: string): Promise<boolean> {
     for (;;) {
       const { manifest } = await this.#manifestAt(name);
       if (manifest === undefined) return false;
@@ -191,8 +188,11 @@ export class NatsBlobStore {
   }
 
   /** Names below `prefix`, after `after`, in byte order. */
-  async names(prefix: string, after: string | undefined): Promise<string[]> {
-    await this.open();
+  names(prefix: string, after: string | undefined): Promise<string[]> {
+    return this.#opened.use(undefined, () => this.#names(prefix, after));
+  }
+
+  async #names(prefix: string, after: string | undefined): Promise<string[]> {
     const base = `${this.#subjects}.m.`;
     const names: string[] = [];
     for await (const subject of this.#listSubjects(`${base}>`)) {

@@ -6,10 +6,9 @@
  * fail, and the marker gives every watch the same event at the same revision.
  */
 import type { Clock } from '../../core/clock.js';
-import { isEvenkeelError } from '../../core/errors.js';
-import { unlessAborted } from '../../core/internal/transport-guards.js';
 import type { JetStream, StreamInfo } from './jetstream.js';
 import { decodeKey, encodeKey } from './names.js';
+import { OpenedStream } from './opened-stream.js';
 import { StateLeases } from './state-leases.js';
 
 export interface NatsStateBounds {
@@ -31,7 +30,7 @@ export class StateBucket {
   readonly #name: string;
   readonly #bounds: NatsStateBounds;
   readonly #known = new Map<string, number>();
-  #ready: Promise<StreamInfo> | undefined;
+  readonly #opened: OpenedStream;
 
   constructor(js: JetStream, name: string, bounds: NatsStateBounds) {
     this.js = js;
@@ -39,6 +38,10 @@ export class StateBucket {
     this.#name = name;
     this.stream = `KV_${name}`;
     this.#bounds = bounds;
+    this.#opened = new OpenedStream(
+      () => this.open(),
+      () => this.forgetHistory(),
+    );
   }
 
   /** The same stream that `nats kv` and the kv package would make, so that both find the documents. */
@@ -55,19 +58,9 @@ export class StateBucket {
     });
   }
 
-  /** Runs on a stream that is there. A failure is forgotten, and where nobody answers the stream may be gone: the next use looks again. */
-  async use<T>(signal: AbortSignal | undefined, operation: () => Promise<T>): Promise<T> {
-    this.#ready ??= this.open().catch((error: unknown) => {
-      this.#ready = undefined;
-      throw error;
-    });
-    await unlessAborted(this.#ready, signal);
-    try {
-      return await operation();
-    } catch (error) {
-      if (isEvenkeelError(error, 'unavailable')) this.#ready = undefined;
-      throw error;
-    }
+  /** Runs on a stream that is there. */
+  use<T>(signal: AbortSignal | undefined, operation: () => Promise<T>): Promise<T> {
+    return this.#opened.use(signal, operation);
   }
 
   get allSubjects(): string {

@@ -14,11 +14,13 @@ export class StateLeases {
   /** A revision of the key was seen; without `leaseMs` it is held by no lease. */
   saw(key: string, revision: number, leaseMs: number | undefined, now: number): void {
     const known = this.#revisions.get(key);
-    if (known !== undefined && known >= revision) return;
+    if (known !== undefined && known > revision) return;
     if (leaseMs === undefined) {
+      // Also when that revision had one: a bucket made again counts from 1.
       if (known !== undefined) this.forget(key);
       return;
     }
+    if (known === revision) return;
     this.#revisions.delete(key);
     this.#revisions.set(key, revision);
     this.#ends.set(key, now + leaseMs);

@@ -1,0 +1,45 @@
+/** A stream that is made at the first use, and again when it is gone: somebody may have deleted it, or a server lost it. */
+import { isEvenkeelError } from '../../core/errors.js';
+import { unlessAborted } from '../../core/internal/transport-guards.js';
+import type { StreamInfo } from './jetstream.js';
+import { numberOf, STREAM_NOT_FOUND } from './nats-errors.js';
+
+export class OpenedStream {
+  readonly #open: () => Promise<StreamInfo>;
+  readonly #onOther: () => void;
+  #ready: Promise<void> | undefined;
+  #created = '';
+
+  /** @param onOther - Hears that it is another stream than before, of the same name. */
+  constructor(open: () => Promise<StreamInfo>, onOther: () => void) {
+    this.#open = open;
+    this.#onOther = onOther;
+  }
+
+  async use<T>(signal: AbortSignal | undefined, operation: () => Promise<T>): Promise<T> {
+    for (let isFirst = true; ; isFirst = false) {
+      this.#ready ??= this.#look();
+      await unlessAborted(this.#ready, signal);
+      try {
+        return await operation();
+      } catch (error) {
+        const isGone = numberOf(error) === STREAM_NOT_FOUND;
+        // Where nobody answered it may be gone, too: the next use looks.
+        if (isGone || isEvenkeelError(error, 'unavailable')) this.#ready = undefined;
+        if (!isGone || !isFirst) throw error;
+      }
+    }
+  }
+
+  /** A failure is forgotten: the next use tries again. */
+  async #look(): Promise<void> {
+    try {
+      const { created } = await this.#open();
+      if (this.#created !== '' && created !== this.#created) this.#onOther();
+      this.#created = created;
+    } catch (error) {
+      this.#ready = undefined;
+      throw error;
+    }
+  }
+}
