@@ -146,6 +146,7 @@ export function faultyFileSystem(inner: FileSystem): FaultyFileSystem {
     rmdir: (path) => pass({ operation: 'rmdir', path }, () => inner.rmdir(path)),
     readdir: (path) => pass({ operation: 'readdir', path }, () => inner.readdir(path)),
     stat: (path) => pass({ operation: 'stat', path }, () => inner.stat(path)),
+    exists: (path) => pass({ operation: 'stat', path }, () => inner.exists(path)),
     watchFolder: (path, onChange) => inner.watchFolder(path, onChange),
   };
   return system;

@@ -36,6 +36,7 @@ export function idleFileSystem(inner: FileSystem = liveFileSystem()): IdleFileSy
     rmdir: counted((path: string) => inner.rmdir(path)),
     readdir: counted((path: string) => inner.readdir(path)),
     stat: counted((path: string) => inner.stat(path)),
+    exists: counted((path: string) => inner.exists(path)),
     watchFolder: (path, onChange) => inner.watchFolder(path, onChange),
     async idle() {
       for (let quiet = 0; quiet < 2; quiet = pending === 0 ? quiet + 1 : 0) await new Promise((resolve) => setImmediate(resolve));

@@ -75,12 +75,7 @@ export class QueueOwner {
 
   /** @throws {EvenkeelError} `failed-precondition` when another process has taken the folder. */
   async check(): Promise<void> {
-    try {
-      await this.#fs.stat(this.#path);
-    } catch (error) {
-      if (systemCode(error) === 'ENOENT') throw lostOwnership(this.#path);
-      throw error;
-    }
+    if (!(await this.#fs.exists(this.#path))) throw lostOwnership(this.#path);
   }
 
   async release(): Promise<void> {

@@ -101,6 +101,7 @@ function lossyDisk(inner: FileSystem, random: Random, faultOneIn: number): Lossy
     rmdir: (path) => step(() => inner.rmdir(path)),
     readdir: (path) => step(() => inner.readdir(path)),
     stat: (path) => step(() => inner.stat(path)),
+    exists: (path) => step(() => inner.exists(path)),
     watchFolder: (path, onChange) => inner.watchFolder(path, onChange),
     async cut() {
       isCut = true;
