@@ -111,6 +111,25 @@ describe.skipIf(natsMissing !== undefined)('a blob on nats', { timeout: 60_000 }
     expect((await read(blobs, 'kept', 2 * CHUNK)).byteLength).toBe(CHUNK);
   });
 
+  it('is deleted from a bucket that is full to the last byte', async () => {
+    await using server = await natsServer();
+    await using client = createNatsClient({ nats, connect: { servers: server.servers } });
+    const blobs = createNatsBlobs({ client, bucket: 'b', maxBytes: 2 * CHUNK });
+    await write(blobs, 'a', patternOf(CHUNK, 1));
+    const connection = await nats.connect({ servers: server.servers });
+    const left = async () => {
+      const answer = await connection.request('$JS.API.STREAM.INFO.EKB_b');
+      return 2 * CHUNK - answer.json<{ state: { bytes: number } }>().state.bytes;
+    };
+    // A message takes 30 bytes and its subject besides. Ten bytes stay free.
+    const other = '$EKB.b.other';
+    await connection.request(other, new Uint8Array((await left()) - other.length - 40));
+    expect(await left()).toBe(10);
+    await connection.close();
+    expect(await blobs.delete('a')).toBe(true);
+    expect(await blobs.stat('a')).toBe(undefined);
+  });
+
   it('whose writer died is removed by others, an hour after they first saw it', async () => {
     await using server = await natsServer();
     const clock = movedClock();

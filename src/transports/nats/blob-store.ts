@@ -162,7 +162,7 @@ export class NatsBlobStore {
     for (;;) {
       const { manifest } = await this.#manifestAt(name);
       if (manifest === undefined) return false;
-      await this.#intend(manifest.id, { name });
+      await this.#intend(manifest.id, { name }).catch(unlessFull);
       let isRepeated = false;
       const onRepeat = () => {
         isRepeated = true;
@@ -283,6 +283,11 @@ export class NatsBlobStore {
     const manifest = typeof name === 'string' ? (await this.#manifestAt(name)).manifest : undefined;
     await (manifest?.id === id ? this.#forget(id) : this.remove(id));
   }
+}
+
+/** A full bucket must not keep anybody from making room. */
+function unlessFull(error: unknown): void {
+  if (!isEvenkeelError(error, 'resource-exhausted')) throw error;
 }
 
 function parse(data: NatsMessage['data']): unknown {
