@@ -158,6 +158,16 @@ describe.skipIf(natsMissing !== undefined)('state on nats', { timeout: 60_000 },
     const refused = await state.put('large', new Uint8Array(200_000)).catch((error: unknown) => error);
     expect(isEvenkeelError(refused, 'resource-exhausted')).toBe(true);
     expect(text((await state.get('kept'))?.value)).toBe('1');
+    const connection = await nats.connect({ servers: server.servers });
+    const answer = await connection.request('$JS.API.STREAM.INFO.KV_small');
+    const free = 100_000 - answer.json<{ state: { bytes: number } }>().state.bytes;
+    const other = '$KV.small.other';
+    await connection.request(other, new Uint8Array(free - other.length - 40));
+    await connection.close();
+    await expect(state.put('next', Buffer.from('2'))).rejects.toMatchObject({ code: 'resource-exhausted' });
+    await state.delete('other');
+    expect(text((await state.get('kept'))?.value)).toBe('1');
+    expect(await state.put('next', Buffer.from('2'))).toBeGreaterThan(1);
   });
 
   it('what the kv package writes is read, and what is put is read by it', async () => {
