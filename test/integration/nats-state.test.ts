@@ -247,4 +247,20 @@ describe.skipIf(natsMissing !== undefined)('state on nats', { timeout: 60_000 },
     await new Promise((resolve) => setTimeout(resolve, 150));
     expect(text((await one.state.get('a'))?.value)).toBe('kept');
   });
+
+  it('a watch whose consumer is gone, though the connection is not, follows by another', async () => {
+    await using server = await natsServer();
+    await using reader = opened(server);
+    const events: StateEvent[] = [];
+    const watch = reader.state.watch('', (event) => events.push(event));
+    await eventually('synced', () => events.some(({ type }) => type === 'synced'));
+    const connection = await nats.connect({ servers: server.servers });
+    const names = (await connection.request('$JS.API.CONSUMER.NAMES.KV_b')).json<{ consumers: string[] }>().consumers;
+    for (const name of names) await connection.request(`$JS.API.CONSUMER.DELETE.KV_b.${name}`);
+    await connection.close();
+    await reader.state.put('a', Buffer.from('1'));
+    await eventually('it has it', () => events.some(({ entry }) => entry?.key === 'a'), 20_000);
+    expect([names.length, events.filter(({ type }) => type === 'reset').length]).toEqual([1, 0]);
+    watch.close();
+  });
 });
