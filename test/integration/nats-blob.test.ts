@@ -318,4 +318,27 @@ describe.skipIf(natsMissing !== undefined)('a blob on nats', { timeout: 60_000 }
     await write(blobs, 'a', patternOf(10, 2));
     expect((await read(blobs, 'a', 20)).byteLength).toBe(10);
   });
+
+  it('whose commit lost its answer and was refused when it was repeated keeps its chunks', async () => {
+    await using server = await natsServer();
+    const peer = countingPeer();
+    await using client = createNatsClient({ nats: peer.module, connect: { servers: server.servers } });
+    const blobs = createNatsBlobs({ client, bucket: 'b' });
+    await write(blobs, 'a', patternOf(CHUNK, 1));
+    peer.loseAnswer('$EKB.b.m.a', { error: { code: 503, err_code: 10008, description: 'no leader now' } });
+    await expect(write(blobs, 'a', patternOf(CHUNK, 2))).rejects.toMatchObject({ retryable: 'unknown', rejected: false });
+    expect(Buffer.compare(await read(blobs, 'a', 2 * CHUNK), patternOf(CHUNK, 2))).toBe(0);
+  });
+
+  it('takes no more bytes while it is committed', async () => {
+    await using server = await natsServer();
+    await using client = createNatsClient({ nats, connect: { servers: server.servers } });
+    const blobs = createNatsBlobs({ client, bucket: 'b' });
+    const writer = await blobs.writer('a');
+    await fill(writer, patternOf(1000, 1));
+    const committed = writer.commit();
+    await expect(writer.buffer()).rejects.toMatchObject({ code: 'failed-precondition' });
+    expect((await committed).bytes).toBe(1000);
+    expect(Buffer.compare(await read(blobs, 'a', 2000), patternOf(1000, 1))).toBe(0);
+  });
 });

@@ -209,4 +209,22 @@ describe.skipIf(natsMissing !== undefined)('queue on nats', { timeout: 120_000 }
     const [id] = await one.queue.enqueue([item('1')]);
     expect((await waiting)[0]).toMatchObject({ id, attempt: 1 });
   });
+
+  it.each(['EKQ_q', 'EKQF_q', 'EKQD_q'])('goes on when its stream %s was deleted', async (stream) => {
+    await using server = await natsServer();
+    await using client = createNatsClient({ nats, connect: { servers: server.servers }, timeoutMs: 1000 });
+    const queue = createNatsQueue({ client, name: 'q' });
+    await queue.enqueue([{ body: new Uint8Array([1]) }]);
+    const connection = await nats.connect({ servers: server.servers });
+    await connection.request(`$JS.API.STREAM.DELETE.${stream}`);
+    await connection.close();
+    const more = () => queue.enqueue([{ body: new Uint8Array([2]) }]);
+    // Nobody listens where the items' stream was: that is known when the time is over, and by the next.
+    if (stream === 'EKQ_q') await expect(more()).rejects.toMatchObject({ code: 'unavailable', retryable: 'yes' });
+    await more();
+    await queue.stats();
+    const deliveries = await queue.lease({ max: 1, leaseMs: 10_000 });
+    expect(deliveries.length).toBe(1);
+    await deliveries[0]?.ack();
+  });
 });

@@ -263,4 +263,15 @@ describe.skipIf(natsMissing !== undefined)('state on nats', { timeout: 60_000 },
     expect([names.length, events.filter(({ type }) => type === 'reset').length]).toEqual([1, 0]);
     watch.close();
   });
+
+  it('a put whose answer was lost, and which was refused when it was repeated, may have landed', async () => {
+    await using server = await natsServer();
+    const peer = countingPeer();
+    await using client = createNatsClient({ nats: peer.module, connect: { servers: server.servers } });
+    const state = createNatsState({ client, bucket: 'b' });
+    await state.put('a', Buffer.from('1'));
+    peer.loseAnswer('$KV.b.a', { error: { code: 503, err_code: 10023, description: 'insufficient resources' } });
+    await expect(state.put('a', Buffer.from('2'))).rejects.toMatchObject({ retryable: 'unknown', rejected: false });
+    expect(text((await state.get('a'))?.value)).toBe('2');
+  });
 });

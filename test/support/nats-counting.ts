@@ -6,16 +6,20 @@ export interface CountingPeer {
   readonly module: NatsModule;
   /** Messages published to a subject so far. */
   published(subject: string): number;
-  /** The answer to the next message published to the subject does not arrive. */
-  loseAnswer(subject: string): void;
+  /** The answer to the next message published to the subject does not arrive; the one after that is not sent, and answered so. */
+  loseAnswer(subject: string, next?: object): void;
 }
 
 export function countingPeer(): CountingPeer {
   const counts = new Map<string, number>();
   const losing = new Set<string>();
+  const answers = new Map<string, object>();
   return {
     published: (subject) => counts.get(subject) ?? 0,
-    loseAnswer: (subject) => losing.add(subject),
+    loseAnswer(subject, next) {
+      losing.add(subject);
+      if (next !== undefined) answers.set(subject, next);
+    },
     module: {
       headers: nats.headers,
       async connect(options) {
@@ -23,7 +27,13 @@ export function countingPeer(): CountingPeer {
         const publish = connection.publish.bind(connection);
         connection.publish = (subject, payload, rest) => {
           counts.set(subject, (counts.get(subject) ?? 0) + 1);
-          publish(subject, payload, losing.delete(subject) ? { ...rest, reply: 'nobody.listens' } : rest);
+          const answer = losing.has(subject) ? undefined : answers.get(subject);
+          if (answer !== undefined && rest?.reply !== undefined) {
+            answers.delete(subject);
+            publish(rest.reply, JSON.stringify(answer));
+          } else {
+            publish(subject, payload, losing.delete(subject) ? { ...rest, reply: 'nobody.listens' } : rest);
+          }
         };
         return connection;
       },

@@ -9,7 +9,7 @@ import { EvenkeelError, isEvenkeelError } from '../../core/errors.js';
 import { compareKeys } from '../../core/internal/keys.js';
 import { randomId } from '../../core/random.js';
 import type { BlobStat } from '../../core/transport/blob.js';
-import type { JetStream, StoredMessage } from './jetstream.js';
+import { type JetStream, LISTING, type StoredMessage } from './jetstream.js';
 import { decodeKey, encodeKey } from './names.js';
 import { OpenedStream } from './opened-stream.js';
 import type { NatsMessage } from './peer.js';
@@ -245,7 +245,7 @@ export class NatsBlobStore {
 
   async *#listSubjects(filter: string): AsyncGenerator<string, void> {
     for (let offset = 0; ; offset += SUBJECTS_PAGE) {
-      const { state } = await this.js.info(this.#stream, { subjects: filter, offset });
+      const { state } = await this.js.info(this.#stream, { ...LISTING, subjects: filter, offset });
       const page = Object.keys(state.subjects ?? {});
       yield* page;
       if (page.length < SUBJECTS_PAGE) return;

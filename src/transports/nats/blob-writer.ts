@@ -63,7 +63,7 @@ export class NatsBlobWriter implements BlobWriter {
   }
 
   async buffer(): Promise<Uint8Array> {
-    this.#check();
+    this.#checkWritable();
     if (this.#lent !== undefined || this.#isLending) {
       throw new EvenkeelError('failed-precondition', 'the buffer lent last has not been written yet');
     }
@@ -77,7 +77,7 @@ export class NatsBlobWriter implements BlobWriter {
   }
 
   async write(n: number): Promise<void> {
-    this.#check();
+    this.#checkWritable();
     const lent = this.#lent;
     if (lent === undefined) throw new EvenkeelError('failed-precondition', 'no buffer is lent');
     checkInteger('n', n, 0, lent.byteLength);
@@ -92,8 +92,7 @@ export class NatsBlobWriter implements BlobWriter {
   }
 
   async commit(): Promise<BlobStat> {
-    this.#check();
-    if (this.#isCommitting) throw new EvenkeelError('failed-precondition', `${this.#name} is being committed`);
+    this.#checkWritable();
     this.#isCommitting = true;
     const expected = this.#expectedBytes;
     if (expected !== undefined && expected !== this.#bytes) {
@@ -106,7 +105,7 @@ export class NatsBlobWriter implements BlobWriter {
     if (this.#gathered !== undefined && this.#filled > 0) this.#fly(this.#gathered, this.#filled);
     await Promise.all([...this.#flying, this.#renewing]);
     this.#check();
-    this.#committing = this.#store.commit(this.#chunks, this.#bytes);
+    this.#committing = this.#store.commit(this.#chunks, stat.bytes);
     // Whoever aborts now is too late: the commit decides.
     this.#finish(new EvenkeelError('failed-precondition', `${this.#name} is committed, or failed to be`));
     try {
@@ -153,6 +152,11 @@ export class NatsBlobWriter implements BlobWriter {
     const error = this.#failure ?? this.#end;
     this.#failure = undefined;
     throw error;
+  }
+
+  #checkWritable(): void {
+    this.#check();
+    if (this.#isCommitting) throw new EvenkeelError('failed-precondition', `${this.#name} is being committed`);
   }
 
   async #take(): Promise<Uint8Array> {

@@ -12,6 +12,7 @@ import {
   WRONG_LAST_SEQUENCE,
 } from './nats-errors.js';
 import type { NatsMessage } from './peer.js';
+import { mayHaveActed } from './requests.js';
 
 export interface StreamInfo {
   readonly config: Readonly<Record<string, unknown>>;
@@ -57,6 +58,9 @@ export interface PublishOptions extends CallOptions {
 
 /** A stream remembers message ids for so long: longer than an operation tries. */
 export const DUPLICATE_WINDOW_NS = 30e9;
+
+/** A page of subjects takes a server a while to put together. */
+export const LISTING = { tryTimeoutMs: 10_000, timeoutMs: 25_000 } as const;
 
 /** What a message in a stream has beside its payload. */
 export interface StoredMessage {
@@ -155,10 +159,10 @@ export class JetStream {
     const reply = await this.link.requests.request(subject, payload, { ...call, what, headers, isIdempotent: true, onRepeat });
     const answer = parse<{ error?: ApiError; seq: number }>(reply, what);
     if (answer.error === undefined) return { seq: answer.seq };
-    if (isRepeated && expect !== undefined && answer.error.err_code === WRONG_LAST_SEQUENCE) {
-      return { seq: await this.#landed(expect.stream, subject, id, what, call) };
-    }
-    throw publishError(answer.error, what);
+    const error = publishError(answer.error, what);
+    if (!isRepeated) throw error;
+    if (expect === undefined || answer.error.err_code !== WRONG_LAST_SEQUENCE) throw mayHaveActed(error);
+    return { seq: await this.#landed(expect.stream, subject, id, what, call) };
   }
 
   /**
@@ -166,7 +170,9 @@ export class JetStream {
    * told is a conflict; whose, nobody knows any more.
    */
   async #landed(stream: string, subject: string, id: string | false, what: string, call: CallOptions): Promise<number> {
-    const last = await this.message(stream, { last_by_subj: subject }, call);
+    const last = await this.message(stream, { last_by_subj: subject }, call).catch((error: unknown) => {
+      throw mayHaveActed(error);
+    });
     if (last !== undefined && last.header(MESSAGE_ID) === id) return last.seq;
     throw new EvenkeelError('unavailable', `${what}: a try was lost, and another message has come since`, {
       retryable: 'unknown',

@@ -6,6 +6,7 @@
  * earlier, and goes.
  */
 
+import { setMaxListeners } from 'node:events';
 import { isEvenkeelError } from '../../core/errors.js';
 import type { NewItem } from '../../core/internal/queue-arguments.js';
 import { full } from '../../core/internal/transport-guards.js';
@@ -48,6 +49,19 @@ export class Enqueue {
   }
 
   async add(items: readonly NewItem[], signal: AbortSignal | undefined): Promise<number[]> {
+    const stop = signal === undefined ? undefined : new AbortController();
+    const onAbort = () => stop?.abort(signal?.reason);
+    signal?.addEventListener('abort', onAbort, { once: true });
+    try {
+      return await this.#add(items, stop?.signal);
+    } finally {
+      signal?.removeEventListener('abort', onAbort);
+    }
+  }
+
+  async #add(items: readonly NewItem[], signal: AbortSignal | undefined): Promise<number[]> {
+    // Each message on its way listens.
+    if (signal !== undefined) setMaxListeners(0, signal);
     const byKey = new Map<string, Placed>();
     const placed = items.map((item) => this.#place(item, byKey));
     const fresh = [...new Set(placed)];

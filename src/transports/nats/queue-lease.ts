@@ -7,6 +7,7 @@
  */
 import { isEvenkeelError } from '../../core/errors.js';
 import { parseDeliverySubject } from './delivery-subject.js';
+import { numberOf, STREAM_NOT_FOUND } from './nats-errors.js';
 import type { NatsMessage } from './peer.js';
 import type { DelayedItems } from './queue-delayed.js';
 import { type DeliveryQueue, NatsDelivery } from './queue-delivery.js';
@@ -57,7 +58,10 @@ export class Leasing {
         }
       } catch (error) {
         if (signal.aborted) break;
-        if (!isEvenkeelError(error, 'unavailable')) throw error;
+        if (!isEvenkeelError(error, 'unavailable') && numberOf(error) !== STREAM_NOT_FOUND) throw error;
+        // Nobody answers: perhaps a stream is gone.
+        streams.forget();
+        await link.clock.sleep(REFUSED_PAUSE_MS, signal, true).catch(() => {});
       }
     }
     return [];

@@ -5,9 +5,10 @@
  * Why a stream for the fence? It has to rise over the death of the server, and a consumer's own count may fall back with it.
  */
 import { EvenkeelError, isEvenkeelError } from '../../core/errors.js';
+import { unlessAborted } from '../../core/internal/transport-guards.js';
 import type { DeadLetter } from '../../core/transport/queue.js';
-import type { CallOptions, JetStream } from './jetstream.js';
-import { CONSUMER_NOT_FOUND, numberOf } from './nats-errors.js';
+import { type CallOptions, type JetStream, LISTING } from './jetstream.js';
+import { CONSUMER_NOT_FOUND, numberOf, STREAM_NOT_FOUND } from './nats-errors.js';
 import { QueueSubjects } from './queue-subjects.js';
 
 export interface QueueBounds {
@@ -74,6 +75,20 @@ export class QueueStreams {
     await this.#ready;
   }
 
+  /** Runs on streams that are there; when one was gone, once more. */
+  async use<T>(operation: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    for (let isFirst = true; ; isFirst = false) {
+      await unlessAborted(this.open(), signal);
+      try {
+        return await operation();
+      } catch (error) {
+        const isGone = numberOf(error) === STREAM_NOT_FOUND || numberOf(error) === CONSUMER_NOT_FOUND;
+        if (isGone || isEvenkeelError(error, 'unavailable')) this.forget();
+        if (!isGone || !isFirst) throw error;
+      }
+    }
+  }
+
   /** They may have been removed: the next use looks again. */
   forget(): void {
     this.#ready = undefined;
@@ -88,7 +103,7 @@ export class QueueStreams {
   async listSubjects(filter: string, options: CallOptions = {}): Promise<Map<string, number>> {
     const counts = new Map<string, number>();
     for (let offset = 0; ; offset += SUBJECTS_PAGE) {
-      const { state } = await this.js.info(this.items, { ...options, subjects: filter, offset });
+      const { state } = await this.js.info(this.items, { ...LISTING, ...options, subjects: filter, offset });
       const page = Object.entries(state.subjects ?? {});
       for (const [subject, count] of page) counts.set(subject, count);
       if (page.length < SUBJECTS_PAGE) return counts;

@@ -98,8 +98,7 @@ class NatsQueue implements QueueTransport, DeliveryQueue {
     this.check();
     const checked = checkItems(items, options);
     if (checked.length === 0) return [];
-    await this.streams.open();
-    return this.#enqueue.add(checked, options?.signal);
+    return this.streams.use(() => this.#enqueue.add(checked, options?.signal), options?.signal);
   }
 
   async lease(options: { max: number; leaseMs: number; signal?: AbortSignal }): Promise<Delivery[]> {
@@ -127,7 +126,10 @@ class NatsQueue implements QueueTransport, DeliveryQueue {
 
   async stats(): Promise<QueueStats> {
     this.check();
-    await this.streams.open();
+    return this.streams.use(() => this.#stats());
+  }
+
+  async #stats(): Promise<QueueStats> {
     const { subjects } = this.streams;
     const [{ fresh, unacknowledged }, delayed, dead] = await Promise.all([
       this.streams.consumerCounts(),
@@ -147,8 +149,7 @@ class NatsQueue implements QueueTransport, DeliveryQueue {
   async deadLetters(options: { limit: number }): Promise<readonly DeadLetter[]> {
     this.check();
     const limit = checkLimit(options);
-    await this.streams.open();
-    return this.streams.deadLetters(limit);
+    return this.streams.use(() => this.streams.deadLetters(limit));
   }
 
   async close(): Promise<void> {

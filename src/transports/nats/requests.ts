@@ -72,18 +72,22 @@ export class Requests {
     const { clock, settings } = this.#link;
     const until = clock.now() + (options.timeoutMs ?? settings.timeoutMs);
     const tryMs = options.tryTimeoutMs ?? settings.requestTimeoutMs;
-    let mayHaveActed = false;
-    for (;;) {
-      const connection = this.#link.up ?? (await this.#waitFor(until, options, mayHaveActed));
-      const answer = await this.#try(connection, subject, payload, options, Math.min(tryMs, until - clock.now()));
-      if (typeof answer !== 'string') return answer;
-      if (answer === 'closed') throw new EvenkeelError('failed-precondition', 'the NATS client was closed');
-      if (answer === 'cancelled') throw cancelled(options);
-      if (answer !== 'no-responders') mayHaveActed = true;
-      const isOver = clock.now() >= until || (mayHaveActed && !options.isIdempotent);
-      if (isOver) throw unavailable(options, answer, mayHaveActed);
-      if (mayHaveActed) options.onRepeat?.();
-      if (answer === 'no-responders') await clock.sleep(NO_RESPONDERS_PAUSE_MS, options.signal, true);
+    let isSent = false;
+    try {
+      for (;;) {
+        const connection = this.#link.up ?? (await this.#link.connected(until, options.signal));
+        const answer = await this.#try(connection, subject, payload, options, Math.min(tryMs, until - clock.now()));
+        if (typeof answer !== 'string') return answer;
+        if (answer !== 'no-responders') isSent = true;
+        if (answer === 'closed') throw new EvenkeelError('failed-precondition', 'the NATS client was closed');
+        if (answer === 'cancelled') throw cancelled(options);
+        const isOver = clock.now() >= until || (isSent && !options.isIdempotent);
+        if (isOver) throw unavailable(options, answer);
+        if (isSent) options.onRepeat?.();
+        if (answer === 'no-responders') await clock.sleep(NO_RESPONDERS_PAUSE_MS, options.signal, true);
+      }
+    } catch (error) {
+      throw isSent ? mayHaveActed(error) : error;
     }
   }
 
@@ -120,15 +124,6 @@ export class Requests {
     for (const [token, attempt] of pending) this.settle(token, attempt, why);
   }
 
-  async #waitFor(until: number, options: RequestOptions, mayHaveActed: boolean): Promise<NatsConnection> {
-    try {
-      return await this.#link.connected(until, options.signal);
-    } catch (error) {
-      const isUnsent = !mayHaveActed || !(error instanceof EvenkeelError) || error.code !== 'unavailable';
-      throw isUnsent ? error : unavailable(options, 'lost', true);
-    }
-  }
-
   #try(
     connection: NatsConnection,
     subject: string,
@@ -136,7 +131,7 @@ export class Requests {
     options: RequestOptions,
     timeoutMs: number,
   ): Promise<NatsMessage | Miss> {
-    if (options.signal?.aborted) return Promise.resolve('cancelled');
+    if (options.signal?.aborted) return Promise.reject(cancelled(options));
     if (this.#pending.size >= MAX_PENDING) {
       const limit = { retryable: 'yes', rejected: true, details: { limit: MAX_PENDING } } as const;
       return Promise.reject(new EvenkeelError('resource-exhausted', 'too many requests to NATS are in flight', limit));
@@ -222,11 +217,18 @@ function cancelled({ what, signal }: RequestOptions): EvenkeelError {
   return new EvenkeelError('cancelled', `${what} was cancelled`, { cause: signal?.reason });
 }
 
-function unavailable({ what }: RequestOptions, why: Miss, mayHaveActed: boolean): EvenkeelError {
+/** The same failure of a request that was sent before: what became of that nobody knows. */
+export function mayHaveActed(error: unknown): unknown {
+  if (!(error instanceof EvenkeelError) || error.retryable === 'unknown') return error;
+  const { code, message, details } = error;
+  return new EvenkeelError(code, message, { retryable: 'unknown', cause: error, details });
+}
+
+function unavailable({ what }: RequestOptions, why: Miss): EvenkeelError {
   const words = {
     timeout: 'no answer in time',
     lost: 'the connection was lost',
     'no-responders': 'nobody answers there (is JetStream on?)',
   } as Record<Miss, string>;
-  return new EvenkeelError('unavailable', `${what}: ${words[why]}`, { retryable: mayHaveActed ? 'unknown' : 'yes' });
+  return new EvenkeelError('unavailable', `${what}: ${words[why]}`, { retryable: 'yes' });
 }
