@@ -192,6 +192,25 @@ describe.skipIf(natsMissing !== undefined)('queue on nats', { timeout: 120_000 }
     await one.queue.enqueue([item('8')]);
   });
 
+  it('refuses more than maxBytes, and still moves delayed items when it is full of them', async () => {
+    await using server = await natsServer();
+    await using one = opened(server, { maxBytes: 1_000_000 });
+    const notBefore = Date.now() + 500;
+    let stored = 0;
+    const fill = async () => {
+      for (;;) stored += (await one.queue.enqueue([{ body: new Uint8Array(50_000), notBefore }])).length;
+    };
+    await expect(fill()).rejects.toMatchObject({ code: 'resource-exhausted', retryable: 'yes', rejected: true });
+    expect(stored).toBe(19);
+    for (let taken = 0; taken < stored; ) {
+      for (const delivery of await one.queue.lease({ max: 10, leaseMs: 30_000 })) {
+        taken++;
+        await delivery.ack();
+      }
+    }
+    expect(await one.queue.stats()).toMatchObject({ due: 0, delayed: 0, leased: 0 });
+  });
+
   it('says unauthenticated when the server refuses the credentials', async () => {
     await using server = await natsServer({ config: 'authorization { user: a, password: b }' });
     await using wrong = opened(server, {}, { user: 'a', pass: 'c' }, 1000);

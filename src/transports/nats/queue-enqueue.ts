@@ -33,6 +33,8 @@ const MAX_BYTES_AT_ONCE = 4 * 1024 * 1024;
 const TRY_MS = 2000;
 /** A count of the stored items is good for so long: other clients store, too. */
 const COUNT_FOR_MS = 1000;
+/** What a message has besides its body and its subject: its own header, and that of the store. */
+const MESSAGE_BYTES = 128;
 
 export class Enqueue {
   readonly #streams: QueueStreams;
@@ -40,6 +42,7 @@ export class Enqueue {
   readonly #unique: string;
   #ids = 0;
   #room = 0;
+  #bytesLeft = 0;
   #countedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(streams: QueueStreams, onDelayed: (dueMs: number) => void) {
@@ -67,7 +70,7 @@ export class Enqueue {
     const fresh = [...new Set(placed)];
     const keyed = [...byKey.values()];
     await this.#findTwins(keyed, signal);
-    await this.#reserve(fresh.filter(({ id }) => id === undefined).length);
+    await this.#reserve(fresh.filter(({ id }) => id === undefined));
     try {
       await this.#store(fresh, signal);
       await this.#findTwins(
@@ -124,14 +127,21 @@ export class Enqueue {
     placed.isOurs = false;
   }
 
-  async #reserve(count: number): Promise<void> {
+  async #reserve(fresh: readonly Placed[]): Promise<void> {
+    if (fresh.length === 0) return;
     const now = this.#streams.js.link.clock.now();
-    if (count > 0 && (count > this.#room || now - this.#countedAtMs > COUNT_FOR_MS)) {
-      this.#room = this.#streams.maxItems - (await this.#streams.messages());
+    let bytes = 0;
+    for (const { body, subject } of fresh) bytes += body.byteLength + subject.length + MESSAGE_BYTES;
+    if (fresh.length > this.#room || bytes > this.#bytesLeft || now - this.#countedAtMs > COUNT_FOR_MS) {
+      const used = await this.#streams.usage();
+      this.#room = this.#streams.maxItems - used.messages;
+      this.#bytesLeft = this.#streams.maxBytes - used.bytes;
       this.#countedAtMs = now;
     }
-    if (count > this.#room) throw full('the queue', this.#streams.maxItems);
-    this.#room -= count;
+    if (fresh.length > this.#room) throw full('the queue', this.#streams.maxItems);
+    if (bytes > this.#bytesLeft) throw full('the queue', this.#streams.maxBytes);
+    this.#room -= fresh.length;
+    this.#bytesLeft -= bytes;
   }
 
   async #store(fresh: readonly Placed[], signal: AbortSignal | undefined): Promise<void> {

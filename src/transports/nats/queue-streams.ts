@@ -6,7 +6,7 @@
  */
 import { EvenkeelError, isEvenkeelError } from '../../core/errors.js';
 import { unlessAborted } from '../../core/internal/transport-guards.js';
-import type { DeadLetter } from '../../core/transport/queue.js';
+import { type DeadLetter, MAX_QUEUE_BODY_BYTES } from '../../core/transport/queue.js';
 import { type CallOptions, type JetStream, LISTING } from './jetstream.js';
 import { CONSUMER_NOT_FOUND, numberOf, STREAM_NOT_FOUND } from './nats-errors.js';
 import { QueueSubjects } from './queue-subjects.js';
@@ -29,6 +29,8 @@ const CONSUMER = 'workers';
 const ACK_WAIT_MS = 30_000;
 /** Leases that wait at once, over all clients. */
 const MAX_WAITING = 10_000;
+/** A delayed item is stored a second time before it is removed where it was: room for the largest. */
+const BYTES_TO_MOVE = 2 * MAX_QUEUE_BODY_BYTES;
 const SUBJECTS_PAGE = 100_000;
 const REASON = 'Evenkeel-Reason';
 const ATTEMPTS = 'Evenkeel-Attempts';
@@ -38,6 +40,7 @@ export class QueueStreams {
   readonly subjects: QueueSubjects;
   readonly items: string;
   readonly maxItems: number;
+  readonly maxBytes: number;
   readonly #name: string;
   readonly #dead: string;
   readonly #fences: string;
@@ -54,6 +57,7 @@ export class QueueStreams {
     this.#fences = `EKQF_${name}`;
     this.#bounds = bounds;
     this.maxItems = bounds.maxItems;
+    this.maxBytes = bounds.maxBytes ?? Number.POSITIVE_INFINITY;
   }
 
   /** How long a delivery is its receiver's when nothing is said; known once open. */
@@ -95,8 +99,8 @@ export class QueueStreams {
   }
 
   /** Items stored, dead letters apart. */
-  async messages(): Promise<number> {
-    return (await this.js.info(this.items)).state.messages;
+  async usage(): Promise<{ readonly messages: number; readonly bytes: number }> {
+    return (await this.js.info(this.items)).state;
   }
 
   /** Messages by subject. */
@@ -180,7 +184,7 @@ export class QueueStreams {
         subjects: [this.subjects.all],
         retention: 'workqueue',
         max_msgs: maxItems + roomToMove(maxItems),
-        max_bytes: maxBytes ?? -1,
+        max_bytes: maxBytes === undefined ? -1 : maxBytes + BYTES_TO_MOVE,
       }),
       this.js.ensureStream({
         ...common,

@@ -28,7 +28,10 @@ export interface NatsQueueOptions {
    * who store at once may go beyond by 1 %, at most 1000. Read by the server when the queue is made. Default 100,000.
    */
   maxItems?: number;
-  /** Bytes of all items; more are refused with `resource-exhausted`. Read when the queue is made. Default: the server's own limit. */
+  /**
+   * Bytes of all items as they are stored, counted as `maxItems` are; several clients may go beyond by 512 KiB. Read by the server when
+   * the queue is made. Default: the server's own limit.
+   */
   maxBytes?: number;
   /** Deliveries after which an item that is not acknowledged becomes a dead letter. Default: never. */
   deadAfter?: number;
