@@ -44,7 +44,10 @@ const SINGLE = new Set(
   upgrade-insecure-requests x-content-type-options`.split(/\s+/),
 );
 
-/** A block of headers above 64 KiB ends the connection, and every call on it: HTTP/2's library sets the limit, Node passes it on. */
+/**
+ * In all. nghttp2 ends a connection, and every call on it, over one value above 64 KiB and over a block of more than nine frames,
+ * 144 KiB. Below that a server refuses the call alone, each at its own limit: Envoy at 60 KiB.
+ */
 const MAX_BYTES = 60_000;
 
 const BASE64 = /^[A-Za-z0-9+/_-]*={0,2}$/;
