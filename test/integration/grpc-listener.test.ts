@@ -3,7 +3,7 @@ import * as grpc from '@grpc/grpc-js';
 import { type CallHandler, headerEntries, type Listener } from 'evenkeel/core';
 import { createGrpcTransport } from 'evenkeel/grpc';
 import { afterEach, describe, expect, it } from 'vitest';
-import { callOnce, foreignClient, startCall, type Text, Texts } from '../support/grpc-peers.js';
+import { callOnce, foreignClient, type Text, Texts } from '../support/grpc-peers.js';
 import { eventually, resources } from '../support/http-servers.js';
 import { LOOPBACK_CERTIFICATE, LOOPBACK_KEY } from '../support/loopback-tls.js';
 
@@ -209,35 +209,6 @@ describe('a listener', () => {
     await expect(transport.serve(at, undefined as never)).rejects.toMatchObject({ code: 'invalid-argument' });
     await transport.close();
     await expect(transport.serve(at, () => ({ status: 200 }))).rejects.toMatchObject({ code: 'failed-precondition' });
-  });
-
-  const tooLarge = { code: 'invalid-argument', retryable: 'no', message: expect.stringMatching(/[1-9]\d{5} bytes.* 60000/) };
-  it.each([
-    ['a header larger than HTTP/2 carries', 1, 120_000, tooLarge],
-    ['headers in more frames than HTTP/2 carries', 4, 50_000, tooLarge],
-    ['more headers than a server takes', 4000, 4, { code: 'resource-exhausted' }],
-    ['as many bytes of headers as may be', 1, 59_996, undefined],
-  ])('that is sent %s keeps the other calls of the connection', async (_what, count, length, expected) => {
-    const transport = createGrpcTransport({ grpc });
-    let finish: (() => void) | undefined;
-    const listener = await transport.serve({ address: 'grpc://127.0.0.1:0' }, async (call) => {
-      if (call.path !== '/wait') return { status: 200 };
-      await new Promise<void>((resolve) => {
-        finish = resolve;
-      });
-      return { status: 200 };
-    });
-    open.push(transport, listener);
-    const to = { id: 'server', address: listener.address };
-    const other = startCall(transport, to, { path: '/wait' });
-    await eventually('it is there', () => finish !== undefined);
-    const headers = Array.from({ length: count }, (_, i) => [`h${i}`, '~'.repeat(length)]).flat();
-    const { error } = await callOnce(transport, to, { path: '/x', headers });
-    if (expected === undefined) expect(error).toBeUndefined();
-    else expect(error).toMatchObject(expected);
-    finish?.();
-    await eventually('the other is over', () => other.isOver);
-    expect([other.error, other.status]).toEqual([undefined, 200]);
   });
 
   it('where somebody listens already is already-exists', async () => {

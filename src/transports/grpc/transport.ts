@@ -183,8 +183,8 @@ class GrpcJsTransport implements GrpcTransport, GrpcCallOwner {
     checkRequest(request);
     const { path, headers = [], body } = request;
     const metadata = new this.#grpc.Metadata();
-    addHeaders(metadata, headers, path.length);
     const method = request.method ?? (body === undefined ? 'GET' : 'POST');
+    addHeaders(metadata, headers, path.length + method.length);
     if (method !== 'POST') metadata.set(METHOD_NAME, method);
     if (typeof body === 'object' && !(body instanceof Uint8Array)) metadata.set(BODY_NAME, 'stream');
     const timeoutMs = headerValue(headers, HEADERS.timeout);

@@ -1,0 +1,46 @@
+/** Requests with much to say before their body: HTTP/2 ends a connection, and every call on it, for what it cannot carry. */
+import * as grpc from '@grpc/grpc-js';
+import { createGrpcTransport } from 'evenkeel/grpc';
+import { afterEach, describe, expect, it } from 'vitest';
+import { callOnce, startCall } from '../support/grpc-peers.js';
+import { eventually } from '../support/http-servers.js';
+
+const open: { close(): Promise<void> }[] = [];
+afterEach(async () => {
+  for (const one of open.splice(0).reverse()) await one.close();
+});
+
+const tooLarge = { code: 'invalid-argument', retryable: 'no', message: expect.stringMatching(/[1-9]\d{5} bytes.* 60000/) };
+const headersOf = (count: number, length: number) =>
+  Array.from({ length: count }, (_, i) => [`h${i}`, '~'.repeat(length)]).flat();
+
+describe('a connection', () => {
+  it.each([
+    ['a header larger than HTTP/2 carries', { headers: headersOf(1, 120_000) }, tooLarge],
+    ['headers in more frames than HTTP/2 carries', { headers: headersOf(4, 50_000) }, tooLarge],
+    ['a path larger than HTTP/2 carries', { path: `/${'~'.repeat(120_000)}` }, tooLarge],
+    ['a method larger than HTTP/2 carries', { method: '~'.repeat(120_000) }, tooLarge],
+    ['more headers than a server takes', { headers: headersOf(4000, 4) }, { code: 'resource-exhausted' }],
+    ['as many bytes as may be', { headers: headersOf(1, 59_993) }, undefined],
+  ])('that is sent %s keeps its other calls', async (_what, request, expected) => {
+    const transport = createGrpcTransport({ grpc });
+    let finish: (() => void) | undefined;
+    const listener = await transport.serve({ address: 'grpc://127.0.0.1:0' }, async (call) => {
+      if (call.path !== '/wait') return { status: 200 };
+      await new Promise<void>((resolve) => {
+        finish = resolve;
+      });
+      return { status: 200 };
+    });
+    open.push(transport, listener);
+    const to = { id: 'server', address: listener.address };
+    const other = startCall(transport, to, { path: '/wait' });
+    await eventually('it is there', () => finish !== undefined);
+    const { error } = await callOnce(transport, to, { path: '/x', ...request });
+    if (expected === undefined) expect(error).toBeUndefined();
+    else expect(error).toMatchObject(expected);
+    finish?.();
+    await eventually('the other is over', () => other.isOver);
+    expect([other.error, other.status]).toEqual([undefined, 200]);
+  });
+});
