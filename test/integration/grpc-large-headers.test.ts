@@ -1,14 +1,10 @@
 /** Requests with much to say before their body: HTTP/2 ends a connection, and every call on it, for what it cannot carry. */
-import * as grpc from '@grpc/grpc-js';
-import { createGrpcTransport } from 'evenkeel/grpc';
 import { afterEach, describe, expect, it } from 'vitest';
-import { callOnce, startCall } from '../support/grpc-peers.js';
+import { callOnce, GrpcRig, startCall } from '../support/grpc-peers.js';
 import { eventually } from '../support/http-servers.js';
 
-const open: { close(): Promise<void> }[] = [];
-afterEach(async () => {
-  for (const one of open.splice(0).reverse()) await one.close();
-});
+const rig = new GrpcRig();
+afterEach(() => rig.close());
 
 const tooLarge = { code: 'invalid-argument', retryable: 'no', message: expect.stringMatching(/[1-9]\d{5} bytes.* 60000/) };
 const headersOf = (count: number, length: number) =>
@@ -23,16 +19,15 @@ describe('a connection', () => {
     ['more headers than a server takes', { headers: headersOf(4000, 4) }, { code: 'resource-exhausted' }],
     ['as many bytes as may be', { headers: headersOf(1, 59_993) }, undefined],
   ])('that is sent %s keeps its other calls', async (_what, request, expected) => {
-    const transport = createGrpcTransport({ grpc });
+    const transport = rig.transport();
     let finish: (() => void) | undefined;
-    const listener = await transport.serve({ address: 'grpc://127.0.0.1:0' }, async (call) => {
+    const listener = await rig.serve(transport, async (call) => {
       if (call.path !== '/wait') return { status: 200 };
       await new Promise<void>((resolve) => {
         finish = resolve;
       });
       return { status: 200 };
     });
-    open.push(transport, listener);
     const to = { id: 'server', address: listener.address };
     const other = startCall(transport, to, { path: '/wait' });
     await eventually('it is there', () => finish !== undefined);

@@ -1,30 +1,15 @@
 /** Load reports over gRPC, in and out; what we write is read by grpc-js's own parser, which it does not export. */
 import * as grpc from '@grpc/grpc-js';
 import { createMetricsReader } from '@grpc/grpc-js/build/src/orca.js';
-import { type CallTransport, createRuntime } from 'evenkeel/core';
-import { createGrpcTransport, grpcMethod } from 'evenkeel/grpc';
-import { createLoadReporter, type Router, responseHeader } from 'evenkeel/router';
+import { createRuntime } from 'evenkeel/core';
+import { grpcMethod } from 'evenkeel/grpc';
+import { createLoadReporter, responseHeader } from 'evenkeel/router';
 import { afterEach, describe, expect, it } from 'vitest';
-import { callOnce, foreignClient, foreignServer, type Text, Texts } from '../support/grpc-peers.js';
+import { callOnce, foreignClient, GrpcRig, type Text, Texts } from '../support/grpc-peers.js';
 import { eventually } from '../support/http-servers.js';
-import { liveRouter } from '../support/live-router.js';
 
-const open: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const close of open.splice(0).reverse()) await close();
-});
-
-function make(): ReturnType<typeof createGrpcTransport> {
-  const transport = createGrpcTransport({ grpc });
-  open.push(() => transport.close());
-  return transport;
-}
-
-function routerOf(transport: CallTransport, addresses: string[], options: Parameters<typeof liveRouter>[1] = {}): Router {
-  const live = liveRouter(addresses, { transport, ...options });
-  open.push(() => live[Symbol.asyncDispose]());
-  return live.router;
-}
+const rig = new GrpcRig();
+afterEach(() => rig.close());
 
 describe('load reports', () => {
   it.each([
@@ -38,7 +23,7 @@ describe('load reports', () => {
     ],
   ])('in %s are read from the trailers of a grpc-js server', async (format, decorate) => {
     const options = format === 'binary' ? { 'grpc.server_call_metric_recording': 1 } : {};
-    const { endpoint, kill } = await foreignServer(
+    const { endpoint } = await rig.foreign(
       {
         Unary: (call, reply) => {
           if (format === 'binary') call.getMetricsRecorder().recordNamedMetric('host', 7);
@@ -47,9 +32,8 @@ describe('load reports', () => {
       },
       options,
     );
-    open.push(kill);
     const runtime = createRuntime();
-    const router = routerOf(make(), [endpoint.address], { runtime, loadSources: [responseHeader()] });
+    const router = rig.router(rig.transport(), [endpoint.address], { runtime, loadSources: [responseHeader()] });
     const method = grpcMethod(Texts.Unary);
     const response = await router.call({ path: method.path, body: method.encode({ text: '' }) });
     expect(response.status).toBe(200);
@@ -60,15 +44,13 @@ describe('load reports', () => {
 
   it('of ours are read by grpc-js, from answers and refusals', async () => {
     const reporter = createLoadReporter({ capacity: 8 });
-    const transport = make();
-    const listener = await transport.serve(
-      { address: 'grpc://127.0.0.1:0' },
+    const listener = await rig.serve(
+      rig.transport(),
       reporter.calls((call, work) => {
         work.model('m');
         return call.path.endsWith('Unary') ? { status: 200, body: '{"text":""}' } : { status: 429 };
       }),
     );
-    open.push(() => listener.close());
     using client = foreignClient(listener.address);
     for (const path of [Texts.Unary.path, '/test.Texts/Refused']) {
       const status = await new Promise<grpc.StatusObject>((resolve) => {
@@ -85,12 +67,11 @@ describe('load reports', () => {
   });
 
   it('of a call whose headers do not parse is a refusal', async () => {
-    const transport = make();
-    const listener = await transport.serve(
-      { address: 'grpc://127.0.0.1:0' },
+    const transport = rig.transport();
+    const listener = await rig.serve(
+      transport,
       createLoadReporter().calls(() => ({ status: 200, body: 'x' })),
     );
-    open.push(() => listener.close());
     const endpoint = { id: 'a', address: listener.address };
     const call = await callOnce(transport, endpoint, { path: '/x', headers: ['evenkeel-timeout-ms', '1e9'], body: '' });
     expect([call.status, call.error]).toEqual([400, undefined]);

@@ -1,31 +1,16 @@
 /** A router over gRPC: the same calls as over HTTP, typed calls, health checks. */
 import * as grpc from '@grpc/grpc-js';
-import { type CallHandler, type CallTransport, createRuntime, decodeLoadHeader } from 'evenkeel/core';
+import { type CallHandler, createRuntime, decodeLoadHeader } from 'evenkeel/core';
 import { createGrpcTransport, grpcMethod } from 'evenkeel/grpc';
 import { createHttpTransport } from 'evenkeel/http';
 import { createLoadReporter, p2c, polling, type Router } from 'evenkeel/router';
 import * as undici from 'undici';
 import { afterEach, describe, expect, it } from 'vitest';
-import { foreignServer, Texts } from '../support/grpc-peers.js';
+import { GrpcRig, Texts } from '../support/grpc-peers.js';
 import { eventually } from '../support/http-servers.js';
-import { liveRouter } from '../support/live-router.js';
 
-const open: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const close of open.splice(0).reverse()) await close();
-});
-
-function make(): ReturnType<typeof createGrpcTransport> {
-  const transport = createGrpcTransport({ grpc });
-  open.push(() => transport.close());
-  return transport;
-}
-
-function routerOf(transport: CallTransport, addresses: string[], options: Parameters<typeof liveRouter>[1] = {}): Router {
-  const live = liveRouter(addresses, { transport, ...options });
-  open.push(() => live[Symbol.asyncDispose]());
-  return live.router;
-}
+const rig = new GrpcRig();
+afterEach(() => rig.close());
 
 const wires = [
   { name: 'http', scheme: 'http', create: () => createHttpTransport({ undici }) },
@@ -37,12 +22,10 @@ describe.each(wires)('a program written against any wire, over $name', ({ scheme
     const transport = create();
     const addresses: string[] = [];
     for (const handler of handlers) {
-      const listener = await transport.serve({ address: `${scheme}://127.0.0.1:0` }, handler);
-      open.push(() => listener.close());
+      const listener = await rig.serve(transport, handler, scheme);
       addresses.push(listener.address);
     }
-    open.push(() => transport.close());
-    return routerOf(transport, addresses);
+    return rig.router(transport, addresses);
   }
 
   it('gets status, headers, body and trailers as the handler gave them', async () => {
@@ -130,12 +113,8 @@ describe.each(wires)('a program written against any wire, over $name', ({ scheme
     const runtime = createRuntime();
     const handler = createLoadReporter({ runtime }).calls(() => ({ status: 200, body: 'x' }));
     const transport = create();
-    const listener = await transport.serve({ address: `${scheme}://127.0.0.1:0` }, handler);
-    open.push(
-      () => listener.close(),
-      () => transport.close(),
-    );
-    const router = routerOf(transport, [listener.address], {
+    const listener = await rig.serve(transport, handler, scheme);
+    const router = rig.router(transport, [listener.address], {
       picker: p2c(),
       loadSources: [polling({ mode: 'background', intervalMs: 20 })],
     });
@@ -145,11 +124,10 @@ describe.each(wires)('a program written against any wire, over $name', ({ scheme
 
 describe('a typed call', () => {
   it('is two lines: a body encoded, a body decoded', async () => {
-    const { endpoint, kill } = await foreignServer({
+    const { endpoint } = await rig.foreign({
       Unary: ({ request }, reply) => reply(null, { text: request.text.toUpperCase() }),
     });
-    open.push(kill);
-    const router = routerOf(make(), [endpoint.address]);
+    const router = rig.router(rig.transport(), [endpoint.address]);
     const shout = grpcMethod(Texts.Unary);
 
     const response = await router.call({ path: shout.path, body: shout.encode({ text: 'hello' }) });
@@ -157,14 +135,13 @@ describe('a typed call', () => {
   });
 
   it('streams: each chunk is a message', async () => {
-    const { endpoint, kill } = await foreignServer({
+    const { endpoint } = await rig.foreign({
       ServerStream: (stream) => {
         for (const text of stream.request.text) stream.write({ text });
         stream.end();
       },
     });
-    open.push(kill);
-    const router = routerOf(make(), [endpoint.address]);
+    const router = rig.router(rig.transport(), [endpoint.address]);
     const spell = grpcMethod(Texts.ServerStream);
     const response = await router.call({ path: spell.path, body: spell.encode({ text: 'abc' }), response: 'stream' });
     const texts: string[] = [];
@@ -188,7 +165,7 @@ describe('health checks over gRPC', () => {
       reply(null, Buffer.from([8, says.status]));
     };
     server.register('/grpc.health.v1.Health/Check', check as grpc.UntypedHandleCall as never, same, same, 'unary');
-    open.push(() => server.forceShutdown());
+    rig.onClose(() => server.forceShutdown());
     const port = await new Promise<number>((resolve, reject) => {
       server.bindAsync('127.0.0.1:0', grpc.ServerCredentials.createInsecure(), (error, bound) =>
         error === null ? resolve(bound) : reject(error),
@@ -199,7 +176,7 @@ describe('health checks over gRPC', () => {
 
   it('take a server out that says NOT_SERVING, and back when it serves', async () => {
     const { address, says } = await foreignHealth();
-    const router = routerOf(make(), [address], { health });
+    const router = rig.router(rig.transport(), [address], { health });
     await eventually('it was asked', () => says.asked > 2);
     expect(state(router)).toBe('open');
     says.status = 2;
@@ -209,16 +186,15 @@ describe('health checks over gRPC', () => {
   });
 
   it('are answered by a listener of ours, past its handler', async () => {
-    const transport = make();
+    const transport = rig.transport();
     let isAsked = false;
-    const listener = await transport.serve({ address: 'grpc://127.0.0.1:0' }, () => {
+    const listener = await rig.serve(transport, () => {
       isAsked = true;
       return { status: 500 };
     });
-    open.push(() => listener.close());
     const said: unknown[] = [];
     const isHealthy = (status: number, body: Uint8Array) => said.push(status, [...body]) > 0;
-    routerOf(transport, [listener.address], { health: { ...health, isHealthy } });
+    rig.router(transport, [listener.address], { health: { ...health, isHealthy } });
     await eventually('it was asked twice', () => said.length >= 4);
     expect([said.slice(0, 4), isAsked]).toEqual([[200, [8, 1], 200, [8, 1]], false]);
   });

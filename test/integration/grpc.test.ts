@@ -1,8 +1,8 @@
 /** The gRPC transport against plain grpc-js servers, which know nothing of it. */
 import * as grpc from '@grpc/grpc-js';
-import { createGrpcTransport, type GrpcTransport, type GrpcTransportOptions, grpcMethod } from 'evenkeel/grpc';
+import { grpcMethod } from 'evenkeel/grpc';
 import { afterEach, describe, expect, it } from 'vitest';
-import { callOnce, foreignServer, startCall, type Text, Texts, type TextsHandlers } from '../support/grpc-peers.js';
+import { callOnce, GrpcRig, startCall, type Text, Texts } from '../support/grpc-peers.js';
 import { eventually } from '../support/http-servers.js';
 
 const unary = grpcMethod(Texts.Unary);
@@ -10,22 +10,8 @@ const serverStream = grpcMethod(Texts.ServerStream);
 const clientStream = grpcMethod(Texts.ClientStream);
 const bidi = grpcMethod(Texts.Bidi);
 
-const open: AsyncDisposable[] = [];
-afterEach(async () => {
-  for (const one of open.splice(0).reverse()) await one[Symbol.asyncDispose]();
-});
-
-function make(options: Partial<GrpcTransportOptions> = {}): GrpcTransport {
-  const transport = createGrpcTransport({ grpc, ...options });
-  open.push({ [Symbol.asyncDispose]: () => transport.close() });
-  return transport;
-}
-
-async function serve(handlers: TextsHandlers, options: grpc.ServerOptions = {}) {
-  const server = await foreignServer(handlers, options);
-  open.push(server);
-  return server;
-}
+const rig = new GrpcRig();
+afterEach(() => rig.close());
 
 const upper: grpc.handleUnaryCall<Text, Text> = ({ request }, reply) => reply(null, { text: request.text.toUpperCase() });
 const failing =
@@ -35,20 +21,23 @@ const failing =
 
 describe('a foreign gRPC server', () => {
   it('answers a unary call with one message', async () => {
-    const { endpoint } = await serve({ Unary: upper });
-    const call = await callOnce(make(), endpoint, { path: unary.path, body: unary.encode({ text: 'hello' }) });
+    const { endpoint } = await rig.foreign({ Unary: upper });
+    const call = await callOnce(rig.transport(), endpoint, { path: unary.path, body: unary.encode({ text: 'hello' }) });
     expect(call.error).toBeUndefined();
     expect([call.status, call.texts]).toEqual([200, ['HELLO']]);
   });
 
   it('streams messages, each one piece of the body', async () => {
-    const { endpoint } = await serve({
+    const { endpoint } = await rig.foreign({
       ServerStream: (stream) => {
         for (const letter of stream.request.text) stream.write({ text: letter });
         stream.end();
       },
     });
-    const call = await callOnce(make(), endpoint, { path: serverStream.path, body: serverStream.encode({ text: 'abc' }) });
+    const call = await callOnce(rig.transport(), endpoint, {
+      path: serverStream.path,
+      body: serverStream.encode({ text: 'abc' }),
+    });
     expect([call.log, call.texts]).toEqual([
       ['response', 'data', 'data', 'data', 'end'],
       ['a', 'b', 'c'],
@@ -56,7 +45,7 @@ describe('a foreign gRPC server', () => {
   });
 
   it('takes a stream of messages, each one piece of the body', async () => {
-    const { endpoint } = await serve({
+    const { endpoint } = await rig.foreign({
       ClientStream: (stream, reply) => {
         const texts: string[] = [];
         stream.on('data', ({ text }: Text) => texts.push(text));
@@ -66,12 +55,12 @@ describe('a foreign gRPC server', () => {
     const body = (async function* () {
       for (const text of ['a', 'b', 'c']) yield clientStream.encode({ text });
     })();
-    const call = await callOnce(make(), endpoint, { path: clientStream.path, body });
+    const call = await callOnce(rig.transport(), endpoint, { path: clientStream.path, body });
     expect(call.texts).toEqual(['a+b+c']);
   });
 
   it('streams both ways at the same time', async () => {
-    const { endpoint } = await serve({
+    const { endpoint } = await rig.foreign({
       Bidi: (stream) => {
         stream.on('data', ({ text }: Text) => stream.write({ text: `${text}!` }));
         stream.on('end', () => stream.end());
@@ -87,7 +76,7 @@ describe('a foreign gRPC server', () => {
         await isEchoed;
       }
     })();
-    const call = startCall(make(), endpoint, { path: bidi.path, body });
+    const call = startCall(rig.transport(), endpoint, { path: bidi.path, body });
     for (const count of [1, 2]) {
       await eventually(`echo ${count}`, () => call.chunks.length === count);
       next();
@@ -98,7 +87,7 @@ describe('a foreign gRPC server', () => {
 
   it('sees headers as metadata, repeated names in order and -bin as bytes, and its own come back so', async () => {
     let seen: grpc.Metadata | undefined;
-    const { endpoint } = await serve({
+    const { endpoint } = await rig.foreign({
       Unary: (call, reply) => {
         seen = call.metadata;
         const head = new grpc.Metadata();
@@ -112,7 +101,7 @@ describe('a foreign gRPC server', () => {
       },
     });
     const headers = ['X-Many', 'a', 'x-many', 'b', 'x-data-bin', '/wA=', 'te', 'x', 'grpc-status', '3', 'connection', 'close'];
-    const call = await callOnce(make(), endpoint, { path: unary.path, headers, body: unary.encode({ text: '' }) });
+    const call = await callOnce(rig.transport(), endpoint, { path: unary.path, headers, body: unary.encode({ text: '' }) });
     expect(call.error).toBeUndefined();
     expect(seen?.get('x-many').join(', ')).toBe('a, b');
     expect(seen?.get('x-data-bin')).toEqual([Buffer.from([255, 0])]);
@@ -127,22 +116,22 @@ describe('a foreign gRPC server', () => {
     ['bytes that are not base64', ['x-a-bin', '***']],
     ['a name of HTTP only', ['x!a', '1']],
   ])('never sees %s: invalid-argument', async (_what, headers) => {
-    const { endpoint } = await serve({ Unary: upper });
-    const call = await callOnce(make(), endpoint, { path: unary.path, headers, body: unary.encode({ text: '' }) });
+    const { endpoint } = await rig.foreign({ Unary: upper });
+    const call = await callOnce(rig.transport(), endpoint, { path: unary.path, headers, body: unary.encode({ text: '' }) });
     expect(call.error).toMatchObject({ code: 'invalid-argument', retryable: 'no' });
   });
 
   it('survives a request with a header twice that may stand once', async () => {
-    const { endpoint } = await serve({ Unary: upper });
+    const { endpoint } = await rig.foreign({ Unary: upper });
     const headers = ['authorization', 'one', 'authorization', 'two'];
-    const call = await callOnce(make(), endpoint, { path: unary.path, headers, body: unary.encode({ text: 'x' }) });
+    const call = await callOnce(rig.transport(), endpoint, { path: unary.path, headers, body: unary.encode({ text: 'x' }) });
     expect([call.error, call.texts]).toEqual([undefined, ['X']]);
   });
 
   it('sees the deadline of evenkeel-timeout-ms as its own, and a call past it is deadline-exceeded', async () => {
     let deadline = 0;
     let isCancelled = false;
-    const { endpoint } = await serve({
+    const { endpoint } = await rig.foreign({
       Unary: (call) => {
         deadline = Number(call.getDeadline());
         call.on('cancelled', () => {
@@ -152,7 +141,7 @@ describe('a foreign gRPC server', () => {
     });
     const headers = ['evenkeel-timeout-ms', '200'];
     const before = Date.now();
-    const call = await callOnce(make(), endpoint, { path: unary.path, headers, body: unary.encode({ text: '' }) });
+    const call = await callOnce(rig.transport(), endpoint, { path: unary.path, headers, body: unary.encode({ text: '' }) });
     expect(deadline).toBeGreaterThan(before);
     expect(deadline).toBeLessThan(before + 5000);
     // Whoever was first: our own timer is an error, the server's status is an answer.
@@ -163,7 +152,7 @@ describe('a foreign gRPC server', () => {
   it.each(['cancelled', 'deadline-exceeded'] as const)('sees a call that ends with %s as cancelled', async (code) => {
     let isCancelled = false;
     let isRunning = false;
-    const { endpoint } = await serve({
+    const { endpoint } = await rig.foreign({
       Unary: (call) => {
         isRunning = true;
         call.on('cancelled', () => {
@@ -171,7 +160,7 @@ describe('a foreign gRPC server', () => {
         });
       },
     });
-    const call = startCall(make(), endpoint, { path: unary.path, body: unary.encode({ text: '' }) });
+    const call = startCall(rig.transport(), endpoint, { path: unary.path, body: unary.encode({ text: '' }) });
     await eventually('the handler runs', () => isRunning);
     call.cancel(code);
     await eventually('the server knows', () => isCancelled);
@@ -190,8 +179,8 @@ describe('a foreign gRPC server', () => {
     const metadata = new grpc.Metadata();
     metadata.set('evenkeel-rejected', '1');
     metadata.set('grpc-retry-pushback-ms', '70');
-    const { endpoint } = await serve({ Unary: failing({ code, details: 'not today', metadata }) });
-    const call = await callOnce(make(), endpoint, { path: unary.path, body: unary.encode({ text: '' }) });
+    const { endpoint } = await rig.foreign({ Unary: failing({ code, details: 'not today', metadata }) });
+    const call = await callOnce(rig.transport(), endpoint, { path: unary.path, body: unary.encode({ text: '' }) });
     expect([call.error, call.status, call.log]).toEqual([undefined, status, ['response', 'end']]);
     expect(call.values('grpc-status')).toEqual([String(code)]);
     expect(call.values('grpc-message')).toEqual(['not today']);
@@ -200,7 +189,7 @@ describe('a foreign gRPC server', () => {
   });
 
   it('that says a bare status behind its headers is an answer, too', async () => {
-    const { endpoint } = await serve({
+    const { endpoint } = await rig.foreign({
       Unary: (call, reply) => {
         const head = new grpc.Metadata();
         head.set('x-head', 'h');
@@ -208,46 +197,49 @@ describe('a foreign gRPC server', () => {
         reply({ code: grpc.status.UNAVAILABLE, details: 'busy' });
       },
     });
-    const call = await callOnce(make(), endpoint, { path: unary.path, body: unary.encode({ text: '' }) });
+    const call = await callOnce(rig.transport(), endpoint, { path: unary.path, body: unary.encode({ text: '' }) });
     expect([call.error, call.status, call.values('x-head')]).toEqual([undefined, 503, ['h']]);
   });
 
   it('that fails after a message is an error of its code, and may have acted', async () => {
-    const { endpoint } = await serve({
+    const { endpoint } = await rig.foreign({
       ServerStream: (stream) => {
         stream.write({ text: 'half' });
         stream.emit('error', { code: grpc.status.DATA_LOSS, details: 'gone' });
       },
     });
-    const call = await callOnce(make(), endpoint, { path: serverStream.path, body: serverStream.encode({ text: '' }) });
+    const call = await callOnce(rig.transport(), endpoint, { path: serverStream.path, body: serverStream.encode({ text: '' }) });
     expect(call.error).toMatchObject({ code: 'data-loss', retryable: 'unknown' });
     expect([call.status, call.texts, call.log.filter((what) => what === 'end')]).toEqual([200, ['half'], []]);
   });
 
   it('without the method answers 501', async () => {
-    const { endpoint } = await serve({ Unary: upper });
-    const call = await callOnce(make(), endpoint, { path: '/test.Texts/Nothing', body: '' });
+    const { endpoint } = await rig.foreign({ Unary: upper });
+    const call = await callOnce(rig.transport(), endpoint, { path: '/test.Texts/Nothing', body: '' });
     expect([call.status, call.values('grpc-status')]).toEqual([501, ['12']]);
   });
 
   it('with a message too large for us ends the call with resource-exhausted', async () => {
-    const { endpoint } = await serve({ Unary: (_call, reply) => reply(null, { text: 'x'.repeat(10_000) }) });
-    const transport = make({ maxMessageBytes: 1000 });
+    const { endpoint } = await rig.foreign({ Unary: (_call, reply) => reply(null, { text: 'x'.repeat(10_000) }) });
+    const transport = rig.transport({ maxMessageBytes: 1000 });
     const call = await callOnce(transport, endpoint, { path: unary.path, body: unary.encode({ text: '' }) });
     expect(call.error).toMatchObject({ code: 'resource-exhausted', retryable: 'no' });
   });
 
   it('that finds a message too large answers 429', async () => {
-    const { endpoint } = await serve({ Unary: upper }, { 'grpc.max_receive_message_length': 1000 });
-    const call = await callOnce(make(), endpoint, { path: unary.path, body: unary.encode({ text: 'x'.repeat(10_000) }) });
+    const { endpoint } = await rig.foreign({ Unary: upper }, { 'grpc.max_receive_message_length': 1000 });
+    const call = await callOnce(rig.transport(), endpoint, {
+      path: unary.path,
+      body: unary.encode({ text: 'x'.repeat(10_000) }),
+    });
     expect([call.status, call.values('grpc-status')]).toEqual([429, ['8']]);
   });
 
   it('that is not there is unavailable at once, again and again, and is found when it comes back', async () => {
-    const gone = await serve({ Unary: upper });
+    const gone = await rig.foreign({ Unary: upper });
     const port = gone.endpoint.address.split(':').at(-1);
     gone.kill();
-    const transport = make();
+    const transport = rig.transport();
     const request = { path: unary.path, body: unary.encode({ text: 'x' }) };
     for (let i = 0; i < 3; i++) {
       const before = performance.now();
@@ -258,7 +250,7 @@ describe('a foreign gRPC server', () => {
     }
     const back = new grpc.Server();
     back.addService(Texts, { Unary: upper } as unknown as grpc.UntypedServiceImplementation);
-    open.push({ [Symbol.asyncDispose]: async () => back.forceShutdown() });
+    rig.onClose(() => back.forceShutdown());
     await new Promise<void>((resolve, reject) => {
       const at = `127.0.0.1:${port}`;
       back.bindAsync(at, grpc.ServerCredentials.createInsecure(), (error) => (error === null ? resolve() : reject(error)));
@@ -267,13 +259,13 @@ describe('a foreign gRPC server', () => {
   });
 
   it('killed midway ends its calls with unavailable, and they may have been acted on', async () => {
-    const server = await serve({
+    const server = await rig.foreign({
       ServerStream: (stream) => {
         stream.write({ text: 'half' });
       },
     });
     const request = { path: serverStream.path, body: serverStream.encode({ text: '' }) };
-    const call = startCall(make(), server.endpoint, request);
+    const call = startCall(rig.transport(), server.endpoint, request);
     await eventually('half of it is there', () => call.chunks.length === 1);
     server.kill();
     await eventually('it is over', () => call.isOver);
@@ -283,7 +275,7 @@ describe('a foreign gRPC server', () => {
   it('feels the back-pressure of a reader that pauses', async () => {
     let written = 0;
     const total = 400;
-    const { endpoint } = await serve({
+    const { endpoint } = await rig.foreign({
       ServerStream: (stream) => {
         const more = () => {
           while (written < total) {
@@ -298,7 +290,7 @@ describe('a foreign gRPC server', () => {
         more();
       },
     });
-    const call = startCall(make(), endpoint, { path: serverStream.path, body: serverStream.encode({ text: '' }) });
+    const call = startCall(rig.transport(), endpoint, { path: serverStream.path, body: serverStream.encode({ text: '' }) });
     call.pause();
     let last = -1;
     await eventually('the server stops', async () => {

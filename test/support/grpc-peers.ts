@@ -1,8 +1,11 @@
 /** Foreign gRPC servers and clients: plain grpc-js with a service of texts, as generated code would have it. */
 import * as grpc from '@grpc/grpc-js';
-import type { CallTransport, Endpoint, EvenkeelError, HeaderList } from 'evenkeel/core';
+import type { CallHandler, CallTransport, Endpoint, EvenkeelError, HeaderList, Listener, ListenOptions } from 'evenkeel/core';
 import { headerEntries } from 'evenkeel/core';
+import { createGrpcTransport, type GrpcTransport, type GrpcTransportOptions } from 'evenkeel/grpc';
+import type { Router, RouterOptions } from 'evenkeel/router';
 import { eventually } from './http-servers.js';
+import { liveRouter } from './live-router.js';
 
 export interface Text {
   text: string;
@@ -62,6 +65,50 @@ export async function foreignServer(handlers: TextsHandlers, options: grpc.Serve
       server.forceShutdown();
     },
   };
+}
+
+/** What a test opens, closed last first. */
+export class GrpcRig {
+  readonly #open: (() => unknown)[] = [];
+
+  /** Leaves the rig as new. */
+  async close(): Promise<void> {
+    for (const close of this.#open.splice(0).reverse()) await close();
+  }
+
+  onClose(close: () => unknown): void {
+    this.#open.push(close);
+  }
+
+  transport(options: Partial<GrpcTransportOptions> = {}): GrpcTransport {
+    const transport = createGrpcTransport({ grpc, ...options });
+    this.onClose(() => transport.close());
+    return transport;
+  }
+
+  /** Over any transport. */
+  router(transport: CallTransport, addresses: readonly string[], options: Partial<RouterOptions> = {}): Router {
+    const live = liveRouter(addresses, { transport, ...options });
+    this.onClose(() => live[Symbol.asyncDispose]());
+    return live.router;
+  }
+
+  /** A listener of ours. */
+  async serve(
+    transport: { serve(at: ListenOptions, handler: CallHandler): Promise<Listener> },
+    handler: CallHandler,
+    scheme = 'grpc',
+  ): Promise<Listener> {
+    const listener = await transport.serve({ address: `${scheme}://127.0.0.1:0` }, handler);
+    this.onClose(() => listener.close());
+    return listener;
+  }
+
+  async foreign(handlers: TextsHandlers, options: grpc.ServerOptions = {}): Promise<ForeignServer> {
+    const server = await foreignServer(handlers, options);
+    this.onClose(() => server.kill());
+    return server;
+  }
 }
 
 /** A plain client of an address `grpc://host:port`. */
