@@ -1,22 +1,19 @@
 /** The listener of the gRPC transport as plain grpc-js clients see it. */
 import * as grpc from '@grpc/grpc-js';
-import { type CallHandler, headerEntries, type Listener } from 'evenkeel/core';
-import { createGrpcTransport } from 'evenkeel/grpc';
+import { type CallHandler, headerEntries } from 'evenkeel/core';
+import type { GrpcTransportOptions } from 'evenkeel/grpc';
 import { afterEach, describe, expect, it } from 'vitest';
-import { callOnce, foreignClient, type Text, Texts } from '../support/grpc-peers.js';
+import { callOnce, foreignClient, GrpcRig, type Text, Texts } from '../support/grpc-peers.js';
 import { eventually, resources } from '../support/http-servers.js';
 import { LOOPBACK_CERTIFICATE, LOOPBACK_KEY } from '../support/loopback-tls.js';
 
-const open: { close(): Promise<void> | void }[] = [];
-afterEach(async () => {
-  for (const one of open.splice(0).reverse()) await one.close();
-});
+const rig = new GrpcRig();
+afterEach(() => rig.close());
 
-async function serve(handler: CallHandler): Promise<{ listener: Listener; client: grpc.Client }> {
-  const transport = createGrpcTransport({ grpc });
-  const listener = await transport.serve({ address: 'grpc://127.0.0.1:0' }, handler);
+async function serve(handler: CallHandler, options?: Partial<GrpcTransportOptions>) {
+  const listener = await rig.serve(rig.transport(options), handler);
   const client = foreignClient(listener.address);
-  open.push(transport, listener, client);
+  rig.onClose(() => client.close());
   return { listener, client };
 }
 
@@ -99,13 +96,8 @@ describe('a listener', () => {
   });
 
   it('refuses a message that is too large', async () => {
-    const transport = createGrpcTransport({ grpc, maxMessageBytes: 1000 });
-    const listener = await transport.serve({ address: 'grpc://127.0.0.1:0' }, async (call) => ({
-      status: 200,
-      body: message(await textOf(call.body)),
-    }));
-    const client = foreignClient(listener.address);
-    open.push(transport, listener, client);
+    const answer: CallHandler = async (call) => ({ status: 200, body: message(await textOf(call.body)) });
+    const { client } = await serve(answer, { maxMessageBytes: 1000 });
     expect((await ask(client, 'x'.repeat(10_000))).error?.code).toBe(grpc.status.RESOURCE_EXHAUSTED);
     expect((await ask(client, 'x')).text).toBe('x');
   });
@@ -204,7 +196,7 @@ describe('a listener', () => {
   });
 
   it('is not made on a closed transport, nor without a handler', async () => {
-    const transport = createGrpcTransport({ grpc });
+    const transport = rig.transport();
     const at = { address: 'grpc://127.0.0.1:0' };
     await expect(transport.serve(at, undefined as never)).rejects.toMatchObject({ code: 'invalid-argument' });
     await transport.close();
@@ -213,8 +205,7 @@ describe('a listener', () => {
 
   it('where somebody listens already is already-exists', async () => {
     const { listener } = await serve(() => ({ status: 200 }));
-    const transport = createGrpcTransport({ grpc });
-    open.push(transport);
+    const transport = rig.transport();
     await expect(transport.serve({ address: listener.address }, () => ({ status: 200 }))).rejects.toMatchObject({
       code: 'already-exists',
     });
@@ -233,8 +224,7 @@ describe('over TLS', () => {
   ]);
 
   async function secure(credentials?: grpc.ChannelCredentials) {
-    const transport = createGrpcTransport({
-      grpc,
+    const transport = rig.transport({
       credentials,
       serverCredentials,
       channelOptions: { 'grpc.ssl_target_name_override': 'localhost' },
@@ -243,7 +233,7 @@ describe('over TLS', () => {
       status: 200,
       body: message(await textOf(body)),
     }));
-    open.push(transport, listener);
+    rig.onClose(() => listener.close());
     expect(listener.address).toMatch(/^grpcs:/);
     const endpoint = { id: 'secure', address: listener.address };
     return callOnce(transport, endpoint, { path: Texts.Unary.path, body: message('hello') });
@@ -265,7 +255,7 @@ describe('a transport that is closed', () => {
     const before = resources();
     const { listener, client } = await serve(async ({ body }) => ({ status: 200, body: message(await textOf(body)) }));
     client.close();
-    const transport = createGrpcTransport({ grpc });
+    const transport = rig.transport();
     const dead = { id: 'dead', address: 'grpc://127.0.0.1:1' };
     const request = { path: Texts.Unary.path, headers: ['evenkeel-timeout-ms', '60000'], body: message('x') };
     await callOnce(transport, { id: 'a', address: listener.address }, request);
