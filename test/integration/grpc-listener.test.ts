@@ -203,6 +203,28 @@ describe('a listener', () => {
     await expect(transport.serve(at, () => ({ status: 200 }))).rejects.toMatchObject({ code: 'failed-precondition' });
   });
 
+  it('cuts what it says of a failure to what the wire carries', async () => {
+    const { client } = await serve(() => ({ status: 500, headers: ['grpc-message', 'é'.repeat(20_000)] }));
+    const { error } = await ask(client, '');
+    expect([error?.code, error?.details]).toEqual([grpc.status.INTERNAL, 'é'.repeat(4000)]);
+  });
+
+  it('returns the body of an answer that is none', async () => {
+    let returned = 0;
+    const body: AsyncIterable<string> = {
+      [Symbol.asyncIterator]: () => ({
+        next: () => new Promise(() => {}),
+        async return() {
+          returned++;
+          return { done: true, value: undefined };
+        },
+      }),
+    };
+    const { client } = await serve(() => ({ status: 99, body }));
+    expect((await ask(client, '')).error?.code).toBe(grpc.status.INTERNAL);
+    await eventually('it is returned', () => returned === 1);
+  });
+
   it('where somebody listens already is already-exists', async () => {
     const { listener } = await serve(() => ({ status: 200 }));
     const transport = rig.transport();

@@ -16,6 +16,8 @@ import { callerGone, messagesOf } from './served-messages.js';
 import { GRPC_INTERNAL, GRPC_OK, GRPC_UNAUTHENTICATED, grpcCodeOf } from './status.js';
 
 const MAX_GRPC_TIMEOUT_MS = 99_999_999;
+/** Characters. On the wire each may become nine bytes, and what HTTP/2 does not carry would leave the caller waiting. */
+const MAX_DETAILS = 4000;
 const GRPC_STATUS = headerName('grpc-status');
 const GRPC_MESSAGE = headerName('grpc-message');
 
@@ -44,9 +46,10 @@ export async function answerCall(grpc: Grpc, stream: ServerStream, handler: Call
       body: messagesOf(stream, () => isAnswered),
       signal: gone.signal,
     });
+    // Before the answer is judged: whatever becomes of it, its body is returned.
+    const body = new AnswerBody(answer?.body, gone.signal);
     checkAnswer(answer);
     const { status, headers = [] } = answer;
-    const body = new AnswerBody(answer.body, gone.signal);
     if (gone.signal.aborted) return;
     const head = new grpc.Metadata();
     if (status >= 300 && answer.body === undefined) {
@@ -85,7 +88,8 @@ function codeOf(status: number, said: string | undefined): number {
 }
 
 function fail(stream: ServerStream, code: number, details: string, metadata: Metadata): void {
-  stream.emit('error', Object.assign(new Error(details), { code, details, metadata }));
+  const short = details.length <= MAX_DETAILS ? details : [...details].slice(0, MAX_DETAILS).join('');
+  stream.emit('error', Object.assign(new Error(short), { code, details: short, metadata }));
 }
 
 function trailersOf({ trailers }: CallAnswer): readonly string[] {
