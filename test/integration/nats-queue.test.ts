@@ -246,4 +246,17 @@ describe.skipIf(natsMissing !== undefined)('queue on nats', { timeout: 120_000 }
     expect(deliveries.length).toBe(1);
     await deliveries[0]?.ack();
   });
+
+  it('an enqueue that is cancelled on its way may have stored some, and says so', async () => {
+    await using server = await natsServer();
+    await using one = opened(server);
+    await one.queue.enqueue([item('first')]);
+    server.pause();
+    const controller = new AbortController();
+    const ended = one.queue.enqueue([item('a'), item('b')], { signal: controller.signal }).catch((error: unknown) => error);
+    await new Promise((resolve) => setImmediate(resolve));
+    controller.abort();
+    expect(await ended).toMatchObject({ code: 'cancelled', retryable: 'unknown' });
+    server.resume();
+  });
 });

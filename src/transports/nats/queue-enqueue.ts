@@ -150,7 +150,10 @@ export class Enqueue {
       async (window) => {
         // In order on one connection; all are awaited, so that what was stored is known.
         const ended = await Promise.allSettled(window.map((placed) => this.#publish(placed, signal)));
-        for (const end of ended) if (end.status === 'rejected') throw end.reason;
+        const failures = ended.flatMap((end) => (end.status === 'rejected' ? [end.reason as unknown] : []));
+        // One that may have been stored says more than one that was refused.
+        const unknown = failures.find((failure) => isEvenkeelError(failure) && failure.retryable === 'unknown');
+        if (failures.length > 0) throw unknown ?? failures[0];
       },
     );
   }
