@@ -20,7 +20,7 @@ export interface GrpcCallOwner {
   onCallEnd(): void;
 }
 
-/** What is sent. `deadline`: milliseconds of Date.now(), or Infinity. */
+/** What is sent. `deadline`: milliseconds of the owner's clock, or Infinity. */
 export interface GrpcRequest {
   readonly path: string;
   readonly metadata: Metadata;
@@ -170,7 +170,9 @@ export class GrpcCall implements CallHandle, CallListener, ChannelMember {
   #start(): void {
     const { path, metadata, deadline } = this.#request as GrpcRequest;
     const { channel } = this.#home as KeptChannel<GrpcCall>;
-    this.#call = channel.createCall(path, deadline, null, null, null) as ChannelCall;
+    // grpc-js wants a time of the calendar, which may have been set while the call waited.
+    const until = Date.now() + deadline - this.#owner.now();
+    this.#call = channel.createCall(path, until, null, null, null) as ChannelCall;
     this.#call.start(metadata, this);
     // Even when paused: until it is asked for the first message, grpc-js reads them all.
     this.#isReading = true;

@@ -190,8 +190,7 @@ class GrpcJsTransport implements GrpcTransport, GrpcCallOwner {
     const timeoutMs = headerValue(headers, HEADERS.timeout);
     const leftMs = timeoutMs === undefined ? Number.POSITIVE_INFINITY : Number(timeoutMs);
     if (Number.isNaN(leftMs)) throw invalidArgument(HEADERS.timeout.text, timeoutMs, 'whole milliseconds');
-    // A time of the process's clock, as grpc-js wants it.
-    const deadline = leftMs > LONGEST_DEADLINE_MS ? Number.POSITIVE_INFINITY : Date.now() + leftMs;
+    const deadline = leftMs > LONGEST_DEADLINE_MS ? Number.POSITIVE_INFINITY : this.#clock.now() + leftMs;
     return { path, metadata, deadline, body };
   }
 
