@@ -45,7 +45,8 @@ export class KeptChannel<Member extends ChannelMember> {
   readonly #owner: ChannelOwner;
   /** Of the attempt under way. */
   #timer: Timer | undefined;
-  #socket: Destroyable | undefined;
+  /** Several where a name has several addresses: grpc-js tries the next before the last has failed. */
+  readonly #sockets = new Set<Destroyable>();
   #isWatched = false;
   #isRetired = false;
   #isClosed = false;
@@ -55,9 +56,9 @@ export class KeptChannel<Member extends ChannelMember> {
     this.#plan = plan;
     this.#owner = owner;
     const credentials = seeSockets(plan.credentials, (socket) => {
-      this.#socket = socket;
-      if (this.#isClosed) socket.destroy();
-      else this.#watch();
+      if (this.#isClosed) return socket.destroy();
+      this.#sockets.add(socket);
+      this.#watch();
     });
     this.channel = new Channel(plan.target, credentials as never, plan.options as never);
   }
@@ -89,7 +90,8 @@ export class KeptChannel<Member extends ChannelMember> {
     this.#isClosed = true;
     this.#timer?.cancel();
     this.channel.close();
-    this.#socket?.destroy();
+    for (const socket of this.#sockets) socket.destroy();
+    this.#sockets.clear();
   }
 
   #closeIfOver(): void {
@@ -103,7 +105,7 @@ export class KeptChannel<Member extends ChannelMember> {
     if (state !== READY && state !== TRANSIENT_FAILURE) return;
     this.#timer?.cancel();
     this.#timer = undefined;
-    this.#socket = undefined;
+    this.#sockets.clear();
     for (const member of members) if (member.isWaiting) member.onConnection(state === READY);
   }
 
@@ -115,7 +117,7 @@ export class KeptChannel<Member extends ChannelMember> {
       this.#isWatched = false;
       if (this.#isClosed) return;
       this.#tell(this.channel.getConnectivityState(this.#isAwaited), [...this.members]);
-      if (this.#timer !== undefined || this.#socket !== undefined || this.#isAwaited) this.#watch();
+      if (this.#timer !== undefined || this.#sockets.size > 0 || this.#isAwaited) this.#watch();
     });
   }
 

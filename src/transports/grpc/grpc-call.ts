@@ -55,7 +55,7 @@ export class GrpcCall implements CallHandle, CallListener, ChannelMember {
   }
 
   get isWaiting(): boolean {
-    return this.#state === 'waiting';
+    return this.#state === 'new' || this.#state === 'waiting';
   }
 
   get #isOver(): boolean {

@@ -41,6 +41,8 @@ export async function serveGrpc(
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync(authority, credentials as never, (cause, bound) => {
       if (cause === null) return resolve(bound);
+      // Else grpc-js keeps it among its servers.
+      server.forceShutdown();
       const code = cause.message.includes('EADDRINUSE') ? 'already-exists' : 'unavailable';
       reject(new EvenkeelError(code, `cannot listen at ${at.address}: ${cause.message}`, { cause }));
     });

@@ -78,7 +78,7 @@ class GrpcJsTransport implements GrpcTransport, GrpcCallOwner {
   readonly #clock: Clock;
   readonly #credentials: object | undefined;
   readonly #serverCredentials: object | undefined;
-  readonly #channelOptions: Readonly<Record<string, string | number | undefined>>;
+  readonly #channelOptions: Readonly<Record<string, string | number>>;
   readonly #connectTimeoutMs: number;
   readonly #channels = new Map<string, KeptChannel<GrpcCall>>();
   /** Of forgotten endpoints, until their calls are over. */
@@ -96,7 +96,7 @@ class GrpcJsTransport implements GrpcTransport, GrpcCallOwner {
     this.#clock = options.clock ?? liveClock();
     this.#credentials = credentials;
     this.#serverCredentials = serverCredentials;
-    this.#channelOptions = {
+    const channelOptions: Record<string, string | number> = {
       'grpc.enable_retries': 0,
       // Else a message counts as sent while it waits to be sent again.
       'grpc.per_rpc_retry_buffer_size': 0,
@@ -108,8 +108,11 @@ class GrpcJsTransport implements GrpcTransport, GrpcCallOwner {
       'grpc.initial_reconnect_backoff_ms': MIN_RECONNECT_MS,
       'grpc.max_reconnect_backoff_ms': MAX_RECONNECT_MS,
       'grpc.max_receive_message_length': maxMessageBytes,
-      ...options.channelOptions,
     };
+    for (const [name, value] of Object.entries(options.channelOptions ?? {})) {
+      if (value !== undefined) channelOptions[name] = value;
+    }
+    this.#channelOptions = channelOptions;
   }
 
   now(): number {
