@@ -2,6 +2,8 @@
  * The caller's side of one call. What its caller holds, and what the inbox hands frames to, is one object.
  *
  * When may the server have acted? Once the request is published, until the server refuses it or NATS says that nobody listens.
+ *
+ * Length: what may come next depends on all that came before; apart, each half would need the other's state.
  */
 import { ERROR_CODES, type ErrorCode, EvenkeelError, type Retryable } from '../../core/errors.js';
 import type { HeaderList } from '../../core/headers.js';

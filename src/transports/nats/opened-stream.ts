@@ -1,8 +1,8 @@
-/** A stream that is made at the first use, and again when it is gone: somebody may have deleted it, or a server lost it. */
+/** A stream, or several that belong together, made at the first use, and again when gone: somebody may have deleted it, or a server lost it. */
 import { isEvenkeelError } from '../../core/errors.js';
 import { unlessAborted } from '../../core/internal/transport-guards.js';
 import type { StreamInfo } from './jetstream.js';
-import { numberOf, STREAM_NOT_FOUND } from './nats-errors.js';
+import { CONSUMER_NOT_FOUND, numberOf, STREAM_NOT_FOUND } from './nats-errors.js';
 
 export class OpenedStream {
   readonly #open: () => Promise<StreamInfo>;
@@ -11,21 +11,31 @@ export class OpenedStream {
   #created = '';
 
   /** @param onOther - Hears that it is another stream than before, of the same name. */
-  constructor(open: () => Promise<StreamInfo>, onOther: () => void) {
+  constructor(open: () => Promise<StreamInfo>, onOther: () => void = () => {}) {
     this.#open = open;
     this.#onOther = onOther;
   }
 
+  /** It is there. */
+  async ready(signal?: AbortSignal): Promise<void> {
+    this.#ready ??= this.#look();
+    await unlessAborted(this.#ready, signal);
+  }
+
+  /** It may be gone: the next use looks. */
+  forget(): void {
+    this.#ready = undefined;
+  }
+
   async use<T>(signal: AbortSignal | undefined, operation: () => Promise<T>): Promise<T> {
     for (let isFirst = true; ; isFirst = false) {
-      this.#ready ??= this.#look();
-      await unlessAborted(this.#ready, signal);
+      await this.ready(signal);
       try {
         return await operation();
       } catch (error) {
-        const isGone = numberOf(error) === STREAM_NOT_FOUND;
-        // Where nobody answered it may be gone, too: the next use looks.
-        if (isGone || isEvenkeelError(error, 'unavailable')) this.#ready = undefined;
+        const isGone = [STREAM_NOT_FOUND, CONSUMER_NOT_FOUND].includes(numberOf(error));
+        // Where nobody answered it may be gone, too.
+        if (isGone || isEvenkeelError(error, 'unavailable')) this.forget();
         if (!isGone || !isFirst) throw error;
       }
     }

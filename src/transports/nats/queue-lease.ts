@@ -43,24 +43,24 @@ export class Leasing {
     const { streams } = this.#queue;
     const { link } = streams.js;
     const { signal } = request;
-    await streams.open();
+    await streams.opened.ready();
     while (!signal.aborted) {
       try {
         await link.connected(link.clock.now() + link.settings.timeoutMs, signal);
-        await streams.open();
+        await streams.opened.ready();
         await this.#delayed.catchUp();
         const pulled = await this.#pull(request);
         const deliveries = await this.#take(pulled, request);
         if (deliveries.length > 0) return deliveries;
         if (pulled.some(({ end }) => end === 'refused')) {
-          streams.forget();
+          streams.opened.forget();
           await link.clock.sleep(REFUSED_PAUSE_MS, signal, true);
         }
       } catch (error) {
         if (signal.aborted) break;
         if (!isEvenkeelError(error, 'unavailable') && numberOf(error) !== STREAM_NOT_FOUND) throw error;
         // Nobody answers: perhaps a stream is gone.
-        streams.forget();
+        streams.opened.forget();
         await link.clock.sleep(REFUSED_PAUSE_MS, signal, true).catch(() => {});
       }
     }

@@ -5,10 +5,10 @@
  * Why a stream for the fence? It has to rise over the death of the server, and a consumer's own count may fall back with it.
  */
 import { EvenkeelError, isEvenkeelError } from '../../core/errors.js';
-import { unlessAborted } from '../../core/internal/transport-guards.js';
 import { type DeadLetter, MAX_QUEUE_BODY_BYTES } from '../../core/transport/queue.js';
-import { type CallOptions, type JetStream, LISTING } from './jetstream.js';
-import { CONSUMER_NOT_FOUND, numberOf, STREAM_NOT_FOUND } from './nats-errors.js';
+import { type CallOptions, type JetStream, LISTING, type StreamInfo } from './jetstream.js';
+import { CONSUMER_NOT_FOUND, numberOf } from './nats-errors.js';
+import { OpenedStream } from './opened-stream.js';
 import { QueueSubjects } from './queue-subjects.js';
 
 export interface QueueBounds {
@@ -41,11 +41,12 @@ export class QueueStreams {
   readonly items: string;
   readonly maxItems: number;
   readonly maxBytes: number;
+  /** Streams and consumer. */
+  readonly opened = new OpenedStream(() => this.#make());
   readonly #name: string;
   readonly #dead: string;
   readonly #fences: string;
   readonly #bounds: QueueBounds;
-  #ready: Promise<void> | undefined;
   #ackWaitMs = ACK_WAIT_MS;
 
   constructor(js: JetStream, name: string, bounds: QueueBounds) {
@@ -68,34 +69,6 @@ export class QueueStreams {
   /** Where the consumer is asked for items. */
   get pullSubject(): string {
     return `${this.js.link.settings.apiPrefix}.CONSUMER.MSG.NEXT.${this.items}.${CONSUMER}`;
-  }
-
-  /** Streams and consumer are there. */
-  async open(): Promise<void> {
-    this.#ready ??= this.#make().catch((error: unknown) => {
-      this.#ready = undefined;
-      throw error;
-    });
-    await this.#ready;
-  }
-
-  /** Runs on streams that are there; when one was gone, once more. */
-  async use<T>(operation: () => Promise<T>, signal?: AbortSignal): Promise<T> {
-    for (let isFirst = true; ; isFirst = false) {
-      await unlessAborted(this.open(), signal);
-      try {
-        return await operation();
-      } catch (error) {
-        const isGone = numberOf(error) === STREAM_NOT_FOUND || numberOf(error) === CONSUMER_NOT_FOUND;
-        if (isGone || isEvenkeelError(error, 'unavailable')) this.forget();
-        if (!isGone || !isFirst) throw error;
-      }
-    }
-  }
-
-  /** They may have been removed: the next use looks again. */
-  forget(): void {
-    this.#ready = undefined;
   }
 
   /** Items stored, dead letters apart. */
@@ -174,10 +147,10 @@ export class QueueStreams {
     return letters;
   }
 
-  async #make(): Promise<void> {
+  async #make(): Promise<StreamInfo> {
     const { maxItems, maxBytes, replicas } = this.#bounds;
     const common = { num_replicas: replicas, allow_direct: true };
-    await Promise.all([
+    const [info] = await Promise.all([
       this.js.ensureStream({
         ...common,
         name: this.items,
@@ -198,6 +171,7 @@ export class QueueStreams {
     ]);
     const { config } = await this.#ensureConsumer();
     this.#ackWaitMs = config.ack_wait / 1e6;
+    return info;
   }
 
   async #ensureConsumer(): Promise<ConsumerInfo> {

@@ -101,7 +101,7 @@ class NatsQueue implements QueueTransport, DeliveryQueue {
     this.check();
     const checked = checkItems(items, options);
     if (checked.length === 0) return [];
-    return this.streams.use(() => this.#enqueue.add(checked, options?.signal), options?.signal);
+    return this.streams.opened.use(options?.signal, () => this.#enqueue.add(checked, options?.signal));
   }
 
   async lease(options: { max: number; leaseMs: number; signal?: AbortSignal }): Promise<Delivery[]> {
@@ -129,7 +129,7 @@ class NatsQueue implements QueueTransport, DeliveryQueue {
 
   async stats(): Promise<QueueStats> {
     this.check();
-    return this.streams.use(() => this.#stats());
+    return this.streams.opened.use(undefined, () => this.#stats());
   }
 
   async #stats(): Promise<QueueStats> {
@@ -152,7 +152,7 @@ class NatsQueue implements QueueTransport, DeliveryQueue {
   async deadLetters(options: { limit: number }): Promise<readonly DeadLetter[]> {
     this.check();
     const limit = checkLimit(options);
-    return this.streams.use(() => this.streams.deadLetters(limit));
+    return this.streams.opened.use(undefined, () => this.streams.deadLetters(limit));
   }
 
   async close(): Promise<void> {
