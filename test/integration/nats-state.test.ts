@@ -248,6 +248,18 @@ describe.skipIf(natsMissing !== undefined)('state on nats', { timeout: 60_000 },
     expect(text((await one.state.get('a'))?.value)).toBe('kept');
   });
 
+  it('a put into a bucket that was deleted makes it again, at once', async () => {
+    await using server = await natsServer();
+    await using client = createNatsClient({ nats, connect: { servers: server.servers } });
+    const state = createNatsState({ client, bucket: 'b' });
+    await state.put('a', Buffer.from('1'));
+    const connection = await nats.connect({ servers: server.servers });
+    await connection.request('$JS.API.STREAM.DELETE.KV_b');
+    await connection.close();
+    expect(await state.put('a', Buffer.from('2'), { expect: 'absent' })).toBe(1);
+    expect(text((await state.get('a'))?.value)).toBe('2');
+  });
+
   it('a watch whose consumer is gone, though the connection is not, follows by another', async () => {
     await using server = await natsServer();
     await using reader = opened(server);

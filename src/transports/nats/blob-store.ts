@@ -120,7 +120,8 @@ export class NatsBlobStore {
     const headers = [CRC, String(crc32(bytes))];
     // Twice the same bytes under the same subject are once: no message id to remember.
     const once = { tryTimeoutMs: CHUNK_TRY_MS, timeoutMs: CHUNK_TIMEOUT_MS, messageId: false } as const;
-    await this.js.publish(`${this.#subjects}.c.${id}.${index}`, bytes, { what, headers, signal, ...once });
+    const options = { what, stream: this.#stream, headers, signal, ...once };
+    await this.js.publish(`${this.#subjects}.c.${id}.${index}`, bytes, options);
   }
 
   /** Makes the chunks the blob of their name, in place of what was. */
@@ -133,8 +134,8 @@ export class NatsBlobStore {
       // What is replaced has to go, also when this process dies before it has seen to that.
       if (manifest !== undefined) await this.#intend(manifest.id, { name });
       try {
-        const expect = { stream: this.#stream, last: seq };
-        await this.js.publish(this.#manifestSubject(name), json, { what: `commit blob ${name}`, expect });
+        const options = { what: `commit blob ${name}`, stream: this.#stream, expect: seq };
+        await this.js.publish(this.#manifestSubject(name), json, options);
         await Promise.all([this.#forget(id), manifest === undefined ? undefined : this.remove(manifest.id)]);
         return;
       } catch (error) {
@@ -224,8 +225,7 @@ export class NatsBlobStore {
    * @param last - Sequence of the word before, 0 for the first; undefined for whatever there is.
    */
   async #intend(id: string, intent: Intent, last?: number, signal?: AbortSignal): Promise<number> {
-    const expect = last === undefined ? undefined : { stream: this.#stream, last };
-    const options = { what: `write blob ${intent.name}`, expect, signal };
+    const options = { what: `write blob ${intent.name}`, stream: this.#stream, expect: last, signal };
     return (await this.js.publish(this.#intentSubject(id), JSON.stringify({ v: 1, ...intent }), options)).seq;
   }
 

@@ -45,10 +45,12 @@ export interface CallOptions {
 
 export interface PublishOptions extends CallOptions {
   readonly what: string;
+  /** The one that takes the subject. */
+  readonly stream: string;
   /** Names and values in turn. */
   readonly headers?: readonly string[];
-  /** Sequence that the last message of the subject must have, in which stream; 0: there must be none. */
-  readonly expect?: { readonly stream: string; readonly last: number } | undefined;
+  /** Sequence that the last message of the subject must have; 0: there must be none. */
+  readonly expect?: number | undefined;
   /**
    * Tells repeated publications of one message apart from a new one, for as long as the stream remembers (`duplicate_window`).
    * Default: a new one per call, good for the tries of one call. `false`: none, for what is the same when it is stored twice.
@@ -58,6 +60,9 @@ export interface PublishOptions extends CallOptions {
 
 /** A stream remembers message ids for so long: longer than an operation tries. */
 export const DUPLICATE_WINDOW_NS = 30e9;
+
+/** For a look whether a stream is there. */
+const LOOK_MS = 250;
 
 /** A page of subjects takes a server a while to put together. */
 export const LISTING = { tryTimeoutMs: 10_000, timeoutMs: 25_000 } as const;
@@ -143,26 +148,38 @@ export class JetStream {
 
   /**
    * Stores a message and resolves when the server has it. Repeated until it has: the message id keeps it from being stored twice.
-   * @throws {EvenkeelError} `aborted` when `expect` does not hold; `resource-exhausted` when the stream is full.
+   * @throws {EvenkeelError} `aborted` when `expect` does not hold; `resource-exhausted` when the stream is full; `not-found` when
+   *   there is no such stream.
    */
   async publish(subject: string, payload: Uint8Array | string, options: PublishOptions): Promise<{ seq: number }> {
-    const { what, messageId, headers: own, expect, ...call } = options;
+    const { what, stream, messageId, headers: own, expect, ...call } = options;
     const headers = this.link.settings.nats.headers();
     const id = messageId ?? this.#idPrefix + (this.#ids++).toString(36);
     if (id !== false) headers.append(MESSAGE_ID, id);
-    if (expect !== undefined) headers.append('Nats-Expected-Last-Subject-Sequence', String(expect.last));
+    if (expect !== undefined) headers.append('Nats-Expected-Last-Subject-Sequence', String(expect));
     if (own !== undefined) for (let i = 0; i + 1 < own.length; i += 2) headers.append(own[i] as string, own[i + 1] as string);
     let isRepeated = false;
     const onRepeat = () => {
       isRepeated = true;
     };
-    const reply = await this.link.requests.request(subject, payload, { ...call, what, headers, isIdempotent: true, onRepeat });
+    const onNobody = () => this.#checkIsThere(stream, call.signal);
+    const request = { ...call, what, headers, isIdempotent: true, onRepeat, onNobody };
+    const reply = await this.link.requests.request(subject, payload, request);
     const answer = parse<{ error?: ApiError; seq: number }>(reply, what);
     if (answer.error === undefined) return { seq: answer.seq };
     const error = publishError(answer.error, what);
     if (!isRepeated) throw error;
     if (expect === undefined || answer.error.err_code !== WRONG_LAST_SEQUENCE) throw mayHaveActed(error);
-    return { seq: await this.#landed(expect.stream, subject, id, what, call) };
+    return { seq: await this.#landed(stream, subject, id, what, call) };
+  }
+
+  /** Nobody listens to the subjects of a stream that was deleted, nor, for a moment, of one that has no leader. */
+  async #checkIsThere(stream: string, signal: AbortSignal | undefined): Promise<void> {
+    try {
+      await this.info(stream, { signal, timeoutMs: LOOK_MS });
+    } catch (error) {
+      if (numberOf(error) === STREAM_NOT_FOUND) throw error;
+    }
   }
 
   /**

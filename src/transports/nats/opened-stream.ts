@@ -1,5 +1,5 @@
 /** A stream, or several that belong together, made at the first use, and again when gone: somebody may have deleted it, or a server lost it. */
-import { isEvenkeelError } from '../../core/errors.js';
+import { type EvenkeelError, isEvenkeelError } from '../../core/errors.js';
 import { unlessAborted } from '../../core/internal/transport-guards.js';
 import type { StreamInfo } from './jetstream.js';
 import { CONSUMER_NOT_FOUND, numberOf, STREAM_NOT_FOUND } from './nats-errors.js';
@@ -36,7 +36,8 @@ export class OpenedStream {
         const isGone = [STREAM_NOT_FOUND, CONSUMER_NOT_FOUND].includes(numberOf(error));
         // Where nobody answered it may be gone, too.
         if (isGone || isEvenkeelError(error, 'unavailable')) this.forget();
-        if (!isGone || !isFirst) throw error;
+        // What may have acted before it went does not act again.
+        if (!isGone || !isFirst || (error as EvenkeelError).retryable === 'unknown') throw error;
       }
     }
   }

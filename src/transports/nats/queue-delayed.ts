@@ -121,9 +121,10 @@ export class DelayedItems {
     const { js, items, subjects } = this.#streams;
     const isKeyed = isKeyToken(token);
     const subject = subjects.ready(isKeyed ? token : KEYLESS);
-    const options = { what: `move item ${id}`, headers: [ID, String(id)], messageId: `evenkeel-move-${id}`, tryTimeoutMs: 2000 };
+    const own = { headers: [ID, String(id)], messageId: `evenkeel-move-${id}` };
+    const options = { what: `move item ${id}`, stream: items, expect: isKeyed ? 0 : undefined, tryTimeoutMs: 2000 };
     try {
-      await js.publish(subject, body, isKeyed ? { ...options, expect: { stream: items, last: 0 } } : options);
+      await js.publish(subject, body, { ...options, ...own });
       return true;
     } catch (error) {
       if (!isEvenkeelError(error, 'aborted')) throw error;

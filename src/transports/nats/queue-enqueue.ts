@@ -161,12 +161,11 @@ export class Enqueue {
   async #publish(placed: Placed, signal: AbortSignal | undefined): Promise<void> {
     const { js, items } = this.#streams;
     const { subject, body, token } = placed;
-    const options = { what: 'enqueue', signal, tryTimeoutMs: TRY_MS };
+    const expect = isKeyToken(token) ? 0 : undefined;
     for (;;) {
       try {
-        placed.id = (
-          await js.publish(subject, body, isKeyToken(token) ? { ...options, expect: { stream: items, last: 0 } } : options)
-        ).seq;
+        const options = { what: 'enqueue', stream: items, expect, signal, tryTimeoutMs: TRY_MS };
+        placed.id = (await js.publish(subject, body, options)).seq;
         placed.isOurs = true;
         return;
       } catch (error) {

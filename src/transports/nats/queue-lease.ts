@@ -113,13 +113,16 @@ export class Leasing {
       return [];
     }
     const deliveries: NatsDelivery[] = [];
+    const burials: Promise<void>[] = [];
     for (const message of messages) {
       const delivery = this.#delivery(message, fence, endsAtMs);
       if (delivery === undefined) continue;
       if (delivery.attempt <= this.#queue.deadAfter) deliveries.push(delivery);
       // Its lease ran out once too often. When this fails, the next who is given it tries again.
-      else await delivery.buryUndelivered().catch(() => {});
+      else burials.push(delivery.buryUndelivered().catch(() => {}));
     }
+    // The leases of the others run.
+    if (deliveries.length === 0) await Promise.all(burials);
     return deliveries;
   }
 

@@ -112,9 +112,9 @@ export class QueueStreams {
 
   /** A number above every one given before. */
   async nextFence(timeoutMs: number): Promise<number> {
-    const what = 'take a lease';
     // Stored twice it is a higher number, and as good.
-    return (await this.js.publish(`$EKQF.${this.#name}`, '', { what, timeoutMs, messageId: false })).seq;
+    const options = { what: 'take a lease', stream: this.#fences, timeoutMs, messageId: false } as const;
+    return (await this.js.publish(`$EKQF.${this.#name}`, '', options)).seq;
   }
 
   async bury(letter: DeadLetter, timeoutMs: number): Promise<void> {
@@ -122,7 +122,8 @@ export class QueueStreams {
     // JSON, since a header has no room for a line feed.
     const headers = [REASON, JSON.stringify(reason), ATTEMPTS, String(attempts)];
     // One message a subject: buried twice it is there once.
-    await this.js.publish(`$EKQD.${this.#name}.${id}`, body, { what: `bury item ${id}`, headers, timeoutMs, messageId: false });
+    const options = { what: `bury item ${id}`, stream: this.#dead, headers, timeoutMs, messageId: false } as const;
+    await this.opened.use(undefined, () => this.js.publish(`$EKQD.${this.#name}.${id}`, body, options));
   }
 
   async deadCount(): Promise<number> {

@@ -23,6 +23,8 @@ export interface RequestOptions {
   readonly tryTimeoutMs?: number;
   /** Called before a try that follows one which may have acted. */
   readonly onRepeat?: (() => void) | undefined;
+  /** Called when nobody listens, before the next try. What it throws ends the request. */
+  readonly onNobody?: (() => Promise<void>) | undefined;
 }
 
 /** A subscription that outlives connections. */
@@ -84,7 +86,9 @@ export class Requests {
         const isOver = clock.now() >= until || (isSent && !options.isIdempotent);
         if (isOver) throw unavailable(options, answer);
         if (isSent) options.onRepeat?.();
-        if (answer === 'no-responders') await clock.sleep(NO_RESPONDERS_PAUSE_MS, options.signal, true);
+        if (answer !== 'no-responders') continue;
+        await options.onNobody?.();
+        await clock.sleep(NO_RESPONDERS_PAUSE_MS, options.signal, true);
       }
     } catch (error) {
       throw isSent ? mayHaveActed(error) : error;

@@ -83,8 +83,8 @@ export class StateBucket {
   async mark(key: string, revision: number, isExpiry: boolean, signal?: AbortSignal): Promise<number> {
     const headers = [MARK.operation, 'DEL', ...(isExpiry ? [MARK.expired, '1'] : [])];
     const what = `${isExpiry ? 'expire' : 'delete'} ${key}`;
-    const expect = { stream: this.stream, last: revision };
-    const { seq } = await this.js.publish(this.subjectOf(key), '', { what, headers, expect, signal });
+    const { stream } = this;
+    const { seq } = await this.js.publish(this.subjectOf(key), '', { what, stream, headers, expect: revision, signal });
     this.leases.forget(key);
     return seq;
   }

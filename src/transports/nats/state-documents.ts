@@ -55,8 +55,7 @@ export class StateDocuments {
     let last = expect === 'absent' ? 0 : expect;
     for (let race = 0; ; race++) {
       try {
-        const expectation = last === undefined ? undefined : { stream: this.#bucket.stream, last };
-        const options = { what: `put ${key}`, headers, expect: expectation, signal };
+        const options = { what: `put ${key}`, stream: this.#bucket.stream, headers, expect: last, signal };
         const { seq } = await this.#bucket.js.publish(this.#bucket.subjectOf(key), value, options);
         this.#bucket.leases.saw(key, seq, leaseMs, this.#bucket.clock.now());
         this.#bucket.know(key, seq);
