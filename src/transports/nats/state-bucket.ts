@@ -9,7 +9,8 @@ import type { Clock } from '../../core/clock.js';
 import type { JetStream, StreamInfo } from './jetstream.js';
 import { decodeKey, encodeKey } from './names.js';
 import { OpenedStream } from './opened-stream.js';
-import { StateLeases } from './state-leases.js';
+import { MAX_REMEMBERED, StateLeases } from './state-leases.js';
+import { StateTombstones } from './state-tombstones.js';
 
 export interface NatsStateBounds {
   readonly maxBytes: number;
@@ -27,6 +28,7 @@ export class StateBucket {
   readonly clock: Clock;
   readonly stream: string;
   readonly leases = new StateLeases();
+  readonly tombstones: StateTombstones;
   readonly #name: string;
   readonly #bounds: NatsStateBounds;
   readonly #known = new Map<string, number>();
@@ -38,6 +40,7 @@ export class StateBucket {
     this.#name = name;
     this.stream = `KV_${name}`;
     this.#bounds = bounds;
+    this.tombstones = new StateTombstones(js.link.clock, js.link.random, (key, seq) => this.#purge(key, seq));
     this.#opened = new OpenedStream(
       () => this.open(),
       () => this.forgetHistory(),
@@ -60,6 +63,7 @@ export class StateBucket {
 
   /** Runs on a stream that is there. */
   use<T>(signal: AbortSignal | undefined, operation: () => Promise<T>): Promise<T> {
+    this.tombstones.sweep();
     return this.#opened.use(signal, operation);
   }
 
@@ -86,7 +90,19 @@ export class StateBucket {
     const { stream } = this;
     const { seq } = await this.js.publish(this.subjectOf(key), '', { what, stream, headers, expect: revision, signal });
     this.leases.forget(key);
+    this.tombstones.saw(key, seq);
     return seq;
+  }
+
+  /** Removes what there is of a key up to a sequence: a value put since then stays. */
+  async #purge(key: string, seq: number): Promise<void> {
+    await this.js.purge(this.stream, this.subjectOf(key), { seq: seq + 1 });
+  }
+
+  /** Whether all of the bucket's leases and markers are remembered, as those who hold a copy do, or the newest. */
+  rememberAll(isOn: boolean): void {
+    this.leases.limit = isOn ? Number.POSITIVE_INFINITY : MAX_REMEMBERED;
+    this.tombstones.limit = this.leases.limit;
   }
 
   isKnown(key: string, revision: number): boolean {
@@ -107,6 +123,7 @@ export class StateBucket {
   /** Revisions of another history say nothing of this one. */
   forgetHistory(): void {
     this.leases.clear();
+    this.tombstones.clear();
     this.#known.clear();
   }
 }

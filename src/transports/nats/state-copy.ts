@@ -9,15 +9,11 @@ import { StreamFollower } from './stream-follower.js';
 /** Several observers see the same lease run out; the first to write spares the others the attempt. */
 const EXPIRE_JITTER_MS = 150;
 const EXPIRE_AGAIN_MS = 500;
-/** Markers of deletes are swept once every watch has either seen them or must list anew: twice the time it may resume after. */
-const SWEEP_AFTER_MS = 10 * 60_000;
-const SWEEP_EVERY_MS = 60_000;
+const EXPIRES_AT_ONCE = 64;
 
 export class StateCopy implements StateSource {
   readonly #bucket: StateBucket;
   readonly #listeners = new Set<(change: StateChange) => void>();
-  /** Deleted keys whose marker is still in the stream: its sequence, and when it was seen. */
-  readonly #tombstones = new Map<string, { seq: number; seenAt: number }>();
   #follower: StreamFollower | undefined;
   #records = new Map<string, StateRecord>();
   /** While a list comes in. */
@@ -26,7 +22,6 @@ export class StateCopy implements StateSource {
   #epoch = '';
   #provenAtMs: number | undefined;
   #leaseTimer: Timer | undefined;
-  #nextSweep = 0;
 
   constructor(bucket: StateBucket) {
     this.#bucket = bucket;
@@ -73,12 +68,12 @@ export class StateCopy implements StateSource {
 
   #follow(): void {
     const { js, stream, allSubjects } = this.#bucket;
+    this.#bucket.rememberAll(true);
     this.#follower = new StreamFollower(js, stream, allSubjects, {
       open: () => this.#bucket.open(),
       onList: () => {
         if (this.#epoch !== '' && this.#follower?.epoch !== this.#epoch) this.#bucket.forgetHistory();
         this.#listing = new Map();
-        this.#tombstones.clear();
       },
       onMessage: (message, seq) => this.#take(message, seq),
       onListed: () => this.#endList(),
@@ -89,6 +84,7 @@ export class StateCopy implements StateSource {
   #unfollow(): void {
     this.#follower?.close();
     this.#follower = undefined;
+    this.#bucket.rememberAll(false);
     this.#leaseTimer?.cancel();
     this.#leaseTimer = undefined;
     this.#provenAtMs = undefined;
@@ -103,7 +99,7 @@ export class StateCopy implements StateSource {
     const records = this.#listing ?? this.#records;
     const { headers } = message;
     if (headers?.get(MARK.operation)) {
-      this.#tombstones.set(key, { seq, seenAt: this.#bucket.clock.now() });
+      this.#bucket.tombstones.saw(key, seq);
       const record = records.get(key);
       if (record === undefined) return;
       records.delete(key);
@@ -115,7 +111,7 @@ export class StateCopy implements StateSource {
     const leaseMs = leaseIn(headers?.get(MARK.lease));
     const record: StateRecord = { key, value: new Uint8Array(message.data), revision: seq, leaseMs };
     records.set(key, record);
-    this.#tombstones.delete(key);
+    this.#bucket.tombstones.forget(key);
     this.#bucket.leases.saw(key, seq, leaseMs, this.#bucket.clock.now());
     if (leaseMs !== undefined) this.#armLeases();
     if (this.#listing === undefined) this.#tell({ type: 'put', record, revision: seq });
@@ -135,7 +131,7 @@ export class StateCopy implements StateSource {
     this.#provenAtMs = atMs;
     this.#revision = Math.max(this.#revision, this.#follower?.lastSeq ?? 0);
     if (isFirst) this.#tell({ type: 'reset' });
-    this.#sweep();
+    this.#bucket.tombstones.sweep();
   }
 
   #tell(change: StateChange): void {
@@ -153,31 +149,27 @@ export class StateCopy implements StateSource {
   }
 
   async #endDue(): Promise<void> {
-    const now = this.#bucket.clock.now();
+    const { leases, clock } = this.#bucket;
+    const now = clock.now();
     while (this.#follower !== undefined) {
-      const due = this.#bucket.leases.takeDue(now);
-      if (due === undefined) break;
-      const { key, revision } = due;
-      try {
-        await this.#bucket.mark(key, revision, true);
-      } catch (error) {
-        if (isEvenkeelError(error, 'aborted')) this.#bucket.leases.forget(key);
-        else this.#bucket.leases.giveBack(key, revision, this.#bucket.clock.now() + EXPIRE_AGAIN_MS);
+      const due: { key: string; revision: number }[] = [];
+      for (let next = leases.takeDue(now); next !== undefined; next = leases.takeDue(now)) {
+        due.push(next);
+        if (due.length === EXPIRES_AT_ONCE) break;
       }
+      if (due.length === 0) break;
+      await Promise.all(due.map(({ key, revision }) => this.#expire(key, revision)));
     }
     this.#armLeases();
   }
 
-  /** A marker per key that ever was would outgrow the bucket. */
-  #sweep(): void {
-    const now = this.#bucket.clock.now();
-    if (now < this.#nextSweep) return;
-    this.#nextSweep = now + SWEEP_EVERY_MS * (0.5 + this.#bucket.js.link.random.next());
-    for (const [key, { seq, seenAt }] of this.#tombstones) {
-      if (now - seenAt < SWEEP_AFTER_MS) continue;
-      this.#tombstones.delete(key);
-      // Up to the marker: a value put since then stays.
-      this.#bucket.js.purge(this.#bucket.stream, this.#bucket.subjectOf(key), { seq: seq + 1 }).catch(() => {});
+  async #expire(key: string, revision: number): Promise<void> {
+    const { leases, clock } = this.#bucket;
+    try {
+      await this.#bucket.mark(key, revision, true);
+    } catch (error) {
+      if (isEvenkeelError(error, 'aborted')) leases.forget(key);
+      else leases.giveBack(key, revision, clock.now() + EXPIRE_AGAIN_MS);
     }
   }
 }

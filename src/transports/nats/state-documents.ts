@@ -59,6 +59,7 @@ export class StateDocuments {
         const { seq } = await this.#bucket.js.publish(this.#bucket.subjectOf(key), value, options);
         this.#bucket.leases.saw(key, seq, leaseMs, this.#bucket.clock.now());
         this.#bucket.know(key, seq);
+        this.#bucket.tombstones.forget(key);
         return seq;
       } catch (error) {
         if (!isEvenkeelError(error, 'aborted')) throw error;
@@ -90,6 +91,7 @@ export class StateDocuments {
     if (message === undefined) return undefined;
     const { seq, data, header } = message;
     if (header(MARK.operation) !== undefined) {
+      this.#bucket.tombstones.saw(key, seq);
       return { seq, record: undefined };
     }
     const leaseMs = leaseIn(header(MARK.lease));

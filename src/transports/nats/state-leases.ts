@@ -4,10 +4,12 @@
  */
 import { Deadlines } from '../../core/internal/deadlines.js';
 
-/** Entries of documents that nobody asked for again are forgotten, the first first: their next reader begins anew. */
-const MAX_ENTRIES = 100_000;
+/** Leases, and markers of deletes, that a process without a copy of the bucket remembers. */
+export const MAX_REMEMBERED = 100_000;
 
 export class StateLeases {
+  /** Of entries; beyond it the oldest are forgotten, and their next reader begins anew. */
+  limit = MAX_REMEMBERED;
   readonly #revisions = new Map<string, number>();
   readonly #ends = new Deadlines<string>();
 
@@ -24,9 +26,10 @@ export class StateLeases {
     this.#revisions.delete(key);
     this.#revisions.set(key, revision);
     this.#ends.set(key, now + leaseMs);
-    if (this.#revisions.size <= MAX_ENTRIES) return;
-    const [oldest] = this.#revisions.keys();
-    if (oldest !== undefined) this.forget(oldest);
+    for (const oldest of this.#revisions.keys()) {
+      if (this.#revisions.size <= this.limit) break;
+      this.forget(oldest);
+    }
   }
 
   forget(key: string): void {

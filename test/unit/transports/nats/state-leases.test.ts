@@ -31,3 +31,14 @@ it('a lease taken as due stays over, and is due again when its end could not be 
   leases.giveBack('a', 1, 600);
   expect(leases.nextEndMs).toBe(600);
 });
+
+it('beyond the limit the oldest are forgotten, and without one none', () => {
+  const leases = new StateLeases();
+  leases.limit = 2;
+  for (const key of ['a', 'b', 'c']) leases.saw(key, 1, 100, 0);
+  expect(['a', 'b', 'c'].map((key) => leases.isOver(key, 1, 100))).toEqual([false, true, true]);
+  leases.limit = Number.POSITIVE_INFINITY;
+  leases.saw('a', 1, 100, 0);
+  leases.saw('d', 1, 100, 0);
+  expect(['a', 'b', 'c', 'd'].map((key) => leases.isOver(key, 1, 100))).toEqual([true, true, true, true]);
+});
