@@ -1,9 +1,10 @@
 /** Blobs on a server that dies, that is full, and after a writer that died. */
 import * as nats from '@nats-io/transport-node';
-import { type BlobTransport, type BlobWriter, type Clock, liveClock } from 'evenkeel/core';
+import type { BlobTransport, BlobWriter } from 'evenkeel/core';
 import { createNatsBlobs, createNatsClient, createNatsState } from 'evenkeel/nats';
 import { describe, expect, it } from 'vitest';
 import { eventually } from '../support/http-servers.js';
+import { movedClock } from '../support/moved-clock.js';
 import { countingPeer } from '../support/nats-counting.js';
 import { type NatsServer, natsMissing, natsServer } from '../support/nats-server.js';
 
@@ -46,23 +47,6 @@ async function stored(server: NatsServer): Promise<Record<string, number>> {
     counts[kind] = (counts[kind] ?? 0) + 1;
   }
   return counts;
-}
-
-/** A clock that can be moved ahead. */
-function movedClock(): Clock & { aheadMs: number } {
-  const live = liveClock();
-  return {
-    aheadMs: 0,
-    now() {
-      return live.now() + this.aheadMs;
-    },
-    coarse() {
-      return live.coarse() + this.aheadMs;
-    },
-    wallTime: () => live.wallTime(),
-    sleep: (ms, signal, holds) => live.sleep(ms, signal, holds),
-    timer: (ms, fire, holds) => live.timer(ms, fire, holds),
-  };
 }
 
 describe.skipIf(natsMissing !== undefined)('a blob on nats', { timeout: 60_000 }, () => {

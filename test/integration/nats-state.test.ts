@@ -2,10 +2,11 @@
 
 import { Kvm } from '@nats-io/kv';
 import * as nats from '@nats-io/transport-node';
-import { isEvenkeelError, type StateEvent, type StateTransport } from 'evenkeel/core';
+import { type Clock, isEvenkeelError, type StateEvent, type StateTransport } from 'evenkeel/core';
 import { createNatsClient, createNatsState, type NatsClient } from 'evenkeel/nats';
 import { describe, expect, it } from 'vitest';
 import { eventually } from '../support/http-servers.js';
+import { movedClock } from '../support/moved-clock.js';
 import { countingPeer } from '../support/nats-counting.js';
 import { type NatsServer, natsMissing, natsServer } from '../support/nats-server.js';
 import { rounds } from '../support/rounds.js';
@@ -15,9 +16,9 @@ interface Opened extends AsyncDisposable {
   readonly state: StateTransport;
 }
 
-function opened(server: NatsServer, bucket = 'b'): Opened {
-  const client = createNatsClient({ nats, connect: { servers: server.servers }, timeoutMs: 20_000 });
-  const state = createNatsState({ client, bucket });
+function opened(server: NatsServer, options: { clock?: Clock } = {}): Opened {
+  const client = createNatsClient({ nats, connect: { servers: server.servers }, timeoutMs: 20_000, ...options });
+  const state = createNatsState({ client, bucket: 'b' });
   return {
     client,
     state,
@@ -173,9 +174,9 @@ describe.skipIf(natsMissing !== undefined)('state on nats', { timeout: 60_000 },
   it('what the kv package writes is read, and what is put is read by it', async () => {
     await using server = await natsServer();
     const connection = await nats.connect({ servers: server.servers });
-    const kv = await new Kvm(connection).create('shared');
+    const kv = await new Kvm(connection).create('b');
     await kv.put('theirs', 'by kv');
-    await using both = opened(server, 'shared');
+    await using both = opened(server);
     expect(text((await both.state.get('theirs'))?.value)).toBe('by kv');
     await both.state.put('config/ours', Buffer.from('by evenkeel'));
     expect((await kv.get('config/ours'))?.string()).toBe('by evenkeel');
@@ -235,16 +236,17 @@ describe.skipIf(natsMissing !== undefined)('state on nats', { timeout: 60_000 },
 
   it('a bucket that was deleted is made again at the next use, and a lease of the old one ends nothing in the new', async () => {
     await using server = await natsServer();
-    await using one = opened(server);
-    await using other = opened(server);
-    await other.state.put('a', Buffer.from('leased'), { leaseMs: 100 });
-    expect(await one.state.get('a')).toMatchObject({ revision: 1, leaseMs: 100 });
+    const clock = movedClock();
+    await using one = opened(server, { clock });
+    await using other = opened(server, { clock });
+    await other.state.put('a', Buffer.from('leased'), { leaseMs: 60_000 });
+    expect(await one.state.get('a')).toMatchObject({ revision: 1, leaseMs: 60_000 });
     const connection = await nats.connect({ servers: server.servers });
     await connection.request('$JS.API.STREAM.DELETE.KV_b');
     await connection.close();
     expect(await other.state.get('a')).toBe(undefined);
     expect(await other.state.put('a', Buffer.from('kept'))).toBe(1);
-    await new Promise((resolve) => setTimeout(resolve, 150));
+    clock.aheadMs += 61_000;
     expect(text((await one.state.get('a'))?.value)).toBe('kept');
   });
 

@@ -1,8 +1,9 @@
 /** Sessions of the conformance suites on a running nats-server: real time, a name of its own for every session's store. */
 import * as nats from '@nats-io/transport-node';
-import { type Clock, liveClock } from 'evenkeel/core';
+import type { Clock } from 'evenkeel/core';
 import { createNatsClient, type NatsClient } from 'evenkeel/nats';
 import type { StoreSession } from 'evenkeel/testing';
+import { movedClock } from './moved-clock.js';
 import type { NatsServer } from './nats-server.js';
 
 export interface NatsPlace {
@@ -19,7 +20,7 @@ export async function natsSession<T extends { close(): Promise<void> }>(
   server: NatsServer,
   open: (place: NatsPlace) => T,
 ): Promise<StoreSession<T>> {
-  const clock = jumpingClock();
+  const clock = movedClock();
   const name = `s${process.pid}-${++sessions}`;
   const opened: { transport: T; client: NatsClient }[] = [];
   const another = async () => {
@@ -43,22 +44,9 @@ export async function natsSession<T extends { close(): Promise<void> }>(
       return another();
     },
     advance: (ms) => clock.sleep(ms, undefined, true),
-    jumpWallTime: (ms) => clock.jumpWallTime(ms),
-    close,
-  };
-}
-
-function jumpingClock(): Clock & { jumpWallTime(ms: number): void } {
-  const live = liveClock();
-  let offset = 0;
-  return {
-    now: () => live.now(),
-    coarse: () => live.coarse(),
-    wallTime: () => live.wallTime() + offset,
-    sleep: (ms, signal, holds) => live.sleep(ms, signal, holds),
-    timer: (ms, fire, holds) => live.timer(ms, fire, holds),
     jumpWallTime(ms) {
-      offset += ms;
+      clock.calendarAheadMs += ms;
     },
+    close,
   };
 }
