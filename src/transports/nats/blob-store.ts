@@ -2,14 +2,15 @@
  * A bucket of blobs as messages of one stream: chunks, each with its checksum, and a manifest per name that is written last.
  *
  * What is a blob? What its manifest says. Chunks without one are a writer's that is at work, or one that died; every writer leaves
- * an intent beside its chunks, and whoever sees the same intent unchanged for an hour, on its own clock, removes both.
+ * an intent beside its chunks, by which others know in time that it is dead (abandoned-chunks.ts).
  */
 import { crc32 } from 'node:zlib';
 import { EvenkeelError, isEvenkeelError } from '../../core/errors.js';
 import { compareKeys } from '../../core/internal/keys.js';
 import { randomId } from '../../core/random.js';
 import type { BlobStat } from '../../core/transport/blob.js';
-import { type JetStream, LISTING, type StoredMessage } from './jetstream.js';
+import { AbandonedChunks, type Intent, type Intents, type StoredIntent } from './abandoned-chunks.js';
+import { type JetStream, LISTING } from './jetstream.js';
 import { decodeKey, encodeKey } from './names.js';
 import { OpenedStream } from './opened-stream.js';
 import type { NatsMessage } from './peer.js';
@@ -31,13 +32,6 @@ export interface Chunks {
   intent: number;
 }
 
-/** What is said beside chunks. */
-interface Intent {
-  readonly name: string;
-  /** By whoever removes them: their writer must not go on. */
-  readonly isAbandoned?: boolean;
-}
-
 /** Half of what a server takes by default: larger ones are not faster, smaller ones cost more round trips. */
 const CHUNK_BYTES = 512 * 1024;
 const MIN_CHUNK_BYTES = 1024;
@@ -47,19 +41,19 @@ const CRC = 'Evenkeel-Crc32';
 /** A chunk takes longer than a small message on a slow link. */
 const CHUNK_TRY_MS = 2000;
 const CHUNK_TIMEOUT_MS = 30_000;
-const ABANDONED_AFTER_MS = 60 * 60_000;
-const LOOK_EVERY_MS = 10 * 60_000;
+/** Stopped for so long between two steps of a commit, a writer says once more that it is alive before it goes on. */
+const STOPPED_MS = 5 * 60_000;
 const MAX_RACES = 100;
 /** Subjects on one page of the server's answer. */
 const SUBJECTS_PAGE = 100_000;
 
-export class NatsBlobStore {
+export class NatsBlobStore implements Intents {
   readonly js: JetStream;
   readonly #stream: string;
   readonly #subjects: string;
   readonly #opened: OpenedStream;
-  readonly #intents = new Map<string, { seq: number; sinceMs: number }>();
-  #nextLook = Number.NEGATIVE_INFINITY;
+  readonly #abandoned: AbandonedChunks;
+  #commits = 0;
 
   constructor(js: JetStream, bucket: string, bounds: { maxBytes: number | undefined; replicas: number }) {
     this.js = js;
@@ -73,10 +67,16 @@ export class NatsBlobStore {
       num_replicas: bounds.replicas,
       allow_direct: true,
     };
+    this.#abandoned = new AbandonedChunks(js.link, this);
     this.#opened = new OpenedStream(
       () => js.ensureStream(config),
-      () => this.#intents.clear(),
+      () => this.#abandoned.forgetAll(),
     );
+  }
+
+  /** Blobs committed by this process. */
+  get commits(): number {
+    return this.#commits;
   }
 
   manifest(name: string, signal?: AbortSignal): Promise<Manifest | undefined> {
@@ -86,9 +86,9 @@ export class NatsBlobStore {
   /** A new set of chunks, whose intent is stored. */
   begin(name: string, signal: AbortSignal | undefined): Promise<Chunks> {
     return this.#opened.use(signal, async () => {
-      this.#removeAbandoned();
       const chunks = { id: randomId(this.js.link.random), name, chunkBytes: this.#chunkBytes(), intent: 0 };
       await this.renew(chunks, signal);
+      this.#abandoned.look(chunks.id);
       return chunks;
     });
   }
@@ -106,8 +106,8 @@ export class NatsBlobStore {
       } catch (error) {
         if (!isEvenkeelError(error, 'aborted')) throw error;
       }
-      const found = await this.js.message(this.#stream, { last_by_subj: this.#intentSubject(id) }, { signal });
-      if (found === undefined || (parse(found.data) as Intent).isAbandoned === true) {
+      const found = await this.intent(id, signal);
+      if (found === undefined || found.isAbandoned === true) {
         throw new EvenkeelError('aborted', `the writer of ${name} said nothing for an hour: its chunks were removed`);
       }
       // An earlier renewal of ours, whose answer was lost.
@@ -127,19 +127,22 @@ export class NatsBlobStore {
   /** Makes the chunks the blob of their name, in place of what was. */
   async commit(chunks: Chunks, bytes: number): Promise<void> {
     const { id, name, chunkBytes } = chunks;
-    await this.renew(chunks);
     const json = JSON.stringify({ v: 1, id, bytes, chunkBytes });
     for (let race = 0; ; race++) {
+      const since = this.#times();
+      await this.renew(chunks);
       const { manifest, seq } = await this.#manifestAt(name);
       // What is replaced has to go, also when this process dies before it has seen to that.
       if (manifest !== undefined) await this.#intend(manifest.id, { name });
       try {
+        this.#checkMovedOn(name, since);
         const options = { what: `commit blob ${name}`, stream: this.#stream, expect: seq };
         await this.js.publish(this.#manifestSubject(name), json, options);
-        await Promise.all([this.#forget(id), manifest === undefined ? undefined : this.remove(manifest.id)]);
+        this.#commits++;
+        await Promise.all([this.forget(id), manifest === undefined ? undefined : this.remove(manifest.id)]);
         return;
       } catch (error) {
-        // Another writer's came first: it is now the one to replace.
+        // Another writer's came first, and is now the one to replace; or we were stopped.
         if (!isEvenkeelError(error, 'aborted') || race >= MAX_RACES) throw error;
       }
     }
@@ -149,7 +152,7 @@ export class NatsBlobStore {
   async remove(id: string): Promise<void> {
     try {
       await this.js.purge(this.#stream, `${this.#subjects}.c.${id}.*`);
-      await this.#forget(id);
+      await this.forget(id);
     } catch {
       // The intent is there.
     }
@@ -188,18 +191,17 @@ export class NatsBlobStore {
     return message.data;
   }
 
-  /** Names below `prefix`, after `after`, in byte order. */
-  names(prefix: string, after: string | undefined): Promise<string[]> {
-    return this.#opened.use(undefined, () => this.#names(prefix, after));
+  /** Names below `prefix`, in byte order. */
+  names(prefix: string): Promise<string[]> {
+    return this.#opened.use(undefined, () => this.#names(prefix));
   }
 
-  async #names(prefix: string, after: string | undefined): Promise<string[]> {
+  async #names(prefix: string): Promise<string[]> {
     const base = `${this.#subjects}.m.`;
     const names: string[] = [];
     for await (const subject of this.#listSubjects(`${base}>`)) {
       const name = decodeKey(subject.slice(base.length));
-      if (name === undefined || !name.startsWith(prefix)) continue;
-      if (after === undefined || compareKeys(name, after) > 0) names.push(name);
+      if (name?.startsWith(prefix)) names.push(name);
     }
     return names.sort(compareKeys);
   }
@@ -229,13 +231,52 @@ export class NatsBlobStore {
     return (await this.js.publish(this.#intentSubject(id), JSON.stringify({ v: 1, ...intent }), options)).seq;
   }
 
-  async #forget(id: string): Promise<void> {
-    this.#intents.delete(id);
+  async forget(id: string): Promise<void> {
+    this.#abandoned.forget(id);
     await this.js.purge(this.#stream, this.#intentSubject(id)).catch(() => {});
+  }
+
+  /** Ids of the chunks beside which there is an intent. */
+  async *intents(): AsyncGenerator<string, void> {
+    const base = this.#intentSubject('');
+    for await (const subject of this.#listSubjects(`${base}*`)) yield subject.slice(base.length);
+  }
+
+  /** As it was said last. */
+  async intent(id: string, signal?: AbortSignal): Promise<StoredIntent | undefined> {
+    const message = await this.js.message(this.#stream, { last_by_subj: this.#intentSubject(id) }, { signal });
+    if (message === undefined) return undefined;
+    const { seq, time, data } = message;
+    return { ...(parse(data) as Intent), seq, atMs: Date.parse(time) };
   }
 
   #intentSubject(id: string): string {
     return `${this.#subjects}.w.${id}`;
+  }
+
+  async abandon(id: string, { name, seq }: StoredIntent): Promise<void> {
+    // From here on the writer, should it live, is refused.
+    await this.#intend(id, { name: name ?? '', isAbandoned: true }, seq);
+    // It may have died between the commit and the removal of the intent: then the chunks are a blob's.
+    const manifest = name === undefined ? undefined : (await this.#manifestAt(name)).manifest;
+    await (manifest?.id === id ? this.forget(id) : this.remove(id));
+  }
+
+  close(): void {
+    this.#abandoned.close();
+  }
+
+  /** The monotonic clock, which may stand still while the machine sleeps, and the other. */
+  #times(): readonly [number, number] {
+    const { clock } = this.js.link;
+    return [clock.now(), clock.wallTime()];
+  }
+
+  /** After a long stop others may have taken this writer for dead, and removed what the manifest would name. */
+  #checkMovedOn(name: string, [now, wallTime]: readonly [number, number]): void {
+    const times = this.#times();
+    if (times[0] - now <= STOPPED_MS && times[1] - wallTime <= STOPPED_MS) return;
+    throw new EvenkeelError('aborted', `the process was stopped in the middle of the commit of ${name}`);
   }
 
   /** What this server takes in one message. */
@@ -250,38 +291,6 @@ export class NatsBlobStore {
       yield* page;
       if (page.length < SUBJECTS_PAGE) return;
     }
-  }
-
-  /** In the background of a new writer. */
-  #removeAbandoned(): void {
-    const now = this.js.link.clock.now();
-    if (now < this.#nextLook) return;
-    this.#nextLook = now + LOOK_EVERY_MS;
-    this.#lookForAbandoned(now).catch(() => {});
-  }
-
-  async #lookForAbandoned(now: number): Promise<void> {
-    const base = `${this.#subjects}.w.`;
-    const seen = new Set<string>();
-    for await (const subject of this.#listSubjects(`${base}*`)) {
-      const id = subject.slice(base.length);
-      const intent = await this.js.message(this.#stream, { last_by_subj: subject });
-      if (intent === undefined) continue;
-      seen.add(id);
-      const known = this.#intents.get(id);
-      if (known?.seq !== intent.seq) this.#intents.set(id, { seq: intent.seq, sinceMs: now });
-      else if (now - known.sinceMs >= ABANDONED_AFTER_MS) await this.#abandon(id, intent);
-    }
-    for (const id of this.#intents.keys()) if (!seen.has(id)) this.#intents.delete(id);
-  }
-
-  /** Its writer may have died between the commit and the removal of the intent: then the chunks are a blob's. */
-  async #abandon(id: string, intent: StoredMessage): Promise<void> {
-    const { name } = parse(intent.data) as Intent;
-    // From here on the writer, should it live, is refused.
-    await this.#intend(id, { name, isAbandoned: true }, intent.seq);
-    const manifest = typeof name === 'string' ? (await this.#manifestAt(name)).manifest : undefined;
-    await (manifest?.id === id ? this.#forget(id) : this.remove(id));
   }
 }
 

@@ -6,7 +6,7 @@
  */
 import { checkInteger, EvenkeelError, invalidArgument, isEvenkeelError } from '../../core/errors.js';
 import { fanOut } from '../../core/fan-out.js';
-import { checkKey, checkKeyPrefix } from '../../core/internal/keys.js';
+import { checkKey, checkKeyPrefix, compareKeys } from '../../core/internal/keys.js';
 import { checkOpen, checkSignal } from '../../core/internal/transport-guards.js';
 import type { BlobStat, BlobTransport, BlobWriter } from '../../core/transport/blob.js';
 import { type Manifest, NatsBlobStore } from './blob-store.js';
@@ -31,6 +31,20 @@ const CHUNKS_IN_FLIGHT = 8;
 const MANIFESTS_IN_FLIGHT = 32;
 /** A blob replaced while it is read is read again. */
 const MAX_REPLACED = 10;
+/** The server tells all names or none: those of a listing are kept for its next page. */
+const KEEP_NAMES_MS = 60_000;
+
+/** What is left of a listing. */
+interface Listing {
+  readonly prefix: string;
+  /** The last name of its last page. */
+  readonly after: string;
+  readonly names: readonly string[];
+  /** The first of the next page. */
+  readonly at: number;
+  readonly readAtMs: number;
+  readonly commits: number;
+}
 
 /**
  * Blobs on NATS, for readers on other machines. Several times as fast as the object store of NATS's own client, which hashes in
@@ -60,6 +74,7 @@ export function createNatsBlobs(options: NatsBlobOptions): BlobTransport {
 class NatsBlobs implements BlobTransport {
   readonly #store: NatsBlobStore;
   readonly #writers = new Set<NatsBlobWriter>();
+  #listing: Listing | undefined;
   #isClosed = false;
 
   constructor(store: NatsBlobStore) {
@@ -115,10 +130,12 @@ class NatsBlobs implements BlobTransport {
     const { after } = options;
     if (after !== undefined && typeof after !== 'string') throw invalidArgument('after', after, 'a name');
     const limit = checkInteger('limit', options.limit, 1, MAX_PAGE);
-    const names = await this.#store.names(prefix, after);
+    const listing = this.#continued(prefix, after) ?? (await this.#listed(prefix, after));
+    const { names } = listing;
     const page: BlobStat[] = [];
+    let { at } = listing;
     // A blob deleted since its name was listed makes room for the next: a short page is the last one.
-    for (let at = 0; at < names.length && page.length < limit; ) {
+    while (at < names.length && page.length < limit) {
       const part = names.slice(at, at + limit - page.length);
       at += part.length;
       const stats = new Map<string, BlobStat>();
@@ -132,7 +149,24 @@ class NatsBlobs implements BlobTransport {
         if (stat !== undefined) page.push(stat);
       }
     }
+    const last = page.at(-1);
+    this.#listing = last === undefined || at === names.length ? undefined : { ...listing, after: last.name, at };
     return page;
+  }
+
+  #continued(prefix: string, after: string | undefined): Listing | undefined {
+    const listing = this.#listing;
+    if (listing === undefined || listing.prefix !== prefix || listing.after !== after) return undefined;
+    const isFresh = this.#store.js.link.clock.now() - listing.readAtMs < KEEP_NAMES_MS;
+    return isFresh && listing.commits === this.#store.commits ? listing : undefined;
+  }
+
+  async #listed(prefix: string, after = ''): Promise<Listing> {
+    const { commits } = this.#store;
+    const readAtMs = this.#store.js.link.clock.now();
+    const names = await this.#store.names(prefix);
+    const first = names.findIndex((name) => compareKeys(name, after) > 0);
+    return { prefix, after, names, at: first < 0 ? names.length : first, readAtMs, commits };
   }
 
   async delete(name: string): Promise<boolean> {
@@ -145,6 +179,7 @@ class NatsBlobs implements BlobTransport {
     this.#isClosed = true;
     const writers = [...this.#writers];
     for (const writer of writers) writer.fail(new EvenkeelError('failed-precondition', 'the blob transport is closed'));
+    this.#store.close();
     await Promise.all(writers.map((writer) => writer.removed));
   }
 

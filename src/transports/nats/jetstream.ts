@@ -72,6 +72,8 @@ export interface StoredMessage {
   readonly subject: string;
   readonly seq: number;
   readonly data: Uint8Array;
+  /** By the clock of the server that stored it, RFC 3339. */
+  readonly time: string;
   readonly header: (name: string) => string | undefined;
 }
 
@@ -81,6 +83,7 @@ export type MessageChoice = { seq: number; next_by_subj?: string } | { last_by_s
 interface ApiMessage {
   readonly subject: string;
   readonly seq: number;
+  readonly time: string;
   readonly hdrs?: string;
   readonly data?: string;
 }
@@ -207,6 +210,7 @@ export class JetStream {
       return {
         subject: message.subject,
         seq: message.seq,
+        time: message.time,
         data: Buffer.from(message.data ?? '', 'base64'),
         header: (name) => headerIn(headers, name),
       };
@@ -233,7 +237,8 @@ export class JetStream {
     if (headers === undefined) throw new EvenkeelError('internal', `${what}: an answer without headers`);
     if (headers.code === 404) return this.message(stream, which, options);
     if (headers.code !== 0) throw apiError({ code: headers.code, description: headers.description }, what);
-    return { subject, seq: Number(headers.get('Nats-Sequence')), data, header: (name) => headers.get(name) || undefined };
+    const [seq, time] = [Number(headers.get('Nats-Sequence')), headers.get('Nats-Time-Stamp')];
+    return { subject, seq, time, data, header: (name) => headers.get(name) || undefined };
   }
 
   /** Removes the messages of a subject (or a wildcard), those before `seq` where it is given; resolves with how many. */

@@ -1,0 +1,117 @@
+/** What writers leave that die or are stopped, and listings over several pages. */
+import * as nats from '@nats-io/transport-node';
+import type { BlobTransport } from 'evenkeel/core';
+import { createNatsBlobs, createNatsClient } from 'evenkeel/nats';
+import { describe, expect, it } from 'vitest';
+import { eventually } from '../support/http-servers.js';
+import { movedClock } from '../support/moved-clock.js';
+import { countingPeer } from '../support/nats-counting.js';
+import { natsMissing, natsServer } from '../support/nats-server.js';
+import { storedBlobParts } from '../support/nats-stored.js';
+import { fill, patternOf, write } from '../support/whole-blobs.js';
+
+const CHUNK = 512 * 1024;
+const HOUR = 60 * 60_000;
+
+const namesOf = async (blobs: BlobTransport, after: string | undefined, limit: number) =>
+  (await blobs.list('', { limit, ...(after === undefined ? undefined : { after }) })).map(({ name }) => name);
+
+describe.skipIf(natsMissing !== undefined)('the leftovers of blobs on nats', { timeout: 60_000 }, () => {
+  it('a writer that was stopped in the middle of its commit for over an hour does not name chunks that others removed', async () => {
+    await using server = await natsServer();
+    const peer = countingPeer();
+    const stopped = movedClock();
+    await using slow = createNatsClient({ nats: peer.module, connect: { servers: server.servers }, clock: stopped });
+    const writer = await createNatsBlobs({ client: slow, bucket: 'b' }).writer('a');
+    await fill(writer, patternOf(2 * CHUNK, 1));
+    const looking = peer.hold('$JS.API.STREAM.MSG.GET.EKB_b');
+    const committed = writer.commit().catch((error: unknown) => error);
+    const goOn = await looking;
+    const clock = movedClock();
+    await using client = createNatsClient({ nats, connect: { servers: server.servers }, clock });
+    const blobs = createNatsBlobs({ client, bucket: 'b' });
+    await eventually('the others remove it', async () => {
+      await (await blobs.writer('look')).abort();
+      clock.aheadMs += HOUR + 1;
+      return (await storedBlobParts(server, 'b')).c === 0;
+    });
+    stopped.aheadMs += HOUR;
+    goOn();
+    expect(await committed).toMatchObject({ code: 'aborted' });
+    expect(await blobs.stat('a')).toBe(undefined);
+    await eventually('nothing is left', async () => {
+      const { c, m, w } = await storedBlobParts(server, 'b');
+      return c === 0 && m === 0 && w === 0;
+    });
+  });
+
+  it('a writer that was stopped in the middle of its commit, and that nobody took for dead, commits', async () => {
+    await using server = await natsServer();
+    const peer = countingPeer();
+    const stopped = movedClock();
+    await using client = createNatsClient({ nats: peer.module, connect: { servers: server.servers }, clock: stopped });
+    const blobs = createNatsBlobs({ client, bucket: 'b' });
+    const writer = await blobs.writer('a');
+    await fill(writer, patternOf(10, 1));
+    const looking = peer.hold('$JS.API.STREAM.MSG.GET.EKB_b');
+    const committed = writer.commit();
+    const goOn = await looking;
+    // The machine slept: its monotonic clock does not know.
+    stopped.calendarAheadMs += HOUR;
+    goOn();
+    expect(await committed).toEqual({ name: 'a', bytes: 10 });
+    expect(await blobs.stat('a')).toEqual({ name: 'a', bytes: 10 });
+  });
+
+  it('a process that wrote once removes what others left while it lives', async () => {
+    await using server = await natsServer();
+    {
+      await using dying = createNatsClient({ nats, connect: { servers: server.servers } });
+      const writer = await createNatsBlobs({ client: dying, bucket: 'b' }).writer('lost');
+      await fill(writer, patternOf(3 * CHUNK, 1));
+      await eventually('its chunks are stored', async () => (await storedBlobParts(server, 'b')).c === 3);
+    }
+    const clock = movedClock();
+    const timers: (() => void)[] = [];
+    const { timer } = clock;
+    clock.timer = (ms, fire, holds) => {
+      if (ms === 10 * 60_000) timers.push(fire);
+      return timer(ms, fire, holds);
+    };
+    await using client = createNatsClient({ nats, connect: { servers: server.servers }, clock });
+    const blobs = createNatsBlobs({ client, bucket: 'b' });
+    await write(blobs, 'kept', patternOf(10, 1));
+    await eventually('what the dead writer left is gone', async () => {
+      clock.aheadMs += HOUR + 1;
+      timers.pop()?.();
+      const { c, w } = await storedBlobParts(server, 'b');
+      return c === 1 && w === 0;
+    });
+    expect(await namesOf(blobs, undefined, 2)).toEqual(['kept']);
+  });
+
+  it('the server is asked for the names once for all pages of a listing', async () => {
+    await using server = await natsServer();
+    const peer = countingPeer();
+    const clock = movedClock();
+    await using client = createNatsClient({ nats: peer.module, connect: { servers: server.servers }, clock });
+    await using other = createNatsClient({ nats, connect: { servers: server.servers } });
+    const blobs = createNatsBlobs({ client, bucket: 'b' });
+    const others = createNatsBlobs({ client: other, bucket: 'b' });
+    for (const name of ['a', 'b', 'c', 'd', 'e', 'f']) await write(blobs, name, patternOf(1, 1));
+    const asked = () => peer.published('$JS.API.STREAM.INFO.EKB_b');
+    expect(await namesOf(blobs, undefined, 2)).toEqual(['a', 'b']);
+    const before = asked();
+    await others.delete('c');
+    expect(await namesOf(blobs, 'b', 2)).toEqual(['d', 'e']);
+    expect(asked()).toBe(before);
+    // Another place, our own commit, and a minute: each is a reason to ask.
+    expect(await namesOf(blobs, 'a', 2)).toEqual(['b', 'd']);
+    expect(asked()).toBe(before + 1);
+    await write(blobs, 'd1', patternOf(1, 1));
+    expect(await namesOf(blobs, 'd', 1)).toEqual(['d1']);
+    await write(others, 'd2', patternOf(1, 1));
+    clock.aheadMs += 60_000;
+    expect(await namesOf(blobs, 'd1', 5)).toEqual(['d2', 'e', 'f']);
+  });
+});
