@@ -1,4 +1,4 @@
-/** Requests with much to say before their body: HTTP/2 ends a connection, and every call on it, for what it cannot carry. */
+/** Requests and answers with much to say beside their body: HTTP/2 ends a connection, and every call on it, for what it cannot carry. */
 import { afterEach, describe, expect, it } from 'vitest';
 import { callOnce, GrpcRig, startCall } from '../support/grpc-peers.js';
 import { eventually } from '../support/http-servers.js';
@@ -37,5 +37,23 @@ describe('a connection', () => {
     finish?.();
     await eventually('the other is over', () => other.isOver);
     expect([other.error, other.status]).toEqual([undefined, 200]);
+  });
+});
+
+describe('an answer', () => {
+  // Percent-encoded each of these characters takes six bytes: 80,000 in all.
+  const much = [...headersOf(1, 55_986), 'grpc-message', 'ü'.repeat(4000)];
+
+  it('with as many bytes as may be and the longest message is told as it is', async () => {
+    const transport = rig.transport();
+    const listener = await rig.serve(transport, async ({ path }) =>
+      path === '/refused'
+        ? { status: 400, headers: much }
+        : { status: 200, body: 'x', trailers: ['grpc-status', '5', ...much.slice(2), 'h0', '~'.repeat(55_974)] },
+    );
+    const to = { id: 'server', address: listener.address };
+    expect(await callOnce(transport, to, { path: '/refused' })).toMatchObject({ status: 400, error: undefined });
+    const { error } = await callOnce(transport, to, { path: '/failed' });
+    expect(error).toMatchObject({ code: 'not-found', message: expect.stringContaining('ü'.repeat(4000)) });
   });
 });

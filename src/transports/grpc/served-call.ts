@@ -16,7 +16,7 @@ import { callerGone, messagesOf } from './served-messages.js';
 import { GRPC_INTERNAL, GRPC_OK, GRPC_UNAUTHENTICATED, grpcCodeOf } from './status.js';
 
 const MAX_GRPC_TIMEOUT_MS = 99_999_999;
-/** Characters. On the wire each may become nine bytes, and what HTTP/2 does not carry would leave the caller waiting. */
+/** Characters. On the wire each may become six bytes, and what HTTP/2 does not carry would leave the caller waiting. */
 const MAX_DETAILS = 4000;
 const GRPC_STATUS = headerName('grpc-status');
 const GRPC_MESSAGE = headerName('grpc-message');
