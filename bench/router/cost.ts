@@ -3,7 +3,7 @@ import { startChild } from '../support/child.js';
 import { type Claim, type SuiteOptions, unmeasured, wants } from '../support/claim.js';
 import { nodeOf } from '../support/other-node.js';
 import { median, medianInterval, type PairedRatio } from '../support/paired.js';
-import { builtInUndiciVersion, haproxyVersion, versionOf } from '../support/versions.js';
+import { builtInUndiciVersion, programVersion, versionOf } from '../support/versions.js';
 import type { PeerCost } from './peers-client.js';
 
 type Measured = PairedRatio & { readonly id: string; readonly concurrency: number };
@@ -101,7 +101,7 @@ function peerClaim(name: string, cost: PeerCost, ours: readonly number[]): Claim
 }
 
 function peerVersion(name: string): string {
-  if (name.startsWith('HAProxy')) return haproxyVersion() ?? 'unknown';
+  if (name.startsWith('HAProxy')) return programVersion('haproxy') ?? 'unknown';
   if (name.startsWith('built-in')) return `(undici ${builtInUndiciVersion()})`;
   return versionOf(name.includes('grpc') ? '@grpc/grpc-js' : 'undici');
 }

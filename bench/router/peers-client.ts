@@ -9,7 +9,7 @@ import { createHttpTransport } from 'evenkeel/http';
 import { createRouter } from 'evenkeel/router';
 import * as undici from 'undici';
 import { startChild } from '../support/child.js';
-import { haproxyVersion } from '../support/versions.js';
+import { programVersion } from '../support/versions.js';
 import { echoClient } from './grpc-echo.js';
 
 const PORTS = 4;
@@ -91,7 +91,7 @@ async function block(variant: Variant): Promise<number> {
 
 /** The leanest proxy there is, well set: kept connections, power of two choices, one thread. Or why it does not run. */
 async function startHaproxy(addresses: readonly string[]): Promise<{ address: string; cpu(): number; stop(): void } | string> {
-  if (haproxyVersion() === undefined) return 'haproxy is not installed: apt-get install haproxy';
+  if (programVersion('haproxy') === undefined) return 'haproxy is not installed: apt-get install haproxy';
   const port = await freePort();
   const folder = mkdtempSync(join(tmpdir(), 'evenkeel-bench-'));
   const backends = addresses.map((address, i) => `  server s${i} ${new URL(address).host}`).join('\n');

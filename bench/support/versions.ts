@@ -11,9 +11,9 @@ export function versionOf(name: string): string {
   }
 }
 
-/** Undefined: it is not installed. */
-export function haproxyVersion(): string | undefined {
-  const { error, stdout } = spawnSync('haproxy', ['-v'], { encoding: 'utf8' });
+/** Of a program that tells it when asked with `-v`. Undefined: it is not installed. */
+export function programVersion(name: 'haproxy' | 'nats-server'): string | undefined {
+  const { error, stdout } = spawnSync(name, ['-v'], { encoding: 'utf8' });
   return error === undefined ? (/\d+(\.\d+)+/.exec(stdout)?.[0] ?? 'unknown') : undefined;
 }
 
@@ -31,6 +31,7 @@ export function versionsOf(): Record<string, string> {
     '@grpc/grpc-js': versionOf('@grpc/grpc-js'),
     lmdb: versionOf('lmdb'),
     'classic-level': versionOf('classic-level'),
-    haproxy: haproxyVersion() ?? 'not installed',
+    haproxy: programVersion('haproxy') ?? 'not installed',
+    'nats-server': programVersion('nats-server') ?? 'not installed',
   };
 }

@@ -6,7 +6,7 @@ import type { NatsServer } from '../../../test/support/nats-server.js';
 import { type Child, startChild } from '../../support/child.js';
 import type { Claim } from '../../support/claim.js';
 import { quantile } from '../../support/paired.js';
-import { versionOf } from '../../support/versions.js';
+import { programVersion } from '../../support/versions.js';
 
 const PROCESSES = 4;
 const CONNECTIONS = 250;
@@ -38,15 +38,12 @@ export async function flips(server: NatsServer, onClaim: (claim: Claim) => void)
       measured: p99,
       unit: 'ms',
       low: quantile(latencies, 0.5),
-      high: Math.max(
-        ...latencies.slice(0, 1),
-        latencies.reduce((a, b) => Math.max(a, b), 0),
-      ),
+      high: latencies.reduce((a, b) => Math.max(a, b), 0),
       samples: latencies.length,
       holds: p99 <= BAR_MS && latencies.length === expected,
       note: `low and high: median and worst; ${latencies.length} of ${expected} arrivals`,
       peers: [
-        { name: 'nats-server', version: versionOf('@nats-io/transport-node'), settings: 'one server, file store', measured: '' },
+        { name: 'nats-server', version: programVersion('nats-server') ?? '', settings: 'one server, file store', measured: '' },
       ],
     });
   } finally {
