@@ -9,7 +9,7 @@ import { interleaved } from '../support/interleaved.js';
 import { median, medianInterval } from '../support/paired.js';
 
 const BLOB_BYTES = 256 * 1024 * 1024;
-const BLOB_ROUNDS = 9;
+const BLOB_ROUNDS = 25;
 const CHUNK_BYTES = 4 * 1024 * 1024;
 const DOCUMENT = Buffer.alloc(300, 'd');
 const DOCUMENTS = 100;
