@@ -81,13 +81,7 @@ export class BlobFolders {
   async #make(folder: string): Promise<void> {
     if (this.#known.has(folder)) return;
     if (folder !== this.#root) await this.#make(dirname(folder));
-    try {
-      await makeFolder(this.#fs, folder);
-    } catch (error) {
-      // The store's own folder may stand in one that we must not read; whether it is there shows when it is used.
-      const code = systemCode(error);
-      if (folder !== this.#root || (code !== 'EACCES' && code !== 'EPERM')) throw error;
-    }
+    await makeFolder(this.#fs, folder);
     if (this.#known.size >= MAX_KNOWN) this.#known.clear();
     this.#known.add(folder);
   }

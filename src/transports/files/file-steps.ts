@@ -112,6 +112,7 @@ export async function syncFolder(fs: FileSystem, path: string): Promise<void> {
 
 /** Makes the folder and those above it. Its name is synced even where it was there: whoever made it may not have come to that. */
 export async function makeFolder(fs: FileSystem, path: string): Promise<void> {
+  let wasThere = false;
   try {
     await fs.mkdir(path);
   } catch (error) {
@@ -122,6 +123,13 @@ export async function makeFolder(fs: FileSystem, path: string): Promise<void> {
     }
     // A file of that name is found out by whoever opens something below it.
     if (code !== 'EEXIST') throw error;
+    wasThere = true;
   }
-  await syncFolder(fs, dirname(path));
+  try {
+    await syncFolder(fs, dirname(path));
+  } catch (error) {
+    // It stands in a folder that we must not read: its name is the business of whoever made it.
+    const code = systemCode(error);
+    if (!wasThere || (code !== 'EACCES' && code !== 'EPERM')) throw error;
+  }
 }

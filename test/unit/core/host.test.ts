@@ -34,12 +34,6 @@ describe('the live host', () => {
     await expect(liveHost().readFile(at('proc'), 4)).rejects.toMatchObject({ code: 'out-of-range' });
   });
 
-  it.skipIf(process.getuid?.() === 0 || process.platform === 'win32')('says so when it may not read or write', async () => {
-    await writeFile(at('secret'), 'x', { mode: 0 });
-    await expect(liveHost().readFile(at('secret'), 5)).rejects.toMatchObject({ code: 'permission-denied' });
-    await expect(liveHost().writeFile('/proc/evenkeel', bytes('x'))).rejects.toMatchObject({ code: expect.any(String) });
-  });
-
   it('makes the folder, replaces the file whole, and leaves nothing else behind', async () => {
     const path = at('deep/er/list.json');
     await liveHost().writeFile(path, bytes('one'));

@@ -1,6 +1,6 @@
 /** What a failing disk can do to a blob: nothing, but to the call that notices. */
 import { constants } from 'node:fs';
-import { chmod, mkdir, rm, truncate, utimes } from 'node:fs/promises';
+import { rm, truncate, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { isEvenkeelError } from '../../../../src/core/errors.js';
@@ -199,30 +199,6 @@ describe('when the file system refuses direct writes', () => {
       await blobs.close();
     },
   );
-});
-
-describe.skipIf(process.getuid?.() === 0 || process.platform === 'win32')('in a folder that may not be written', () => {
-  it('a writer is permission-denied, and what is there can be read', async () => {
-    const { path, blobs } = openStore();
-    await writeBlob(blobs, 'a/b', SMALL);
-    await chmod(join(path, 'a'), 0o500);
-    await expect(blobs.writer('a/c')).rejects.toMatchObject({ code: 'permission-denied' });
-    await expect(blobs.delete('a/b')).rejects.toMatchObject({ code: 'permission-denied' });
-    expect(Buffer.compare(await readBlob(blobs, 'a/b'), SMALL)).toBe(0);
-    await chmod(join(path, 'a'), 0o700);
-    await blobs.close();
-  });
-
-  it('a store in a folder that may not be read works', async () => {
-    const { path: parent } = openStore();
-    await mkdir(join(parent, 'store'), { recursive: true });
-    await chmod(parent, 0o100);
-    const blobs = createFileBlobs({ folder: join(parent, 'store') });
-    await writeBlob(blobs, 'a', SMALL);
-    expect(await blobs.stat('a')).toEqual({ name: 'a', bytes: SMALL.byteLength });
-    await blobs.close();
-    await chmod(parent, 0o700);
-  });
 });
 
 /** No file is flushed once more after a flush of it has failed. */
