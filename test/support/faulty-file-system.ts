@@ -90,14 +90,19 @@ export function faultyFileSystem(inner: FileSystem): FaultyFileSystem {
   }
 
   function wrap(file: OpenFile, path: string, flags: number, number: number): OpenFile {
+    /** Of what was written through this file without a gap. */
+    let end = 0;
     const of = (operation: FileOperation, bytes?: number): FileCall => ({ operation, path, flags, file: number, bytes });
     return {
       read: (target, position) => pass(of('read'), () => file.read(target.subarray(0, system.maxReadBytes), position)),
       write: (bytes, position) =>
         pass(of('write', bytes.byteLength), async () => {
-          if (bytes.byteLength > 0 && system.freeBytes === 0) throw systemError('ENOSPC');
-          const most = Math.min(bytes.byteLength, system.maxWriteBytes, system.freeBytes);
-          system.freeBytes -= most;
+          if (bytes.byteLength > 0 && position >= end && system.freeBytes === 0) throw systemError('ENOSPC');
+          // Bytes in the place of others need no room.
+          const there = Math.max(0, end - position);
+          const most = Math.min(bytes.byteLength, system.maxWriteBytes, there + system.freeBytes);
+          system.freeBytes -= Math.max(0, most - there);
+          if (position <= end) end = Math.max(end, position + most);
           return file.write(bytes.subarray(0, most), position);
         }),
       datasync: () => pass(of('datasync'), () => file.datasync()),

@@ -1,8 +1,8 @@
 /**
  * The folder of a queue: segments of the log and snapshots, each named by a log sequence number (LSN), the count of frames.
  *
- * How long is a segment? From its name up to the name of the next: what stands behind that, be it torn by a crash or rejected with
- * a failed sync, is no part of the log. So a log is cut by beginning the next segment, and no file is ever written to again.
+ * How long is a segment? From its name up to the name of the next: what stands behind that, be it torn by a crash, rejected with a
+ * failed sync or zeros for frames that never came, is no part of the log. So a log is cut by beginning the next segment, and no file is ever written to again.
  */
 import { constants } from 'node:fs';
 import { join } from 'node:path';

@@ -174,7 +174,7 @@ export class QueueLog {
     try {
       const replaces = this.#newest === lsn;
       this.#newest = lsn;
-      this.#segment = new QueueSegment(await this.#folder.createSegment(lsn, replaces), lsn);
+      this.#segment = new QueueSegment(await this.#folder.createSegment(lsn, replaces), lsn, this.#segmentBytes);
     } catch (error) {
       // Nothing of ours has that name.
       if (systemCode(error) === 'EEXIST') this.#failure = lostOwnership(this.#folder.pathOf('segment', lsn));

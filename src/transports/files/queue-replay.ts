@@ -42,7 +42,7 @@ export async function replay(folder: QueueFolder, bounds: DeadLetterBounds): Pro
   for (const [i, segment] of segments.entries()) {
     const content = await folder.read('segment', segment);
     const end = replaySegment(content, segment, segments[i + 1], folder.pathOf('segment', segment), image);
-    bytes += content.byteLength;
+    bytes += end.at;
     lsn = end.lsn;
     if (!end.isSynced) tail = { lsn: segment, bytes: content.subarray(0, end.at) };
   }

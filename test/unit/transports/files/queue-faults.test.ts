@@ -1,9 +1,11 @@
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
 import { isEvenkeelError } from 'evenkeel/core';
 import { virtualClock } from 'evenkeel/testing';
 import { describe, expect, it } from 'vitest';
 import { type FileOperation, failing } from '../../../support/faulty-file-system.js';
 import { idleFileSystem } from '../../../support/idle-file-system.js';
-import { bodyOf, queueRig, takeAll, textOf, textsDue } from './queue-rig.js';
+import { bodyOf, framesOf, queueRig, takeAll, textOf, textsDue } from './queue-rig.js';
 
 const code = (expected: string, more = {}) => expect.objectContaining({ code: expected, ...more });
 
@@ -113,6 +115,43 @@ describe('a queue on a disk that fails', () => {
     const next = rig.open();
     // The record of the second lease had no room: that item is due at once, as if its lease had run out.
     expect(await textsDue(next)).toEqual(['2', '4']);
+  });
+
+  it('stores items as long as they fit, also when the zeros that go before them do not', async () => {
+    const rig = queueRig();
+    const queue = rig.open();
+    await queue.enqueue([{ body: new Uint8Array(1000) }]);
+    const path = join(rig.folder, rig.files('.log')[0] ?? '');
+    const room = 1500;
+    const most = statSync(path).size + room;
+    rig.fs.freeBytes = room;
+    let stored = 0;
+    let used = 0;
+    const error = await (async () => {
+      for (; ; stored++) {
+        await queue.enqueue([{ body: bodyOf('x'.repeat(200)) }]);
+        used = framesOf(path).byteLength;
+      }
+    })().catch((failure) => failure);
+    expect(error).toEqual(code('resource-exhausted'));
+    const frameAndMarkBytes = 200 + 24 + 4 + 9 + 33;
+    expect(most - used).toBeLessThan(frameAndMarkBytes);
+    expect(most - used).toBeGreaterThanOrEqual(0);
+    await queue.close();
+    rig.fs.freeBytes = Number.POSITIVE_INFINITY;
+    expect((await rig.open().stats()).due).toBe(1 + stored);
+  });
+
+  it('stores an item whose zeros fail, and goes on without', async () => {
+    const rig = queueRig();
+    const queue = rig.open();
+    expect((await queue.stats()).due).toBe(0);
+    rig.fs.before = failing(2, 'EIO', 'write');
+    for (let i = 0; i < 9; i++) await queue.enqueue([{ body: bodyOf(String(i)) }]);
+    expect(rig.fs.calls.filter(({ isFault }) => isFault)).toHaveLength(1);
+    expect(rig.files('.log')).toHaveLength(1);
+    await queue.close();
+    expect(await textsDue(rig.open())).toEqual(Array.from({ length: 9 }, (_, i) => String(i)));
   });
 
   it('fails a waiting lease whose fences cannot be reserved, and serves the next', async () => {

@@ -20,6 +20,8 @@ interface LossyDisk extends FileSystem {
 /** @param faultOneIn - Writes and syncs that fail. */
 function lossyDisk(inner: FileSystem, random: Random, faultOneIn: number): LossyDisk {
   const syncedBytes = new Map<string, number>();
+  /** As the last sync left them: what was written in their place since then may be lost as well. */
+  const synced = new Map<string, Buffer>();
   /** Where a sync failed: what was written before it is lost, and a later sync that succeeds says nothing of it. */
   const lostFrom = new Map<string, number>();
   /** By folder: changes of names since its last sync, each with what undoes it. */
@@ -54,6 +56,7 @@ function lossyDisk(inner: FileSystem, random: Random, faultOneIn: number): Lossy
         }
         await file.datasync();
         syncedBytes.set(path, bytes);
+        if (!lostFrom.has(path)) synced.set(path, readFileSync(path));
       }),
     sync: () =>
       step(async () => {
@@ -71,6 +74,7 @@ function lossyDisk(inner: FileSystem, random: Random, faultOneIn: number): Lossy
         const file = await inner.open(path, flags);
         if (isNew) {
           syncedBytes.set(path, 0);
+          synced.delete(path);
           lostFrom.delete(path);
           changed(path, () => rmSync(path, { force: true }));
         } else if (!syncedBytes.has(path)) syncedBytes.set(path, statSync(path).size);
@@ -82,6 +86,7 @@ function lossyDisk(inner: FileSystem, random: Random, faultOneIn: number): Lossy
         const before = existsSync(to) ? readFileSync(to) : undefined;
         await inner.rename(from, to);
         syncedBytes.set(to, syncedBytes.get(from) ?? 0);
+        synced.set(to, synced.get(from) ?? Buffer.alloc(0));
         changed(to, () => {
           writeFileSync(from, content);
           if (before === undefined) rmSync(to, { force: true });
@@ -106,13 +111,14 @@ function lossyDisk(inner: FileSystem, random: Random, faultOneIn: number): Lossy
     async cut() {
       isCut = true;
       while (pending > 0) await new Promise((resolve) => setImmediate(resolve));
+      for (const [path, before] of synced) if (existsSync(path)) revertInPart(path, before, random);
       for (const [path, kept] of syncedBytes) {
-        const synced = Math.min(kept, lostFrom.get(path) ?? kept);
-        if (!existsSync(path) || statSync(path).size <= synced) continue;
-        truncateSync(path, Math.max(kept, synced + random.int(statSync(path).size - synced + 1)));
+        const good = Math.min(kept, lostFrom.get(path) ?? kept);
+        if (!existsSync(path) || statSync(path).size <= good) continue;
+        truncateSync(path, Math.max(kept, good + random.int(statSync(path).size - good + 1)));
         const bytes = readFileSync(path);
-        if (bytes.byteLength === synced || random.int(2) === 0) continue;
-        const from = synced + random.int(bytes.byteLength - synced);
+        if (bytes.byteLength === good || random.int(2) === 0) continue;
+        const from = good + random.int(bytes.byteLength - good);
         bytes.fill(random.int(256), from, from + 1 + random.int(bytes.byteLength - from));
         writeFileSync(path, bytes);
       }
@@ -120,6 +126,19 @@ function lossyDisk(inner: FileSystem, random: Random, faultOneIn: number): Lossy
       for (const changes of undo.values()) for (const revert of changes.reverse()) if (random.int(2) === 0) revert();
     },
   };
+}
+
+/** Smaller than a sector of any disk, as the files here are. */
+const SECTOR_BYTES = 64;
+
+function revertInPart(path: string, before: Buffer, random: Random): void {
+  const bytes = readFileSync(path);
+  const end = Math.min(before.byteLength, bytes.byteLength);
+  const oneIn = 1 + random.int(4);
+  for (let at = 0; at < end; at += SECTOR_BYTES) {
+    if (random.int(oneIn) === 0) before.copy(bytes, at, at, Math.min(at + SECTOR_BYTES, end));
+  }
+  writeFileSync(path, bytes);
 }
 
 /** What is known of each item, over all lives of the queue. */

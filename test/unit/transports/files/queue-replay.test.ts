@@ -1,9 +1,13 @@
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { liveRandom } from 'evenkeel/core';
+import { liveFileSystem } from 'evenkeel/files';
 import { describe, expect, it } from 'vitest';
+import { QueueFolder } from '../../../../src/transports/files/queue-folder.js';
+import { replay } from '../../../../src/transports/files/queue-replay.js';
 import { failing } from '../../../support/faulty-file-system.js';
 import { idleFileSystem } from '../../../support/idle-file-system.js';
-import { bodyOf, queueRig, takeAll, textsDue } from './queue-rig.js';
+import { bodyOf, framesOf, queueRig, takeAll, textsDue } from './queue-rig.js';
 
 const MARK_BYTES = 33;
 const code = (expected: string) => expect.objectContaining({ code: expected });
@@ -25,9 +29,9 @@ describe('a log that a crash cut off', () => {
     const first = rig.open();
     await first.enqueue([{ body: bodyOf('1') }]);
     const path = join(rig.folder, segmentOf(1));
-    const before = readFileSync(path).byteLength;
+    const before = framesOf(path).byteLength;
     await first.enqueue([{ body: bodyOf('2'), key: 'k' }]);
-    const whole = readFileSync(path);
+    const whole = framesOf(path);
     rig.kill();
     for (let length = before; length <= whole.byteLength; length++) {
       const folder = `${rig.folder}-${length}`;
@@ -38,13 +42,39 @@ describe('a log that a crash cut off', () => {
       expect(await textsDue(queue), `${length} bytes`).toEqual(expected);
       await queue.enqueue([{ body: bodyOf('3') }]);
       await queue.close();
-      const kept = readFileSync(join(folder, segmentOf(1)));
+      const kept = framesOf(join(folder, segmentOf(1)));
       expect(kept.byteLength).toBeGreaterThanOrEqual(length === whole.byteLength ? length : before);
       expect(kept).toEqual(whole.subarray(0, kept.byteLength));
       const again = rig.open({ folder });
       expect((await again.stats()).leased, `${length} bytes`).toBe(expected.length);
       expect(await textsDue(again), `${length} bytes`).toEqual(['3']);
       await again.close();
+    }
+  });
+
+  it('ends before the frame that is not whole where zeros were in its place, whichever part of it is on the disk', async () => {
+    const rig = queueRig();
+    const first = rig.open();
+    await first.enqueue([{ body: bodyOf('1') }]);
+    const path = join(rig.folder, segmentOf(1));
+    const before = framesOf(path).byteLength;
+    await first.enqueue([{ body: bodyOf('2'), key: 'k' }]);
+    const whole = framesOf(path);
+    rig.kill();
+    for (let at = before; at < whole.byteLength; at++) {
+      const parts = { head: Buffer.from(whole).fill(0, at), tail: Buffer.from(whole).fill(0, before, at + 1) };
+      for (const [part, bytes] of Object.entries(parts)) {
+        const folder = `${rig.folder}-${part}-${at}`;
+        mkdirSync(folder);
+        writeFileSync(join(folder, segmentOf(1)), Buffer.concat([bytes, Buffer.alloc(5000)]));
+        const queue = rig.open({ folder });
+        expect(await textsDue(queue), `${part} at byte ${at}`).toEqual(['1']);
+        await queue.enqueue([{ body: bodyOf('3') }]);
+        await queue.close();
+        const again = rig.open({ folder });
+        expect((await again.stats()).due + (await again.stats()).leased, `${part} at byte ${at}`).toBe(2);
+        await again.close();
+      }
     }
   });
 
@@ -88,10 +118,10 @@ describe('a log that a crash cut off', () => {
     const path = join(rig.folder, segmentOf(1));
     await queue.lease({ max: 1, leaseMs: 60_000 });
     await fileSystem.idle();
-    const leased = readFileSync(path).byteLength;
+    const leased = framesOf(path).byteLength;
     rig.fs.before = failing(1, 'EIO', 'datasync');
     await expect(queue.enqueue([{ body: bodyOf('2') }])).rejects.toThrow(code('internal'));
-    expect(readFileSync(path).byteLength).toBeGreaterThan(leased);
+    expect(framesOf(path).byteLength).toBeGreaterThan(leased);
     rig.kill();
     flip(path, leased - 1);
     expect(await textsDue(rig.open())).toEqual(['1']);
@@ -127,6 +157,35 @@ describe('a log that a crash cut off', () => {
   });
 });
 
+describe('the zeros behind a log', () => {
+  it('are as many as the frames, and end where the segment does', async () => {
+    const rig = queueRig();
+    const segmentBytes = 4096;
+    const queue = rig.open({ segmentBytes });
+    await queue.enqueue([{ body: bodyOf('1'.repeat(500)) }]);
+    const path = join(rig.folder, segmentOf(1));
+    expect(readFileSync(path).byteLength).toBe(2 * framesOf(path).byteLength);
+    for (let i = 0; i < 50; i++) await queue.enqueue([{ body: bodyOf('2'.repeat(200)) }]);
+    const segments = rig.files('.log').map((name) => join(rig.folder, name));
+    for (const each of segments.slice(0, -1)) {
+      expect(readFileSync(each).byteLength).toBe(Math.max(framesOf(each).byteLength, segmentBytes));
+    }
+    expect(segments.length).toBeGreaterThan(2);
+  });
+
+  it('do not count as bytes of the log', async () => {
+    const rig = queueRig();
+    const queue = rig.open({ segmentBytes: 4096 });
+    for (let i = 0; i < 25; i++) await queue.enqueue([{ body: bodyOf('2'.repeat(200)) }]);
+    const used = rig.files('.log').map((name) => framesOf(join(rig.folder, name)).byteLength);
+    rig.kill();
+    const folder = new QueueFolder(liveFileSystem(), rig.folder, liveRandom());
+    const { start } = await replay(folder, { maxLetters: 1, maxBytes: 1 });
+    expect(used.length).toBeGreaterThan(1);
+    expect(start.size).toEqual({ bytes: used.reduce((sum, bytes) => sum + bytes, 0), files: used.length });
+  });
+});
+
 describe('a damaged log', () => {
   /** Two segments, and the places where the frames of the first begin. */
   async function damagedRig() {
@@ -146,8 +205,9 @@ describe('a damaged log', () => {
     const { rig, one, two } = await damagedRig();
     for (const path of [one, two]) {
       const good = readFileSync(path);
-      // The mark at the end of a log that was closed is all that may go unnoticed.
-      for (let at = 0; at < good.byteLength - MARK_BYTES; at++) {
+      // The mark at the end of a log that was closed is all that may go unnoticed, and the zeros behind it.
+      const end = framesOf(path).byteLength - MARK_BYTES;
+      for (let at = 0; at < end; at++) {
         flip(path, at);
         const before = contentOf(rig.folder);
         const queue = rig.open();
@@ -165,7 +225,7 @@ describe('a damaged log', () => {
 
   it('is data-loss when a segment is cut short that another follows', async () => {
     const { rig, one } = await damagedRig();
-    const good = readFileSync(one);
+    const good = framesOf(one);
     writeFileSync(one, good.subarray(0, good.byteLength - 40));
     await expect(rig.open().stats()).rejects.toThrow(code('data-loss'));
   });

@@ -1,5 +1,5 @@
 /** A folder for the tests of the file queue, and processes that live and die as the test says. */
-import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Delivery, QueueTransport } from 'evenkeel/core';
@@ -56,6 +56,14 @@ export function queueRig(parent = tmpdir()): QueueRig {
 
 export function processTable(pid: number, running: readonly number[]): ProcessTable {
   return { self: { pid, started: undefined }, isRunning: (other) => running.includes(other.pid) };
+}
+
+/** A segment without the zeros behind its frames. */
+export function framesOf(path: string): Buffer {
+  const bytes = readFileSync(path);
+  let end = bytes.byteLength;
+  while (bytes[end - 1] === 0) end--;
+  return bytes.subarray(0, end);
 }
 
 export function bodyOf(text: string): Uint8Array {
