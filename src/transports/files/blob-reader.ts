@@ -3,6 +3,7 @@
  * every block that is touched is proved by its checksum before the read resolves.
  */
 import { EvenkeelError } from '../../core/errors.js';
+import { checkOffset } from '../../core/internal/blob-arguments.js';
 import { checkSignal } from '../../core/internal/transport-guards.js';
 import { BLOCK_BYTES, blobBytes, blockChecksum, CHECKSUM_BYTES, checksumOf, TRAILER_BYTES } from './blob-format.js';
 import { closeAfter, openIfThere, readAll } from './file-steps.js';
@@ -69,11 +70,7 @@ class StoredBlob {
   }
 
   async read({ offset, target, signal }: ReadRange): Promise<number> {
-    if (offset > this.bytes) {
-      throw new EvenkeelError('out-of-range', `offset ${offset} is past the end of ${this.#name}`, {
-        details: { offset, bytes: this.bytes },
-      });
-    }
+    checkOffset(this.#name, offset, this.bytes);
     const end = Math.min(offset + target.byteLength, this.bytes);
     if (offset === end) return 0;
     const first = Math.floor(offset / BLOCK_BYTES);

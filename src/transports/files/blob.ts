@@ -5,10 +5,11 @@
  * when the folder of that name is synced, which is when `commit` resolves. A process that reads it in between may see what a
  * power cut then takes back; nothing whose `commit` resolved is lost, and no half of a blob is ever seen.
  */
+
 import { dirname, resolve } from 'node:path';
 import { checkInteger, EvenkeelError, invalidArgument, isEvenkeelError } from '../../core/errors.js';
+import { checkBlobUse, checkList, checkRange, noSuchBlob } from '../../core/internal/blob-arguments.js';
 import { fileError } from '../../core/internal/file-error.js';
-import { checkKey, checkKeyPrefix } from '../../core/internal/keys.js';
 import { checkOpen, checkSignal } from '../../core/internal/transport-guards.js';
 import { liveRandom, type Random } from '../../core/random.js';
 import type { BlobStat, BlobTransport, BlobWriter } from '../../core/transport/blob.js';
@@ -31,7 +32,6 @@ export interface FileBlobOptions {
   random?: Random;
 }
 
-const MAX_PAGE = 1000;
 /** Files looked at together while a page is made: what Node's file threads do at once. */
 const LOOK_AHEAD = 4;
 
@@ -103,11 +103,10 @@ class FileBlobs implements BlobTransport {
 
   async readInto(name: string, offset: number, target: Uint8Array, options?: { signal?: AbortSignal }): Promise<number> {
     const path = this.#check(name, options?.signal);
-    checkInteger('offset', offset, 0);
-    if (!(target instanceof Uint8Array)) throw invalidArgument('target', target, 'a Uint8Array');
+    checkRange(offset, target);
     const range = { offset, target, signal: options?.signal };
     const bytes = await attempt('read', path, () => readBlobRange(this.#store.fs, path, name, range));
-    if (bytes === undefined) throw new EvenkeelError('not-found', `there is no blob ${name}`, { details: { name } });
+    if (bytes === undefined) throw noSuchBlob(name);
     return bytes;
   }
 
@@ -118,11 +117,7 @@ class FileBlobs implements BlobTransport {
   }
 
   async list(prefix: string, options: { after?: string; limit: number }): Promise<readonly BlobStat[]> {
-    checkOpen(this.#isClosed, 'the blob transport');
-    checkKeyPrefix('prefix', prefix);
-    const { after } = options;
-    if (after !== undefined && typeof after !== 'string') throw invalidArgument('after', after, 'a name');
-    const limit = checkInteger('limit', options.limit, 1, MAX_PAGE);
+    const { after, limit } = checkList(this.#isClosed, prefix, options);
     return attempt('list', this.#root, async () => {
       const page: BlobStat[] = [];
       const names = walkBlobs(this.#store.fs, this.#root, prefix, after);
@@ -182,9 +177,7 @@ class FileBlobs implements BlobTransport {
 
   /** The path of a name that may be used now. */
   #check(name: string, signal?: AbortSignal): string {
-    checkOpen(this.#isClosed, 'the blob transport');
-    checkKey('name', name);
-    checkSignal(signal, 'the operation');
+    checkBlobUse(this.#isClosed, name, signal);
     return blobPath(this.#root, name);
   }
 }

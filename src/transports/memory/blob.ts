@@ -2,9 +2,11 @@
  * The reference BlobTransport: blobs in this process's memory. A writer lends one buffer for its whole life and copies out of it
  * on `write`, so what a caller does to the buffer afterwards changes nothing that was written.
  */
+
 import { checkInteger, EvenkeelError, invalidArgument } from '../../core/errors.js';
-import { checkKey, checkKeyPrefix, compareKeys } from '../../core/internal/keys.js';
-import { checkOpen, checkSignal, full } from '../../core/internal/transport-guards.js';
+import { checkBlobUse, checkList, checkOffset, checkRange, noSuchBlob } from '../../core/internal/blob-arguments.js';
+import { compareKeys } from '../../core/internal/keys.js';
+import { full } from '../../core/internal/transport-guards.js';
 import type { BlobStat, BlobTransport, BlobWriter } from '../../core/transport/blob.js';
 import { MemoryBlobWriter } from './blob-writer.js';
 
@@ -22,7 +24,6 @@ export interface MemoryBlobStore {
 }
 
 const DEFAULT_MAX_BYTES = 2 ** 30;
-const MAX_PAGE = 1000;
 
 export function memoryBlobStore(): MemoryBlobStore {
   return new BlobStore();
@@ -88,15 +89,10 @@ class MemoryBlob implements BlobTransport {
 
   async readInto(name: string, offset: number, target: Uint8Array, options?: { signal?: AbortSignal }): Promise<number> {
     this.#check(name, options?.signal);
-    checkInteger('offset', offset, 0);
-    if (!(target instanceof Uint8Array)) throw invalidArgument('target', target, 'a Uint8Array');
+    checkRange(offset, target);
     const bytes = this.#store.blobs.get(name);
-    if (bytes === undefined) throw new EvenkeelError('not-found', `there is no blob ${name}`, { details: { name } });
-    if (offset > bytes.byteLength) {
-      throw new EvenkeelError('out-of-range', `offset ${offset} is past the end of ${name}`, {
-        details: { offset, bytes: bytes.byteLength },
-      });
-    }
+    if (bytes === undefined) throw noSuchBlob(name);
+    checkOffset(name, offset, bytes.byteLength);
     const part = bytes.subarray(offset, offset + target.byteLength);
     target.set(part);
     return part.byteLength;
@@ -109,11 +105,7 @@ class MemoryBlob implements BlobTransport {
   }
 
   async list(prefix: string, options: { after?: string; limit: number }): Promise<readonly BlobStat[]> {
-    checkOpen(this.#isClosed, 'the blob transport');
-    checkKeyPrefix('prefix', prefix);
-    const { after } = options;
-    if (after !== undefined && typeof after !== 'string') throw invalidArgument('after', after, 'a name');
-    const limit = checkInteger('limit', options.limit, 1, MAX_PAGE);
+    const { after, limit } = checkList(this.#isClosed, prefix, options);
     const names: string[] = [];
     for (const name of this.#store.blobs.keys()) {
       if (name.startsWith(prefix) && (after === undefined || compareKeys(name, after) > 0)) names.push(name);
@@ -135,8 +127,6 @@ class MemoryBlob implements BlobTransport {
   }
 
   #check(name: string, signal?: AbortSignal): void {
-    checkOpen(this.#isClosed, 'the blob transport');
-    checkKey('name', name);
-    checkSignal(signal, 'the operation');
+    checkBlobUse(this.#isClosed, name, signal);
   }
 }

@@ -4,10 +4,11 @@
  * When is a blob there? When its manifest is: one small message, written after every chunk is acknowledged. Checksums are computed by
  * zlib's native code, chunk by chunk, so that a range can be read and proved without the rest.
  */
-import { checkInteger, EvenkeelError, invalidArgument, isEvenkeelError } from '../../core/errors.js';
+
+import { checkInteger, EvenkeelError, isEvenkeelError } from '../../core/errors.js';
 import { fanOut } from '../../core/fan-out.js';
-import { checkKey, checkKeyPrefix, compareKeys } from '../../core/internal/keys.js';
-import { checkOpen, checkSignal } from '../../core/internal/transport-guards.js';
+import { checkBlobUse, checkList, checkOffset, checkRange, noSuchBlob } from '../../core/internal/blob-arguments.js';
+import { compareKeys } from '../../core/internal/keys.js';
 import type { BlobStat, BlobTransport, BlobWriter } from '../../core/transport/blob.js';
 import { type Manifest, NatsBlobStore } from './blob-store.js';
 import { NatsBlobWriter } from './blob-writer.js';
@@ -25,7 +26,6 @@ export interface NatsBlobOptions {
   replicas?: number;
 }
 
-const MAX_PAGE = 1000;
 /** Chunks asked for at once. */
 const CHUNKS_IN_FLIGHT = 8;
 const MANIFESTS_IN_FLIGHT = 32;
@@ -94,17 +94,12 @@ class NatsBlobs implements BlobTransport {
   async readInto(name: string, offset: number, target: Uint8Array, options?: { signal?: AbortSignal }): Promise<number> {
     const signal = options?.signal;
     this.#check(name, signal);
-    checkInteger('offset', offset, 0);
-    if (!(target instanceof Uint8Array)) throw invalidArgument('target', target, 'a Uint8Array');
+    checkRange(offset, target);
     let last: Manifest | undefined;
     for (let replaced = 0; ; replaced++) {
       const manifest = await this.#store.manifest(name, signal);
-      if (manifest === undefined) throw new EvenkeelError('not-found', `there is no blob ${name}`, { details: { name } });
-      if (offset > manifest.bytes) {
-        throw new EvenkeelError('out-of-range', `offset ${offset} is past the end of ${name}`, {
-          details: { offset, bytes: manifest.bytes },
-        });
-      }
+      if (manifest === undefined) throw noSuchBlob(name);
+      checkOffset(name, offset, manifest.bytes);
       // The same manifest, and a chunk of it is missing.
       if (manifest.id === last?.id || replaced > MAX_REPLACED) {
         throw new EvenkeelError('data-loss', `a chunk of ${name} is missing`, { details: { name } });
@@ -125,11 +120,7 @@ class NatsBlobs implements BlobTransport {
   }
 
   async list(prefix: string, options: { after?: string; limit: number }): Promise<readonly BlobStat[]> {
-    checkOpen(this.#isClosed, 'the blob transport');
-    checkKeyPrefix('prefix', prefix);
-    const { after } = options;
-    if (after !== undefined && typeof after !== 'string') throw invalidArgument('after', after, 'a name');
-    const limit = checkInteger('limit', options.limit, 1, MAX_PAGE);
+    const { after, limit } = checkList(this.#isClosed, prefix, options);
     const listing = this.#continued(prefix, after) ?? (await this.#listed(prefix, after));
     const { names } = listing;
     const page: BlobStat[] = [];
@@ -205,8 +196,6 @@ class NatsBlobs implements BlobTransport {
   }
 
   #check(name: string, signal?: AbortSignal): void {
-    checkOpen(this.#isClosed, 'the blob transport');
-    checkKey('name', name);
-    checkSignal(signal, 'the operation');
+    checkBlobUse(this.#isClosed, name, signal);
   }
 }
