@@ -1,34 +1,12 @@
-/** A queue on a server that dies, with clients that die: what was acknowledged stays so, and everything else comes again. */
+/** A queue with clients that die, start times, keys, bounds, and streams that others delete. */
 import * as nats from '@nats-io/transport-node';
-import { isEvenkeelError, type QueueTransport } from 'evenkeel/core';
-import { createNatsClient, createNatsQueue, type NatsClient, type NatsQueueOptions } from 'evenkeel/nats';
+import { createNatsClient, createNatsQueue } from 'evenkeel/nats';
 import { describe, expect, it } from 'vitest';
 import { childProgram, SayingChild } from '../support/child-program.js';
 import { eventually } from '../support/http-servers.js';
 import { countingPeer } from '../support/nats-counting.js';
-import { type NatsServer, natsMissing, natsServer } from '../support/nats-server.js';
-import { rounds } from '../support/rounds.js';
-
-interface Opened extends AsyncDisposable {
-  readonly client: NatsClient;
-  readonly queue: QueueTransport;
-}
-
-function opened(server: NatsServer, options: Partial<NatsQueueOptions> = {}, connect: object = {}, timeoutMs = 20_000): Opened {
-  const client = createNatsClient({ nats, connect: { servers: server.servers, ...connect }, timeoutMs });
-  const queue = createNatsQueue({ client, name: 'q', ...options });
-  return {
-    client,
-    queue,
-    async [Symbol.asyncDispose]() {
-      await queue.close();
-      await client.close();
-    },
-  };
-}
-
-const item = (text: string) => ({ body: Buffer.from(text) });
-const textOf = (body: Uint8Array) => Buffer.from(body).toString();
+import { natsMissing, natsServer } from '../support/nats-server.js';
+import { item, opened, textOf } from '../support/opened-queue.js';
 
 const HOLDER = `
   import * as nats from '@nats-io/transport-node';
@@ -41,53 +19,6 @@ const HOLDER = `
 `;
 
 describe.skipIf(natsMissing !== undefined)('queue on nats', { timeout: 120_000 }, () => {
-  it('loses no item when the server is killed at any moment, and its consumers go on', async () => {
-    await using server = await natsServer();
-    await using producer = opened(server);
-    await using consumer = opened(server);
-    const stored: string[] = [];
-    const done = new Set<string>();
-    const fences = new Map<number, number>();
-    let isProducing = true;
-    const produce = async (name: string) => {
-      for (let n = 0; isProducing; n++) {
-        const text = `${name}${n}`;
-        await producer.queue.enqueue([item(text)]);
-        stored.push(text);
-      }
-    };
-    const stop = new AbortController();
-    const consume = async () => {
-      while (!stop.signal.aborted) {
-        for (const delivery of await consumer.queue.lease({ max: 8, leaseMs: 2000, signal: stop.signal })) {
-          expect(delivery.fence).toBeGreaterThan(fences.get(delivery.id) ?? 0);
-          fences.set(delivery.id, delivery.fence);
-          try {
-            await delivery.ack();
-            done.add(textOf(delivery.body));
-          } catch (error) {
-            // The server went away: the item comes again.
-            expect(isEvenkeelError(error, 'unavailable') || isEvenkeelError(error, 'aborted')).toBe(true);
-          }
-        }
-      }
-    };
-    const producers = ['a', 'b'].map(produce);
-    const consumers = [consume(), consume()];
-    for (let round = 0; round < rounds(3); round++) {
-      const before = { stored: stored.length, done: done.size };
-      await eventually('work goes on', () => stored.length > before.stored + 20 && done.size > before.done + 20, 40_000);
-      await server.kill();
-      await server.restart();
-    }
-    isProducing = false;
-    await Promise.all(producers);
-    // What was on its way when the server died comes again after 30 s.
-    await eventually('all done', () => stored.every((text) => done.has(text)), 60_000);
-    stop.abort();
-    await Promise.all(consumers);
-  });
-
   it('gives the item of a holder that was killed to the next once its lease has run out, not before', async () => {
     await using server = await natsServer();
     await using next = opened(server);
@@ -214,7 +145,7 @@ describe.skipIf(natsMissing !== undefined)('queue on nats', { timeout: 120_000 }
 
   it('says unauthenticated when the server refuses the credentials', async () => {
     await using server = await natsServer({ config: 'authorization { user: a, password: b }' });
-    await using wrong = opened(server, {}, { user: 'a', pass: 'c' }, 1000);
+    await using wrong = opened(server, {}, { connect: { user: 'a', pass: 'c' }, timeoutMs: 1000 });
     await expect(wrong.queue.enqueue([item('1')])).rejects.toMatchObject({ code: 'unauthenticated' });
     await expect(wrong.queue.lease({ max: 1, leaseMs: 1000 })).rejects.toMatchObject({ code: 'unauthenticated' });
   });

@@ -5,7 +5,7 @@
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -81,6 +81,12 @@ export class NatsServer implements AsyncDisposable {
 
   resume(): void {
     this.#process.kill('SIGCONT');
+  }
+
+  /** Calendar time of the last change of a file in the store's folder of streams: what came before it survives a kill. */
+  writtenAtMs(file: string): number {
+    const path = join(this.#folder, 'store/jetstream/$G/streams', file);
+    return statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Number.NEGATIVE_INFINITY;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -123,13 +123,15 @@ export class DelayedItems {
     const subject = subjects.ready(isKeyed ? token : KEYLESS);
     const own = { headers: [ID, String(id)], messageId: `evenkeel-move-${id}` };
     const options = { what: `move item ${id}`, stream: items, expect: isKeyed ? 0 : undefined, tryTimeoutMs: 2000 };
-    try {
-      await js.publish(subject, body, { ...options, ...own });
-      return true;
-    } catch (error) {
-      if (!isEvenkeelError(error, 'aborted')) throw error;
-      const holder = await js.message(items, { last_by_subj: subject });
-      return holder !== undefined && idOf(holder) === id;
+    for (;;) {
+      try {
+        await js.publish(subject, body, { ...options, ...own });
+        return true;
+      } catch (error) {
+        if (!isEvenkeelError(error, 'aborted')) throw error;
+      }
+      const holder = await this.#streams.item(subject);
+      if (holder !== undefined) return idOf(holder) === id;
     }
   }
 }

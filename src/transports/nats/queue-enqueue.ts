@@ -101,7 +101,7 @@ export class Enqueue {
   /** An item stored before, of the same key, takes the place of ours. */
   async #findTwins(keyed: readonly Placed[], signal: AbortSignal | undefined): Promise<void> {
     if (keyed.length === 0) return;
-    const { subjects, js, items } = this.#streams;
+    const { subjects } = this.#streams;
     const [first] = keyed;
     // Delayed ones first: what is moved meanwhile is then seen where it went.
     const filter = keyed.length === 1 && first !== undefined ? subjects.delayedOf(first.token) : subjects.allDelayed;
@@ -113,7 +113,7 @@ export class Enqueue {
     const look = async (placed: Placed) => {
       for (const subject of [...(delayed.get(placed.token) ?? []), subjects.ready(placed.token)]) {
         if (placed.isOurs && subject === placed.subject) continue;
-        const message = await js.message(items, { last_by_subj: subject }, { signal });
+        const message = await this.#streams.item(subject, { signal });
         if (message !== undefined) await this.#yieldTo(idOf(message), placed);
       }
     };
@@ -132,16 +132,20 @@ export class Enqueue {
     const now = this.#streams.js.link.clock.now();
     let bytes = 0;
     for (const { body, subject } of fresh) bytes += body.byteLength + subject.length + MESSAGE_BYTES;
-    if (fresh.length > this.#room || bytes > this.#bytesLeft || now - this.#countedAtMs > COUNT_FOR_MS) {
-      const used = await this.#streams.usage();
-      this.#room = this.#streams.maxItems - used.messages;
-      this.#bytesLeft = this.#streams.maxBytes - used.bytes;
-      this.#countedAtMs = now;
-    }
+    const isFull = () => fresh.length > this.#room || bytes > this.#bytesLeft;
+    if (isFull() || now - this.#countedAtMs > COUNT_FOR_MS) await this.#count(now);
+    if (isFull() && (await this.#streams.removeEnded())) await this.#count(now);
     if (fresh.length > this.#room) throw full('the queue', this.#streams.maxItems);
     if (bytes > this.#bytesLeft) throw full('the queue', this.#streams.maxBytes);
     this.#room -= fresh.length;
     this.#bytesLeft -= bytes;
+  }
+
+  async #count(now: number): Promise<void> {
+    const used = await this.#streams.usage();
+    this.#room = this.#streams.maxItems - used.messages;
+    this.#bytesLeft = this.#streams.maxBytes - used.bytes;
+    this.#countedAtMs = now;
   }
 
   async #store(fresh: readonly Placed[], signal: AbortSignal | undefined): Promise<void> {
@@ -171,7 +175,7 @@ export class Enqueue {
       } catch (error) {
         if (!isEvenkeelError(error, 'aborted')) throw error;
       }
-      const twin = await js.message(items, { last_by_subj: subject }, { signal });
+      const twin = await this.#streams.item(subject, { signal });
       if (twin !== undefined) {
         placed.id = idOf(twin);
         return;

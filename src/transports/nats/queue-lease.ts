@@ -112,11 +112,15 @@ export class Leasing {
       handBack(link, messages);
       return [];
     }
-    const deliveries: NatsDelivery[] = [];
-    const burials: Promise<void>[] = [];
+    const taken = new Map<number, NatsDelivery>();
     for (const message of messages) {
       const delivery = this.#delivery(message, fence, endsAtMs);
-      if (delivery === undefined) continue;
+      // A server that was killed may give one item twice: the later delivery is the one that counts.
+      if (delivery !== undefined) taken.set(delivery.id, delivery);
+    }
+    const deliveries: NatsDelivery[] = [];
+    const burials: Promise<void>[] = [];
+    for (const delivery of taken.values()) {
       if (delivery.attempt <= this.#queue.deadAfter) deliveries.push(delivery);
       // Its lease ran out once too often. When this fails, the next who is given it tries again.
       else burials.push(delivery.buryUndelivered().catch(() => {}));

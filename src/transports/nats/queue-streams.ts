@@ -6,7 +6,7 @@
  */
 import { EvenkeelError, isEvenkeelError } from '../../core/errors.js';
 import { type DeadLetter, MAX_QUEUE_BODY_BYTES } from '../../core/transport/queue.js';
-import { type CallOptions, type JetStream, LISTING, type StreamInfo } from './jetstream.js';
+import { type CallOptions, type JetStream, LISTING, type StoredMessage, type StreamInfo } from './jetstream.js';
 import { CONSUMER_NOT_FOUND, numberOf } from './nats-errors.js';
 import { OpenedStream } from './opened-stream.js';
 import { QueueSubjects } from './queue-subjects.js';
@@ -19,6 +19,9 @@ export interface QueueBounds {
 
 interface ConsumerInfo {
   readonly config: { readonly ack_wait: number };
+  readonly delivered: { readonly stream_seq: number };
+  /** Everything up to it was acknowledged. */
+  readonly ack_floor: { readonly stream_seq: number };
   readonly num_pending: number;
   readonly num_ack_pending: number;
 }
@@ -96,9 +99,31 @@ export class QueueStreams {
     }
   }
 
+  /** The item of a subject that takes one. One that has ended, and is there again, is none: see {@link removeEnded}. */
+  async item(subject: string, options?: CallOptions): Promise<StoredMessage | undefined> {
+    const message = await this.js.message(this.items, { last_by_subj: subject }, options);
+    const isReady = message !== undefined && this.subjects.isReady(subject);
+    if (!isReady || !(await this.removeEnded(message.seq))) return message;
+    return this.js.message(this.items, { last_by_subj: subject }, options);
+  }
+
+  /**
+   * Removes items that have ended, if that at `seq` is one (default: the first that is ready): nats-server 2.9 that is killed remembers
+   * what was acknowledged, but may have what it removed for that again, where it keeps the key and takes room for ever.
+   */
+  async removeEnded(seq?: number): Promise<boolean> {
+    const next = { seq: 1, next_by_subj: this.subjects.allReady };
+    const first = seq ?? (await this.js.message(this.items, next))?.seq;
+    const { delivered, ack_floor } = await this.#consumer();
+    const floor = Math.min(delivered.stream_seq, ack_floor.stream_seq);
+    if (first === undefined || first > floor) return false;
+    await this.js.purge(this.items, this.subjects.allReady, { seq: floor + 1 });
+    return true;
+  }
+
   /** Items never delivered, and items delivered and neither acknowledged nor buried. */
   async consumerCounts(): Promise<{ fresh: number; unacknowledged: number }> {
-    const info = await this.js.api<ConsumerInfo>(`CONSUMER.INFO.${this.items}.${CONSUMER}`, undefined);
+    const info = await this.#consumer();
     return { fresh: info.num_pending, unacknowledged: info.num_ack_pending };
   }
 
@@ -175,9 +200,13 @@ export class QueueStreams {
     return info;
   }
 
+  #consumer(): Promise<ConsumerInfo> {
+    return this.js.api<ConsumerInfo>(`CONSUMER.INFO.${this.items}.${CONSUMER}`, undefined);
+  }
+
   async #ensureConsumer(): Promise<ConsumerInfo> {
     try {
-      return await this.js.api<ConsumerInfo>(`CONSUMER.INFO.${this.items}.${CONSUMER}`, undefined);
+      return await this.#consumer();
     } catch (error) {
       if (numberOf(error) !== CONSUMER_NOT_FOUND) throw error;
     }

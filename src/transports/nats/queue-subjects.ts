@@ -37,6 +37,10 @@ export class QueueSubjects {
     return `${this.#base}.r.${token}`;
   }
 
+  isReady(subject: string): boolean {
+    return subject.startsWith(`${this.#base}.r.`);
+  }
+
   delayed(dueMs: number, token: string): string {
     return `${this.#base}.d.${Math.min(Math.ceil(dueMs), Number.MAX_SAFE_INTEGER)}.${token}`;
   }
