@@ -1,10 +1,6 @@
 /**
- * Follows a stream: the last message of each subject, then every new one, for as long as it is open.
- *
- * How is a follower known to be current? Once a second a ping goes to the server. The server answers in order, so when the answer
- * is here, so is every message that was delivered before the ping; and that deliveries go on is known from the consumer's
- * heartbeats. A proof therefore counts from the moment the ping left. A look at the stream's head now and then checks on all of it.
- * In a cluster messages come from another server than the pong: there the stream's leader is asked where the head is.
+ * Follows a stream: the last message of each subject, then every new one, for as long as it is open. Once a second it is proven to
+ * be current (head-proof.ts); a look at the stream's head now and then checks on all of it.
  *
  * Nothing is terminal: a gap, a silence, a lost connection or a lost consumer ends in a new consumer, after a jittered pause. It
  * resumes behind the last message seen, while no trace of a deletion can have been swept since; otherwise it lists again.
@@ -12,6 +8,7 @@
 import type { Timer } from '../../core/clock.js';
 import { randomId } from '../../core/random.js';
 import { parseDeliverySubject } from './delivery-subject.js';
+import { type Following, HeadProof } from './head-proof.js';
 import type { JetStream, StreamInfo } from './jetstream.js';
 import type { NatsMessage } from './peer.js';
 import type { LinkSubscription } from './requests.js';
@@ -40,11 +37,12 @@ const INACTIVE_NS = 10e9;
 /** After a longer absence deletions may have been swept: only a list tells. */
 export const RESUME_WITHIN_MS = 5 * 60_000;
 
-export class StreamFollower {
+export class StreamFollower implements Following {
   readonly #js: JetStream;
   readonly #stream: string;
   readonly #filter: string;
   readonly #listener: FollowListener;
+  readonly #proof: HeadProof;
   #epoch = '';
   #rewinds = 0;
   /** Everything up to here has been told. */
@@ -61,9 +59,6 @@ export class StreamFollower {
   /** Of the consumer in use; messages of earlier ones are not heard. */
   #attempt = 0;
   #isAttaching = false;
-  #isProving = false;
-  /** Where the stream's leader said the head was, and when it was asked. */
-  #unproven: { readonly atMs: number; readonly head: number } | undefined;
   #missedHead = 0;
   #nextHeadCheck = 0;
   #pauseMs = FIRST_PAUSE_MS;
@@ -77,6 +72,7 @@ export class StreamFollower {
     this.#stream = stream;
     this.#filter = filter;
     this.#listener = listener;
+    this.#proof = new HeadProof(js, stream, this, (atMs) => this.#onProven(atMs));
     this.#stopListening = js.link.onChange((isUp) => isUp && this.#again(FIRST_PAUSE_MS));
     this.#again(0);
     this.#tick();
@@ -89,6 +85,14 @@ export class StreamFollower {
 
   get lastSeq(): number {
     return this.#lastSeq;
+  }
+
+  get consumer(): number | undefined {
+    return this.#isCaughtUp && !this.#isSilent ? this.#attempt : undefined;
+  }
+
+  get #isSilent(): boolean {
+    return this.#js.link.clock.now() - this.#heardAt > SILENCE_MS;
   }
 
   close(): void {
@@ -111,7 +115,7 @@ export class StreamFollower {
   #detach(): void {
     this.#attempt++;
     this.#isCaughtUp = false;
-    this.#unproven = undefined;
+    this.#proof.reset();
     this.#subscription?.unsubscribe();
     this.#subscription = undefined;
   }
@@ -202,7 +206,7 @@ export class StreamFollower {
     this.#isListed = true;
     this.#lastSeq = Math.max(this.#lastSeq, this.#listHead);
     this.#listener.onListed();
-    this.#prove();
+    this.#proof.ask();
   }
 
   #receive(message: NatsMessage): void {
@@ -228,55 +232,23 @@ export class StreamFollower {
     if (position.pending > 0) return;
     this.#isCaughtUp = true;
     this.#endList();
-    this.#proveHead();
+    this.#proof.messageCame();
   }
 
   #tick(): void {
     this.#timer = this.#js.link.clock.timer(PROOF_EVERY_MS, () => {
       this.#tick();
       const now = this.#js.link.clock.now();
-      const isSilent = now - this.#heardAt > SILENCE_MS;
-      if (this.#subscription !== undefined && !this.#isAttaching && isSilent && this.#js.link.isConnected) {
+      if (this.#subscription !== undefined && !this.#isAttaching && this.#isSilent && this.#js.link.isConnected) {
         this.#again(FIRST_PAUSE_MS);
         return;
       }
-      this.#prove();
+      this.#proof.ask();
       if (now >= this.#nextHeadCheck) {
         this.#nextHeadCheck = now + HEAD_CHECK_EVERY_MS * (0.8 + 0.4 * this.#js.link.random.next());
         void this.#checkHead();
       }
     });
-  }
-
-  /** Asks for proof that all there was at this moment has been told. */
-  #prove(): void {
-    const connection = this.#js.link.up;
-    if (connection === undefined || this.#isProving || !this.#isCaughtUp) return;
-    this.#isProving = true;
-    const attempt = this.#attempt;
-    const now = this.#js.link.clock.now();
-    const leader = this.#js.link.isClustered ? this.#js.info(this.#stream) : undefined;
-    const answered: Promise<StreamInfo | undefined> = leader ?? connection.flush().then(() => undefined);
-    const onAnswer = (answer: StreamInfo | undefined) => {
-      this.#isProving = false;
-      const isAlive = attempt === this.#attempt && this.#isCaughtUp;
-      if (!isAlive || this.#js.link.clock.now() - this.#heardAt > SILENCE_MS) return;
-      if (answer === undefined) this.#onProven(now);
-      else this.#unproven ??= { atMs: now, head: answer.state.last_seq };
-      this.#proveHead();
-    };
-    const onLost = () => {
-      this.#isProving = false;
-    };
-    answered.then(onAnswer, onLost);
-  }
-
-  /** The head that the leader told of has come. */
-  #proveHead(): void {
-    if (this.#unproven === undefined || this.#lastSeq < this.#unproven.head) return;
-    const { atMs } = this.#unproven;
-    this.#unproven = undefined;
-    this.#onProven(atMs);
   }
 
   #onProven(atMs: number): void {
