@@ -7,7 +7,7 @@ import { eventually } from '../support/http-servers.js';
 import { movedClock } from '../support/moved-clock.js';
 import { countingPeer } from '../support/nats-counting.js';
 import { natsMissing, natsServer } from '../support/nats-server.js';
-import { storedBlobParts } from '../support/nats-stored.js';
+import { stored } from '../support/nats-streams.js';
 import { fill, patternOf, write } from '../support/whole-blobs.js';
 
 const CHUNK = 512 * 1024;
@@ -39,14 +39,14 @@ describe.skipIf(natsMissing !== undefined)('the leftovers of blobs on nats', { t
       await eventually('the others remove it', async () => {
         await (await blobs.writer('look')).abort();
         clock.aheadMs += HOUR + 1;
-        return (await storedBlobParts(server, 'b')).c === 0;
+        return (await stored(server)).c === 0;
       });
       stopped[clockOf] += HOUR;
       goOn();
       expect(await committed).toMatchObject({ code });
       expect(await blobs.stat('a')).toBe(undefined);
       await eventually('nothing is left', async () => {
-        const { c, m, w } = await storedBlobParts(server, 'b');
+        const { c, m, w } = await stored(server);
         return c === 0 && m === 0 && w === 0;
       });
     },
@@ -76,7 +76,7 @@ describe.skipIf(natsMissing !== undefined)('the leftovers of blobs on nats', { t
       await using dying = createNatsClient({ nats, connect: { servers: server.servers } });
       const writer = await createNatsBlobs({ client: dying, bucket: 'b' }).writer('lost');
       await fill(writer, patternOf(3 * CHUNK, 1));
-      await eventually('its chunks are stored', async () => (await storedBlobParts(server, 'b')).c === 3);
+      await eventually('its chunks are stored', async () => (await stored(server)).c === 3);
     }
     const clock = movedClock();
     const timers: (() => void)[] = [];
@@ -91,7 +91,7 @@ describe.skipIf(natsMissing !== undefined)('the leftovers of blobs on nats', { t
     await eventually('what the dead writer left is gone', async () => {
       clock.aheadMs += HOUR + 1;
       timers.pop()?.();
-      const { c, w } = await storedBlobParts(server, 'b');
+      const { c, w } = await stored(server);
       return c === 1 && w === 0;
     });
     expect(await namesOf(blobs, undefined, 2)).toEqual(['kept']);

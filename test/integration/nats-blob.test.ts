@@ -7,25 +7,12 @@ import { describe, expect, it } from 'vitest';
 import { eventually } from '../support/http-servers.js';
 import { movedClock } from '../support/moved-clock.js';
 import { countingPeer } from '../support/nats-counting.js';
-import { type NatsServer, natsMissing, natsServer } from '../support/nats-server.js';
-import { storedBlobParts } from '../support/nats-stored.js';
+import { natsMissing, natsServer } from '../support/nats-server.js';
+import { expectSwept, stored } from '../support/nats-streams.js';
 import { rounds } from '../support/rounds.js';
 import { fill, patternOf, read, write } from '../support/whole-blobs.js';
 
 const CHUNK = 512 * 1024;
-
-/** Others remove what has to go, an hour after they first saw it. */
-async function expectSwept(server: NatsServer, left: { c: number; m: number; w: number }): Promise<void> {
-  const clock = movedClock();
-  await using client = createNatsClient({ nats, connect: { servers: server.servers }, clock });
-  const blobs = createNatsBlobs({ client, bucket: 'b' });
-  await eventually('every intent was seen', async () => {
-    await (await blobs.writer('look')).abort();
-    clock.aheadMs += 61 * 60_000;
-    return (await storedBlobParts(server, 'b')).w === 0;
-  });
-  expect(await storedBlobParts(server, 'b')).toEqual(left);
-}
 
 describe.skipIf(natsMissing !== undefined)('a blob on nats', { timeout: 60_000 }, () => {
   it('whose server is killed at any moment of the writing is whole once it is committed', { timeout: 200_000 }, async () => {
@@ -45,7 +32,7 @@ describe.skipIf(natsMissing !== undefined)('a blob on nats', { timeout: 60_000 }
       await writing;
       expect(Buffer.compare(await read(blobs, 'a', 20 * CHUNK), next), about).toBe(0);
       // A killed server may forget a removal: then the word that something has to go is still there, too.
-      const { c = 0, m, w } = await storedBlobParts(server, 'b');
+      const { c = 0, m, w } = await stored(server);
       expect([m, c === 13 || w !== 0], about).toEqual([1, true]);
     }
     await expectSwept(server, { c: 13, m: 1, w: 0 });
@@ -56,7 +43,7 @@ describe.skipIf(natsMissing !== undefined)('a blob on nats', { timeout: 60_000 }
     await using client = createNatsClient({ nats, connect: { servers: server.servers } });
     const blobs = createNatsBlobs({ client, bucket: 'b' });
     for (const salt of [1, 2, 3]) await write(blobs, 'a', patternOf(2 * CHUNK, salt));
-    expect(await storedBlobParts(server, 'b')).toEqual({ c: 2, m: 1, w: 0 });
+    expect(await stored(server)).toEqual({ c: 2, m: 1, w: 0 });
     const writer = await blobs.writer('b');
     await fill(writer, patternOf(4 * CHUNK, 1));
     await writer.abort();
@@ -64,7 +51,7 @@ describe.skipIf(natsMissing !== undefined)('a blob on nats', { timeout: 60_000 }
     await fill(left, patternOf(4 * CHUNK, 1));
     await blobs.delete('a');
     await blobs.close();
-    expect(await storedBlobParts(server, 'b')).toEqual({ c: 0, m: 0, w: 0 });
+    expect(await stored(server)).toEqual({ c: 0, m: 0, w: 0 });
   });
 
   it('beyond the bucket’s bytes is refused with resource-exhausted, once, and what is there stays', async () => {
@@ -78,7 +65,7 @@ describe.skipIf(natsMissing !== undefined)('a blob on nats', { timeout: 60_000 }
     });
     await expect(writer.commit()).rejects.toMatchObject({ code: 'failed-precondition', cause: { code: 'resource-exhausted' } });
     await writer.abort();
-    expect(await storedBlobParts(server, 'b')).toEqual({ c: 1, m: 1, w: 0 });
+    expect(await stored(server)).toEqual({ c: 1, m: 1, w: 0 });
     expect((await read(blobs, 'kept', 2 * CHUNK)).byteLength).toBe(CHUNK);
   });
 
@@ -108,18 +95,18 @@ describe.skipIf(natsMissing !== undefined)('a blob on nats', { timeout: 60_000 }
       await using dying = createNatsClient({ nats, connect: { servers: server.servers } });
       const writer = await createNatsBlobs({ client: dying, bucket: 'b' }).writer('lost');
       await fill(writer, patternOf(3 * CHUNK, 1));
-      await eventually('its chunks are stored', async () => (await storedBlobParts(server, 'b')).c === 3);
+      await eventually('its chunks are stored', async () => (await stored(server)).c === 3);
     }
     await using client = createNatsClient({ nats, connect: { servers: server.servers }, clock });
     const blobs = createNatsBlobs({ client, bucket: 'b' });
     await write(blobs, 'first', patternOf(10, 1));
     clock.aheadMs += 59 * 60_000;
     await write(blobs, 'second', patternOf(10, 1));
-    expect((await storedBlobParts(server, 'b')).c).toBe(5);
+    expect((await stored(server)).c).toBe(5);
     clock.aheadMs += 12 * 60_000;
     await write(blobs, 'third', patternOf(10, 1));
-    await eventually('they are gone', async () => (await storedBlobParts(server, 'b')).c === 3);
-    expect(await storedBlobParts(server, 'b')).toEqual({ c: 3, m: 3, w: 0 });
+    await eventually('they are gone', async () => (await stored(server)).c === 3);
+    expect(await stored(server)).toEqual({ c: 3, m: 3, w: 0 });
   });
 
   it('a message that the server does not take for its size is out-of-range, at once', async () => {
@@ -140,7 +127,7 @@ describe.skipIf(natsMissing !== undefined)('a blob on nats', { timeout: 60_000 }
       const controller = new AbortController();
       const writer = await blobs.writer('a', { signal: controller.signal });
       await fill(writer, patternOf(CHUNK, 2));
-      await eventually('its chunk is stored', async () => (await storedBlobParts(server, 'b')).c === 2);
+      await eventually('its chunk is stored', async () => (await stored(server)).c === 2);
       const committed = writer.commit().then(
         () => 2,
         () => 1,
@@ -163,7 +150,7 @@ describe.skipIf(natsMissing !== undefined)('a blob on nats', { timeout: 60_000 }
     await write(blobs, 'a', patternOf(2 * CHUNK, 1));
     peer.loseAnswer('$JS.API.STREAM.PURGE.EKB_b');
     expect(await blobs.delete('a')).toBe(true);
-    expect(await storedBlobParts(server, 'b')).toEqual({ c: 0, m: 0, w: 0 });
+    expect(await stored(server)).toEqual({ c: 0, m: 0, w: 0 });
     expect(await blobs.delete('a')).toBe(false);
   });
 
@@ -178,7 +165,7 @@ describe.skipIf(natsMissing !== undefined)('a blob on nats', { timeout: 60_000 }
     await write(writing, 'a', patternOf(2 * CHUNK, 2));
     await write(writing, 'kept', patternOf(CHUNK, 3));
     await expect(writing.delete('kept')).rejects.toMatchObject({ code: 'permission-denied' });
-    expect(await storedBlobParts(server, 'b')).toEqual({ c: 6, m: 2, w: 3 });
+    expect(await stored(server)).toEqual({ c: 6, m: 2, w: 3 });
     await expectSwept(server, { c: 3, m: 2, w: 0 });
     await using client = createNatsClient({ nats, connect: { servers: server.servers } });
     const blobs = createNatsBlobs({ client, bucket: 'b' });
@@ -193,7 +180,7 @@ describe.skipIf(natsMissing !== undefined)('a blob on nats', { timeout: 60_000 }
     await fill(writer, patternOf(2 * CHUNK, 1));
     await expectSwept(server, { c: 0, m: 0, w: 0 });
     await expect(writer.commit()).rejects.toMatchObject({ code: 'aborted' });
-    expect(await storedBlobParts(server, 'b')).toEqual({ c: 0, m: 0, w: 0 });
+    expect(await stored(server)).toEqual({ c: 0, m: 0, w: 0 });
   });
 
   it('on a server that takes small messages goes in smaller chunks', async () => {
@@ -203,7 +190,7 @@ describe.skipIf(natsMissing !== undefined)('a blob on nats', { timeout: 60_000 }
     const bytes = patternOf(500_001, 1);
     await write(blobs, 'a', bytes);
     expect(Buffer.compare(await read(blobs, 'a', 600_000), bytes)).toBe(0);
-    expect((await storedBlobParts(server, 'b')).c).toBe(9);
+    expect((await stored(server)).c).toBe(9);
   });
 
   it('in a bucket that others made without direct reads is read', async () => {
@@ -259,7 +246,7 @@ describe.skipIf(natsMissing !== undefined)('a blob on nats', { timeout: 60_000 }
     await write(blobs, 'a', patternOf(CHUNK, 2));
     expect(peer.published('$EKB.b.m.a')).toBe(3);
     expect(Buffer.compare(await read(blobs, 'a', 2 * CHUNK), patternOf(CHUNK, 2))).toBe(0);
-    expect(await storedBlobParts(server, 'b')).toEqual({ c: 1, m: 1, w: 0 });
+    expect(await stored(server)).toEqual({ c: 1, m: 1, w: 0 });
   });
 
   it('in a bucket that was deleted is not there, and the next is written', async () => {

@@ -7,9 +7,11 @@ import { natsMissing, natsServer } from './nats-server.js';
 export interface StorePlace extends AsyncDisposable {
   /** For {@link durableStore}. */
   readonly address: string;
+  /** Where it is one. */
+  readonly folder?: string;
 }
 
-export async function filesPlace(): Promise<StorePlace & { readonly folder: string }> {
+export async function filesPlace(): Promise<StorePlace> {
   const parent = mkdtempSync(join(tmpdir(), 'evenkeel-store-'));
   const folder = join(parent, 'store');
   return {
