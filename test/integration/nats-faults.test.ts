@@ -1,46 +1,31 @@
 /** State and blobs on NATS behind a network that fails: what was asked for is done once, or told. */
-import * as nats from '@nats-io/transport-node';
 import type { BlobTransport, StateTransport } from 'evenkeel/core';
-import { createNatsBlobs, createNatsClient, createNatsState, type NatsClient } from 'evenkeel/nats';
+import { createNatsBlobs, createNatsState } from 'evenkeel/nats';
 import { describe, expect, it } from 'vitest';
-import { type FaultProxy, faultProxy } from '../support/fault-proxy.js';
 import { eventually } from '../support/http-servers.js';
-import { type CountingPeer, countingPeer } from '../support/nats-counting.js';
-import { natsMissing, natsServer } from '../support/nats-server.js';
+import { behindProxy, NETWORK_FAULTS, type ProxiedServer } from '../support/nats-behind-proxy.js';
+import { natsMissing } from '../support/nats-server.js';
 
-interface Place {
-  readonly proxy: FaultProxy;
-  readonly peer: CountingPeer;
-  readonly client: NatsClient;
-  /** Through the proxy. */
+interface Place extends ProxiedServer {
   readonly state: StateTransport;
   readonly blobs: BlobTransport;
-  /** Around it. */
+  /** Around the proxy. */
   readonly near: StateTransport;
 }
 
-async function behindProxy(test: (place: Place) => Promise<void>): Promise<void> {
-  await using server = await natsServer();
-  const proxy = await faultProxy(server.port);
-  const peer = countingPeer();
-  await using client = createNatsClient({
-    nats: peer.module,
-    connect: { servers: `nats://127.0.0.1:${proxy.port}` },
-    timeoutMs: 15_000,
+async function withStores(test: (place: Place) => Promise<void>): Promise<void> {
+  await behindProxy(15_000, async (place) => {
+    const state = createNatsState({ client: place.client, bucket: 'b' });
+    const blobs = createNatsBlobs({ client: place.client, bucket: 'b' });
+    const near = createNatsState({ client: place.direct, bucket: 'b' });
+    try {
+      await state.put('a', Buffer.from('0'));
+      await write(blobs, 'a', 1);
+      await test({ ...place, state, blobs, near });
+    } finally {
+      for (const each of [state, near, blobs]) await each.close();
+    }
   });
-  await using direct = createNatsClient({ nats, connect: { servers: server.servers } });
-  const state = createNatsState({ client, bucket: 'b' });
-  const blobs = createNatsBlobs({ client, bucket: 'b' });
-  const near = createNatsState({ client: direct, bucket: 'b' });
-  try {
-    await state.put('a', Buffer.from('0'));
-    await write(blobs, 'a', 1);
-    await test({ proxy, peer, client, state, blobs, near });
-  } finally {
-    for (const each of [state, near, blobs]) await each.close();
-    proxy.heal();
-    await proxy.close();
-  }
 }
 
 async function write(blobs: BlobTransport, name: string, fill: number): Promise<void> {
@@ -50,17 +35,9 @@ async function write(blobs: BlobTransport, name: string, fill: number): Promise<
   await writer.commit();
 }
 
-const FAULTS: [string, (proxy: FaultProxy) => void | Promise<void>][] = [
-  ['a delay of 100 ms', (proxy) => proxy.delay(100)],
-  ['bytes that vanish', (proxy) => proxy.drop()],
-  ['a cut', (proxy) => proxy.cut()],
-  ['a connection that is half open', (proxy) => proxy.halfOpen()],
-  ['bytes that come twice', (proxy) => proxy.duplicate()],
-];
-
-describe.skipIf(natsMissing !== undefined).each(FAULTS)('%s', { timeout: 60_000 }, (_name, begin) => {
+describe.skipIf(natsMissing !== undefined).each(NETWORK_FAULTS)('%s', { timeout: 60_000 }, (_name, begin) => {
   it('puts each value once, in its order, and stores the blob, when it is over', () =>
-    behindProxy(async ({ proxy, peer, client, state, blobs, near }) => {
+    withStores(async ({ proxy, peer, client, state, blobs, near }) => {
       const before = await near.get('a');
       await begin(proxy);
       const put = state.put('a', Buffer.from('1'), { expect: before?.revision ?? 0 });
@@ -80,7 +57,7 @@ describe.skipIf(natsMissing !== undefined).each(FAULTS)('%s', { timeout: 60_000 
     }));
 
   it('leaves a watch with what was put meanwhile, when it is over', () =>
-    behindProxy(async ({ proxy, state, near }) => {
+    withStores(async ({ proxy, state, near }) => {
       let last = '';
       const watch = state.watch('', ({ entry }) => {
         if (entry !== undefined) last = Buffer.from(entry.value).toString();

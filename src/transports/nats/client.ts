@@ -23,7 +23,7 @@ export interface NatsClientOptions {
   requestTimeoutMs?: number;
   /**
    * Milliseconds for an operation, with its repeated tries and the wait for a connection. Default 5000; at most 25,000: the server
-   * remembers for 30 s what it has stored.
+   * remembers for 30 s what it has stored. Lists of blobs and of delayed items have 25 s whatever this is, a blob's chunk 30 s.
    */
   timeoutMs?: number;
   /** Subject of JetStream's API, for accounts that import it under another name. Default `$JS.API`. */

@@ -101,12 +101,15 @@ export class Enqueue {
   /** An item stored before, of the same key, takes the place of ours. */
   async #findTwins(keyed: readonly Placed[], signal: AbortSignal | undefined): Promise<void> {
     if (keyed.length === 0) return;
-    const { subjects } = this.#streams;
+    const { subjects, js } = this.#streams;
     const [first] = keyed;
     // Delayed ones first: what is moved meanwhile is then seen where it went.
-    const filter = keyed.length === 1 && first !== undefined ? subjects.delayedOf(first.token) : subjects.allDelayed;
+    const isOne = keyed.length === 1 && first !== undefined;
+    const filter = isOne ? subjects.delayedOf(first.token) : subjects.allDelayed;
+    // Of one key there are few: the answer is as quick as any.
+    const options = isOne ? { signal, tryTimeoutMs: TRY_MS, timeoutMs: js.link.settings.timeoutMs } : { signal };
     const delayed = new Map<string, string[]>();
-    for (const subject of (await this.#streams.listSubjects(filter, { signal })).keys()) {
+    for (const subject of (await this.#streams.listSubjects(filter, options)).keys()) {
       const token = subjects.parseDelayed(subject)?.token;
       if (token !== undefined && isKeyToken(token)) delayed.set(token, [...(delayed.get(token) ?? []), subject]);
     }
