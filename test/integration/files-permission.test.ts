@@ -1,6 +1,6 @@
 /** Folders that the process may not write, or not read. Root may do anything, so as root the program becomes nobody first. */
 import { execFile } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -60,7 +60,8 @@ beforeAll(async () => {
 });
 afterAll(() => {
   program[Symbol.dispose]();
-  for (const name of readdirSync(base)) setModes(join(base, name), 0o755, 0o644);
+  for (const entry of readdirSync(base, { withFileTypes: true }))
+    if (entry.isDirectory()) setModes(join(base, entry.name), 0o755, 0o644);
   rmSync(base, { recursive: true });
 });
 
@@ -135,6 +136,31 @@ describe.skipIf(process.platform === 'win32')('a folder', { timeout: 60_000 }, (
       'blobs.writer': 'permission-denied',
       'queue.enqueue': 'permission-denied',
       'host.writeFile': 'permission-denied',
+    });
+  });
+
+  it('whose parent may be written and not read is permission-denied, time and again: its name cannot be synced', async () => {
+    const folder = join(base, 'unreadable');
+    mkdirSync(folder);
+    chmodSync(folder, 0o333);
+    for (const _attempt of [1, 2]) {
+      expect(await run(folder)).toMatchObject({
+        'state.put': 'permission-denied',
+        'state.put again': 'permission-denied',
+        'blobs.writer': 'permission-denied',
+        'queue.enqueue': 'permission-denied',
+      });
+    }
+  });
+
+  it('below a symbolic link that leads nowhere is failed-precondition', async () => {
+    const folder = join(base, 'link');
+    mkdirSync(join(base, 'target'));
+    symlinkSync(join(base, 'target', 'missing'), folder);
+    expect(await run(folder)).toMatchObject({
+      'state.put': 'failed-precondition',
+      'blobs.writer': 'failed-precondition',
+      'queue.enqueue': 'failed-precondition',
     });
   });
 

@@ -12,6 +12,8 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
   ENFILE: 'resource-exhausted',
   ENAMETOOLONG: 'invalid-argument',
   ENOTDIR: 'failed-precondition',
+  ENOENT: 'failed-precondition',
+  ELOOP: 'failed-precondition',
 };
 
 /** `action` in words: `write`, `read`. An error of evenkeel's own passes through. @param retryable - Default `no`. */

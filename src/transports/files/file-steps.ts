@@ -112,24 +112,30 @@ export async function syncFolder(fs: FileSystem, path: string): Promise<void> {
 
 /** Makes the folder and those above it. Its name is synced even where it was there: whoever made it may not have come to that. */
 export async function makeFolder(fs: FileSystem, path: string): Promise<void> {
-  let wasThere = false;
-  try {
-    await fs.mkdir(path);
-  } catch (error) {
-    const code = systemCode(error);
-    if (code === 'ENOENT' && dirname(path) !== path) {
-      await makeFolder(fs, dirname(path));
-      return makeFolder(fs, path);
-    }
-    // A file of that name is found out by whoever opens something below it.
-    if (code !== 'EEXIST') throw error;
-    wasThere = true;
-  }
+  const isNew = await makeIfMissing(fs, path, true);
   try {
     await syncFolder(fs, dirname(path));
   } catch (error) {
-    // It stands in a folder that we must not read: its name is the business of whoever made it.
     const code = systemCode(error);
-    if (!wasThere || (code !== 'EACCES' && code !== 'EPERM')) throw error;
+    // It stands in a folder that we must not read: its name is the business of whoever made it.
+    if (!isNew && (code === 'EACCES' || code === 'EPERM')) return;
+    // The next attempt would take it for somebody else's.
+    if (isNew) await fs.rmdir(path).catch(() => {});
+    throw error;
   }
+}
+
+/** False where it was there. A file of that name is found out by whoever opens something below it. */
+async function makeIfMissing(fs: FileSystem, path: string, mayMakeParent: boolean): Promise<boolean> {
+  try {
+    await fs.mkdir(path);
+    return true;
+  } catch (error) {
+    const code = systemCode(error);
+    if (code === 'EEXIST') return false;
+    // Once: below a link that leads nowhere there is never a parent.
+    if (code !== 'ENOENT' || !mayMakeParent || dirname(path) === path) throw error;
+  }
+  await makeFolder(fs, dirname(path));
+  return makeIfMissing(fs, path, false);
 }

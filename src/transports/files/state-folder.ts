@@ -85,14 +85,8 @@ export class StateFolder {
     return bytes && decodeCommit(bytes, path);
   }
 
-  async hasCommit(firstRevision: number): Promise<boolean> {
-    try {
-      await this.#fs.stat(this.#pathOf(firstRevision, 'commit'));
-      return true;
-    } catch (error) {
-      if (systemCode(error) === 'ENOENT') return false;
-      throw error;
-    }
+  hasCommit(firstRevision: number): Promise<boolean> {
+    return this.#fs.exists(this.#pathOf(firstRevision, 'commit'));
   }
 
   /** @throws {EvenkeelError} `data-loss` when it is there and damaged. */
@@ -117,7 +111,7 @@ export class StateFolder {
 
   /**
    * Writes a snapshot and removes what the one before it makes superfluous: two snapshots stay, and every commit since the older, so
-   * that one damaged file costs nothing and a slow reader finds its way. Reads nothing, so it may be cut off anywhere.
+   * that a damaged snapshot costs nothing and a slow reader finds its way. Reads nothing, so it may be cut off anywhere.
    */
   async compact(snapshot: Snapshot): Promise<void> {
     await this.#publish(nameOf(snapshot.revision, 'snapshot'), encodeSnapshot(snapshot));

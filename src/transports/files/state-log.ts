@@ -42,8 +42,9 @@ export class StateLog {
     const replica = this.#replica;
     for (;;) {
       const commit = await this.#folder.readCommit(replica.revision + 1);
-      if (commit === undefined) return (await this.#isAtHead(replica)) ? replica : this.#load();
-      if (commit.epoch !== replica.epoch) return this.#load();
+      // Also behind one that was read: it may be what a late process linked onto a name that compaction had freed.
+      if (!(await this.#isAtHead(replica)) || (commit !== undefined && commit.epoch !== replica.epoch)) return this.#load();
+      if (commit === undefined) return replica;
       replica.apply(commit, this.#now(), this.#tell);
       this.#count(commit.entries);
     }
@@ -55,13 +56,15 @@ export class StateLog {
    *   whether its own was among them.
    */
   async commit(replica: StateReplica, entries: readonly CommitEntry[]): Promise<boolean> {
+    if (!(await this.#isAtHead(replica))) return false;
     const commit = { epoch: replica.epoch, firstRevision: replica.revision + 1, entries };
-    let isAtHead = false;
+    // Asked again while the commit is synced.
+    let isStillAtHead = false;
     const lookBack = async () => {
-      isAtHead = await this.#isAtHead(replica);
+      isStillAtHead = await this.#isAtHead(replica);
     };
     if (!(await this.#folder.writeCommit(commit, lookBack))) return false;
-    if (!isAtHead) {
+    if (!isStillAtHead) {
       // Its name was free because compaction had removed it: it is no part of the history.
       await this.#folder.withdraw(commit.firstRevision);
       await this.#load();
@@ -87,11 +90,16 @@ export class StateLog {
     await this.#folder.compact({ epoch, revision, records: replica.list('') });
   }
 
-  /** While the newest commit known is there, no later one has been removed: a missing next one then means the head. */
-  async #isAtHead(replica: StateReplica): Promise<boolean> {
-    if (replica.headName > 0) return this.#folder.hasCommit(replica.headName);
+  /**
+   * While the newest commit known is there, no later one has been removed: a missing next one then means the head. The one before it
+   * shows that the newest is not what a late process linked onto its name: there all around are gone.
+   */
+  async #isAtHead({ headName, previousName, revision }: StateReplica): Promise<boolean> {
+    if (headName > 0) {
+      return (await this.#folder.hasCommit(headName)) && (previousName === 0 || this.#folder.hasCommit(previousName));
+    }
     const { commits, snapshots } = await this.#folder.list();
-    return Math.max(0, ...snapshots) <= replica.revision && (commits[0] ?? 1) === 1;
+    return Math.max(0, ...snapshots) <= revision && (commits[0] ?? 1) === 1;
   }
 
   async #load(): Promise<StateReplica> {
@@ -115,7 +123,9 @@ export class StateLog {
     this.#commitsSinceSnapshot = 0;
     this.#bytesSinceSnapshot = 0;
     // A commit of several entries may begin before the snapshot's revision only if it ends there: a snapshot shows whole commits.
-    replica.headName = commits.findLast((name) => name <= replica.revision) ?? 0;
+    const head = commits.findLastIndex((name) => name <= replica.revision);
+    replica.headName = commits[head] ?? 0;
+    replica.previousName = commits[head - 1] ?? 0;
     for (const name of commits) {
       if (name <= replica.revision) continue;
       const commit = await this.#folder.readCommit(name);

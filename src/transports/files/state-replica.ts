@@ -13,6 +13,8 @@ import type { Commit, CommitEntry, Snapshot } from './state-format.js';
 export interface DueLease {
   readonly key: string;
   readonly revision: number;
+  /** Of key and value. */
+  readonly bytes: number;
   readonly atMs: number;
 }
 
@@ -20,8 +22,9 @@ export class StateReplica {
   readonly epoch: string;
   /** Of the newest commit known. */
   revision = 0;
-  /** The name under which that commit stands; 0: none does, or it is in a snapshot. */
+  /** The names under which that commit and the one before it stand; 0: none does, or it is in a snapshot. */
   headName = 0;
+  previousName = 0;
   /** Of keys and values. */
   bytes = 0;
   readonly #records = new Map<string, StateRecord>();
@@ -56,6 +59,7 @@ export class StateReplica {
     if (epoch !== this.epoch || firstRevision !== this.revision + 1 || entries.length === 0) {
       throw new EvenkeelError('data-loss', `commit ${firstRevision} does not follow revision ${this.revision} of this history`);
     }
+    this.previousName = this.headName;
     this.headName = firstRevision;
     for (const entry of entries) {
       const change = this.#applyEntry(entry, ++this.revision, now);
@@ -74,7 +78,8 @@ export class StateReplica {
     while (due.length < limit) {
       const next = this.#leases.takeDue(now);
       if (next === undefined) break;
-      due.push({ key: next.key, revision: this.#records.get(next.key)?.revision ?? 0, atMs: next.at });
+      const record = this.#records.get(next.key);
+      due.push({ key: next.key, revision: record?.revision ?? 0, bytes: record ? sizeOf(record) : 0, atMs: next.at });
     }
     return due;
   }

@@ -116,37 +116,50 @@ export class WaitingWrites {
   }
 }
 
+/** What a key holds; revision 0: nothing. */
+interface Held {
+  readonly revision: number;
+  readonly bytes: number;
+}
+
+const NOTHING: Held = { revision: 0, bytes: 0 };
+
 /** Leases that have run out come first: a write may expect the absence they bring. */
 export function planCommit(replica: StateReplica, writes: readonly StateWrite[], bounds: StateBounds, now: number): CommitPlan {
   const due = replica.takeDue(now, MAX_COMMIT_ENTRIES);
   const entries: CommitEntry[] = due.map(({ key }) => ({ type: 'expired', key }));
   const accepted: StateWrite[] = [];
   const refused: { write: StateWrite; error: EvenkeelError | undefined }[] = [];
-  /** Revisions as the entries so far leave them; 0: absent. */
-  const changed = new Map<string, number>(due.map(({ key }) => [key, 0]));
+  /** Keys as the entries so far leave them. */
+  const changed = new Map<string, Held>(due.map(({ key }) => [key, NOTHING]));
   let keys = replica.size - due.length;
-  let bytes = replica.bytes;
+  let bytes = due.reduce((sum, lease) => sum - lease.bytes, replica.bytes);
   for (const write of writes) {
     const { entry, expect } = write;
-    const present = changed.get(entry.key) ?? replica.get(entry.key, now)?.revision ?? 0;
-    if (expect !== undefined && present !== (expect === 'absent' ? 0 : expect)) {
-      refused.push({ write, error: unexpected(entry.key, present, expect) });
-    } else if (entry.type === 'delete' && present === 0) {
+    const present = changed.get(entry.key) ?? heldIn(replica, entry.key, now);
+    const next = entry.type === 'put' ? { revision: replica.revision + entries.length + 1, bytes: sizeOf(entry) } : NOTHING;
+    if (expect !== undefined && present.revision !== (expect === 'absent' ? 0 : expect)) {
+      refused.push({ write, error: unexpected(entry.key, present.revision, expect) });
+    } else if (entry.type === 'delete' && present.revision === 0) {
       refused.push({ write, error: undefined });
-    } else if (entry.type === 'put' && present === 0 && keys >= bounds.maxKeys) {
+    } else if (entry.type === 'put' && present.revision === 0 && keys >= bounds.maxKeys) {
       refused.push({ write, error: full('the store', bounds.maxKeys) });
-    } else if (entry.type === 'put' && bytes + sizeOf(entry) > bounds.maxBytes) {
+    } else if (entry.type === 'put' && bytes - present.bytes + next.bytes > bounds.maxBytes) {
       refused.push({ write, error: full('the store', bounds.maxBytes) });
     } else {
       accepted.push(write);
       entries.push(entry);
-      changed.set(entry.key, entry.type === 'put' ? replica.revision + entries.length : 0);
-      if (entry.type === 'put') bytes += sizeOf(entry);
-      if (present === 0) keys++;
-      else if (entry.type === 'delete') keys--;
+      changed.set(entry.key, next);
+      bytes += next.bytes - present.bytes;
+      keys += Number(next.revision > 0) - Number(present.revision > 0);
     }
   }
   return { due, entries, accepted, refused };
+}
+
+function heldIn(replica: StateReplica, key: string, now: number): Held {
+  const record = replica.get(key, now);
+  return record === undefined ? NOTHING : { revision: record.revision, bytes: sizeOf(record) };
 }
 
 function unexpected(key: string, revision: number, expect: number | 'absent'): EvenkeelError {

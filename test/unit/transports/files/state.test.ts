@@ -118,6 +118,19 @@ describe('writes that come together', () => {
     await state.close();
   });
 
+  it('that replace a document need room for the difference only', async () => {
+    const { open } = place();
+    const state = open({ maxBytes: 1000 });
+    const of = (size: number) => new Uint8Array(size);
+    await state.put('a', of(600), { leaseMs: 60_000 });
+    await state.put('a', of(600), { leaseMs: 60_000, expect: 1 });
+    await expect(state.put('b', of(600))).rejects.toMatchObject({ code: 'resource-exhausted' });
+    // In one commit: what a delete and a smaller value leave is there for the next.
+    await Promise.all([state.delete('a'), state.put('b', of(600)), state.put('b', of(100)), state.put('c', of(700))]);
+    await expect(state.put('d', of(300))).rejects.toMatchObject({ code: 'resource-exhausted' });
+    await state.close();
+  });
+
   it('can be left while they wait; what was on its way may land', async () => {
     const { open } = place();
     const state = open();
