@@ -65,7 +65,10 @@ export class LeaseKeeper {
     this.#mayTake = options.conflict === 'take-over';
   }
 
-  /** Judged at the moment of asking: true only while no observer can have seen the lease run out. */
+  /**
+   * Judged at the moment of asking: true only while no observer can have seen the lease run out. By this machine's monotonic clock: one
+   * that slept, or was paused, does not know; what it then does is told apart by the revision alone.
+   */
   get isHeld(): boolean {
     return this.#isTold && this.#options.runtime.clock.now() < this.#heldUntil;
   }

@@ -7,8 +7,8 @@ import { eventually } from '../support/http-servers.js';
 import { movedClock } from '../support/moved-clock.js';
 import { countingPeer } from '../support/nats-counting.js';
 import { natsMissing, natsServer } from '../support/nats-server.js';
-import { stored } from '../support/nats-streams.js';
-import { fill, patternOf, write } from '../support/whole-blobs.js';
+import { expectSwept, stored } from '../support/nats-streams.js';
+import { fill, patternOf, read, write } from '../support/whole-blobs.js';
 
 const CHUNK = 512 * 1024;
 const HOUR = 60 * 60_000;
@@ -95,6 +95,45 @@ describe.skipIf(natsMissing !== undefined)('the leftovers of blobs on nats', { t
       return c === 1 && w === 0;
     });
     expect(await namesOf(blobs, undefined, 2)).toEqual(['kept']);
+  });
+
+  it('chunks that one writer forgets while another is about to replace them keep the word of that one', async () => {
+    await using server = await natsServer();
+    const peer = countingPeer();
+    await using slow = createNatsClient({ nats: peer.module, connect: { servers: server.servers } });
+    const first = await createNatsBlobs({ client: slow, bucket: 'b' }).writer('a');
+    await fill(first, patternOf(2 * CHUNK, 1));
+    const forgetting = peer.hold('$JS.API.STREAM.PURGE.EKB_b');
+    const committed = first.commit();
+    const forget = await forgetting;
+    const dying = countingPeer();
+    await using client = createNatsClient({ nats: dying.module, connect: { servers: server.servers } });
+    const second = await createNatsBlobs({ client, bucket: 'b' }).writer('a');
+    await fill(second, patternOf(CHUNK, 2));
+    // It dies with its manifest stored, before it removes what that replaced.
+    const removing = dying.hold('$JS.API.STREAM.PURGE.EKB_b');
+    void second.commit().catch(() => {});
+    await removing;
+    await client.close();
+    forget();
+    await committed;
+    await expectSwept(server, { c: 1, m: 1, w: 0 });
+  });
+
+  it('pieces that nobody waits for come in order, and buffers go on', async () => {
+    await using server = await natsServer();
+    await using client = createNatsClient({ nats, connect: { servers: server.servers } });
+    const blobs = createNatsBlobs({ client, bucket: 'b' });
+    const bytes = patternOf(31 * (CHUNK - 1000), 3);
+    const writer = await blobs.writer('a');
+    const writes: Promise<void>[] = [];
+    for (let at = 0; at < bytes.byteLength; at += CHUNK - 1000) {
+      (await writer.buffer()).set(bytes.subarray(at, at + CHUNK - 1000));
+      writes.push(writer.write(CHUNK - 1000));
+    }
+    await writer.commit();
+    await Promise.all(writes);
+    expect(Buffer.compare(await read(blobs, 'a', bytes.byteLength + 1), bytes)).toBe(0);
   });
 
   it('the server is asked for the names once for all pages of a listing', async () => {

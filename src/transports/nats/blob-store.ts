@@ -133,13 +133,16 @@ export class NatsBlobStore implements Intents {
       await this.renew(chunks);
       const { manifest, seq } = await this.#manifestAt(name);
       // What is replaced has to go, also when this process dies before it has seen to that.
-      if (manifest !== undefined) await this.#intend(manifest.id, { name });
+      const intent = manifest === undefined ? 0 : await this.#intend(manifest.id, { name });
       try {
         this.#checkMovedOn(name, since);
         const options = { what: `commit blob ${name}`, stream: this.#stream, expect: seq };
         await this.js.publish(this.#manifestSubject(name), json, options);
         this.#commits++;
-        await Promise.all([this.forget(id), manifest === undefined ? undefined : this.remove(manifest.id)]);
+        await Promise.all([
+          this.#forget(id, chunks.intent),
+          manifest === undefined ? undefined : this.#remove(manifest.id, intent),
+        ]);
         return;
       } catch (error) {
         // Another writer's came first, and is now the one to replace; or we were stopped.
@@ -148,11 +151,16 @@ export class NatsBlobStore implements Intents {
     }
   }
 
-  /** Removes chunks, and then their intent. What fails is left to whoever finds the intent. */
-  async remove(id: string): Promise<void> {
+  /** Removes chunks that nobody will name. */
+  remove({ id, intent }: Chunks): Promise<void> {
+    return this.#remove(id, intent);
+  }
+
+  /** Removes chunks, and then the intent beside them. What fails is left to whoever finds the intent. */
+  async #remove(id: string, intent: number): Promise<void> {
     try {
       await this.js.purge(this.#stream, `${this.#subjects}.c.${id}.*`);
-      await this.forget(id);
+      await this.#forget(id, intent);
     } catch {
       // The intent is there.
     }
@@ -166,7 +174,7 @@ export class NatsBlobStore implements Intents {
     for (;;) {
       const { manifest } = await this.#manifestAt(name);
       if (manifest === undefined) return false;
-      await this.#intend(manifest.id, { name }).catch(unlessFull);
+      const intent = await this.#intend(manifest.id, { name }).catch(unlessFull);
       let isRepeated = false;
       const onRepeat = () => {
         isRepeated = true;
@@ -175,7 +183,7 @@ export class NatsBlobStore implements Intents {
       // Nothing there: a lost try did it, or others did, and then there is another manifest or none.
       const isOurs = purged > 0 || (isRepeated && (await this.#manifestAt(name)).seq !== manifest.seq);
       if (!isOurs) continue;
-      await this.remove(manifest.id);
+      await this.#remove(manifest.id, intent);
       return true;
     }
   }
@@ -231,9 +239,10 @@ export class NatsBlobStore implements Intents {
     return (await this.js.publish(this.#intentSubject(id), JSON.stringify({ v: 1, ...intent }), options)).seq;
   }
 
-  async forget(id: string): Promise<void> {
+  /** Removes an intent; what others have said since of the same chunks stays. */
+  async #forget(id: string, intent: number): Promise<void> {
     this.#abandoned.forget(id);
-    await this.js.purge(this.#stream, this.#intentSubject(id)).catch(() => {});
+    await this.js.purge(this.#stream, this.#intentSubject(id), { seq: intent + 1 }).catch(() => {});
   }
 
   /** Ids of the chunks beside which there is an intent. */
@@ -256,10 +265,10 @@ export class NatsBlobStore implements Intents {
 
   async abandon(id: string, { name, seq }: StoredIntent): Promise<void> {
     // From here on the writer, should it live, is refused.
-    await this.#intend(id, { name: name ?? '', isAbandoned: true }, seq);
+    const last = await this.#intend(id, { name: name ?? '', isAbandoned: true }, seq);
     // It may have died between the commit and the removal of the intent: then the chunks are a blob's.
     const manifest = name === undefined ? undefined : (await this.#manifestAt(name)).manifest;
-    await (manifest?.id === id ? this.forget(id) : this.remove(id));
+    await (manifest?.id === id ? this.#forget(id, last) : this.#remove(id, last));
   }
 
   close(): void {
@@ -295,8 +304,9 @@ export class NatsBlobStore implements Intents {
 }
 
 /** A full bucket must not keep anybody from making room. */
-function unlessFull(error: unknown): void {
+function unlessFull(error: unknown): number {
   if (!isEvenkeelError(error, 'resource-exhausted')) throw error;
+  return 0;
 }
 
 function parse(data: NatsMessage['data']): unknown {

@@ -28,6 +28,8 @@ export class NatsBlobWriter implements BlobWriter {
   #allocated = 0;
   #lent: Uint8Array | undefined;
   #isLending = false;
+  /** Pieces on their way into `gathered`, one after the other. */
+  #gathering: Promise<void> | undefined;
   /** Pieces smaller than a chunk. */
   #gathered: Uint8Array | undefined;
   #filled = 0;
@@ -69,6 +71,7 @@ export class NatsBlobWriter implements BlobWriter {
     }
     this.#isLending = true;
     try {
+      await this.#gathering?.catch(() => {});
       this.#lent = await this.#take();
       return this.#lent;
     } finally {
@@ -83,17 +86,21 @@ export class NatsBlobWriter implements BlobWriter {
     checkInteger('n', n, 0, lent.byteLength);
     this.#lent = undefined;
     this.#bytes += n;
-    if (n === lent.byteLength && this.#filled === 0) {
+    if (n === lent.byteLength && this.#filled === 0 && this.#gathering === undefined) {
       this.#fly(lent, n);
-    } else {
-      await this.#gather(lent.subarray(0, n));
-      this.#give(lent);
+      return;
     }
+    const gathering = this.#gather(lent, n).finally(() => {
+      this.#gathering = undefined;
+    });
+    this.#gathering = gathering;
+    await gathering;
   }
 
   async commit(): Promise<BlobStat> {
     this.#checkWritable();
     this.#isCommitting = true;
+    await this.#gathering;
     const expected = this.#expectedBytes;
     if (expected !== undefined && expected !== this.#bytes) {
       const message = `${this.#name} was announced with ${expected} bytes and written with ${this.#bytes}`;
@@ -112,7 +119,7 @@ export class NatsBlobWriter implements BlobWriter {
       await this.#committing;
     } catch (error) {
       // When it may have landed the chunks stay; the intent beside them tells others, in time, which it was.
-      if (!isEvenkeelError(error) || error.retryable !== 'unknown') await this.#store.remove(this.#chunks.id);
+      if (!isEvenkeelError(error) || error.retryable !== 'unknown') await this.#store.remove(this.#chunks);
       throw error;
     }
     return stat;
@@ -130,7 +137,7 @@ export class NatsBlobWriter implements BlobWriter {
     this.#finish(error);
     this.#stop.abort(error);
     // After the chunks on their way, which would come back otherwise.
-    this.#isRemoved = Promise.allSettled(this.#flying).then(() => this.#store.remove(this.#chunks.id));
+    this.#isRemoved = Promise.allSettled(this.#flying).then(() => this.#store.remove(this.#chunks));
   }
 
   get removed(): Promise<void> | undefined {
@@ -179,12 +186,12 @@ export class NatsBlobWriter implements BlobWriter {
     this.#wake?.();
   }
 
-  async #gather(piece: Uint8Array): Promise<void> {
+  async #gather(lent: Uint8Array, bytes: number): Promise<void> {
     const { chunkBytes } = this.#chunks;
-    for (let at = 0; at < piece.byteLength; ) {
+    for (let at = 0; at < bytes; ) {
       this.#gathered ??= await this.#take();
-      const n = Math.min(piece.byteLength - at, chunkBytes - this.#filled);
-      this.#gathered.set(piece.subarray(at, at + n), this.#filled);
+      const n = Math.min(bytes - at, chunkBytes - this.#filled);
+      this.#gathered.set(lent.subarray(at, at + n), this.#filled);
       this.#filled += n;
       at += n;
       if (this.#filled < chunkBytes) continue;
@@ -192,6 +199,7 @@ export class NatsBlobWriter implements BlobWriter {
       this.#gathered = undefined;
       this.#filled = 0;
     }
+    this.#give(lent);
   }
 
   #fly(buffer: Uint8Array, n: number): void {

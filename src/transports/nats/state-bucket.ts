@@ -10,7 +10,7 @@ import type { JetStream, StreamInfo } from './jetstream.js';
 import { decodeKey, encodeKey } from './names.js';
 import { OpenedStream } from './opened-stream.js';
 import { MAX_REMEMBERED, StateLeases } from './state-leases.js';
-import { StateTombstones } from './state-tombstones.js';
+import { StateTombstones, type StoredMarkers } from './state-tombstones.js';
 
 export interface NatsStateBounds {
   readonly maxBytes: number;
@@ -23,12 +23,13 @@ export const MARK = { operation: 'KV-Operation', lease: 'Evenkeel-Lease-Ms', exp
 /** Keys whose revision is remembered, so that a put over it needs no look first. */
 const MAX_KNOWN = 4096;
 
-export class StateBucket {
+export class StateBucket implements StoredMarkers {
   readonly js: JetStream;
   readonly clock: Clock;
   readonly stream: string;
   readonly leases = new StateLeases();
-  readonly tombstones: StateTombstones;
+  readonly writtenMarkers: StateTombstones;
+  readonly seenMarkers: StateTombstones;
   readonly #name: string;
   readonly #bounds: NatsStateBounds;
   readonly #known = new Map<string, number>();
@@ -40,7 +41,8 @@ export class StateBucket {
     this.#name = name;
     this.stream = `KV_${name}`;
     this.#bounds = bounds;
-    this.tombstones = new StateTombstones(js.link.clock, js.link.random, (key, seq) => this.#purge(key, seq));
+    this.writtenMarkers = new StateTombstones('written', js.link, this);
+    this.seenMarkers = new StateTombstones('seen', js.link, this);
     this.#opened = new OpenedStream(
       () => this.open(),
       () => this.forgetHistory(),
@@ -63,7 +65,7 @@ export class StateBucket {
 
   /** Runs on a stream that is there. */
   use<T>(signal: AbortSignal | undefined, operation: () => Promise<T>): Promise<T> {
-    this.tombstones.sweep();
+    this.sweep();
     return this.#opened.use(signal, operation);
   }
 
@@ -90,19 +92,35 @@ export class StateBucket {
     const { stream } = this;
     const { seq } = await this.js.publish(this.subjectOf(key), '', { what, stream, headers, expect: revision, signal });
     this.leases.forget(key);
-    this.tombstones.saw(key, seq);
+    this.writtenMarkers.add(key, seq);
     return seq;
   }
 
-  /** Removes what there is of a key up to a sequence: a value put since then stays. */
-  async #purge(key: string, seq: number): Promise<void> {
+  /** Removes markers of deletes that are old enough. */
+  sweep(): void {
+    this.writtenMarkers.sweep();
+    this.seenMarkers.sweep();
+  }
+
+  /** A value put since then stays. */
+  async purge(key: string, seq: number): Promise<void> {
     await this.js.purge(this.stream, this.subjectOf(key), { seq: seq + 1 });
+  }
+
+  async has(seq: number): Promise<boolean> {
+    return (await this.js.message(this.stream, { seq })) !== undefined;
+  }
+
+  /** The key has a value. */
+  forgetMarkers(key: string): void {
+    this.writtenMarkers.forget(key);
+    this.seenMarkers.forget(key);
   }
 
   /** Whether all of the bucket's leases and markers are remembered, as those who hold a copy do, or the newest. */
   rememberAll(isOn: boolean): void {
     this.leases.limit = isOn ? Number.POSITIVE_INFINITY : MAX_REMEMBERED;
-    this.tombstones.limit = this.leases.limit;
+    this.seenMarkers.limit = this.leases.limit;
   }
 
   isKnown(key: string, revision: number): boolean {
@@ -123,7 +141,8 @@ export class StateBucket {
   /** Revisions of another history say nothing of this one. */
   forgetHistory(): void {
     this.leases.clear();
-    this.tombstones.clear();
+    this.writtenMarkers.clear();
+    this.seenMarkers.clear();
     this.#known.clear();
   }
 }

@@ -68,6 +68,7 @@ export class StateCopy implements StateSource {
 
   #follow(): void {
     const { js, stream, allSubjects } = this.#bucket;
+    const records = () => this.#records;
     this.#bucket.rememberAll(true);
     this.#follower = new StreamFollower(js, stream, allSubjects, {
       open: () => this.#bucket.open(),
@@ -78,6 +79,9 @@ export class StateCopy implements StateSource {
       onMessage: (message, seq) => this.#take(message, seq),
       onListed: () => this.#endList(),
       onProof: (atMs) => this.#onProof(atMs),
+      get size() {
+        return records().size;
+      },
     });
   }
 
@@ -99,7 +103,7 @@ export class StateCopy implements StateSource {
     const records = this.#listing ?? this.#records;
     const { headers } = message;
     if (headers?.get(MARK.operation)) {
-      this.#bucket.tombstones.saw(key, seq);
+      this.#bucket.seenMarkers.add(key, seq);
       const record = records.get(key);
       if (record === undefined) return;
       records.delete(key);
@@ -111,7 +115,7 @@ export class StateCopy implements StateSource {
     const leaseMs = leaseIn(headers?.get(MARK.lease));
     const record: StateRecord = { key, value: new Uint8Array(message.data), revision: seq, leaseMs };
     records.set(key, record);
-    this.#bucket.tombstones.forget(key);
+    this.#bucket.forgetMarkers(key);
     this.#bucket.leases.saw(key, seq, leaseMs, this.#bucket.clock.now());
     if (leaseMs !== undefined) this.#armLeases();
     if (this.#listing === undefined) this.#tell({ type: 'put', record, revision: seq });
@@ -131,7 +135,7 @@ export class StateCopy implements StateSource {
     this.#provenAtMs = atMs;
     this.#revision = Math.max(this.#revision, this.#follower?.lastSeq ?? 0);
     if (isFirst) this.#tell({ type: 'reset' });
-    this.#bucket.tombstones.sweep();
+    this.#bucket.sweep();
   }
 
   #tell(change: StateChange): void {

@@ -59,7 +59,7 @@ export class StateDocuments {
         const { seq } = await this.#bucket.js.publish(this.#bucket.subjectOf(key), value, options);
         this.#bucket.leases.saw(key, seq, leaseMs, this.#bucket.clock.now());
         this.#bucket.know(key, seq);
-        this.#bucket.tombstones.forget(key);
+        this.#bucket.forgetMarkers(key);
         return seq;
       } catch (error) {
         if (!isEvenkeelError(error, 'aborted')) throw error;
@@ -91,7 +91,7 @@ export class StateDocuments {
     if (message === undefined) return undefined;
     const { seq, data, header } = message;
     if (header(MARK.operation) !== undefined) {
-      this.#bucket.tombstones.saw(key, seq);
+      this.#bucket.seenMarkers.add(key, seq);
       return { seq, record: undefined };
     }
     const leaseMs = leaseIn(header(MARK.lease));

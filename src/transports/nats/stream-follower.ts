@@ -23,6 +23,8 @@ export interface FollowListener {
   onListed(): void;
   /** All that was in the stream at `atMs` (Clock.now()) has been told. */
   onProof(atMs: number): void;
+  /** Subjects that have a message, as far as has been told. */
+  readonly size: number;
 }
 
 const HEARTBEAT_MS = 1000;
@@ -47,9 +49,11 @@ export class StreamFollower implements Following {
   #rewinds = 0;
   /** Everything up to here has been told. */
   #lastSeq = 0;
-  /** The stream's head when the list began: what the list covers, deleted messages included. */
-  #listHead = 0;
+  /** The stream's head when the consumer was made: what it delivers first covers that, deleted messages included. */
+  #attachHead = 0;
+  /** When the last proof was, on the monotonic clock, which stands still while a machine sleeps, and by the calendar. */
   #provenAt = Number.NEGATIVE_INFINITY;
+  #provenWallTime = Number.NEGATIVE_INFINITY;
   #isListed = false;
   /** The consumer of this attempt is made, and has delivered what was there before. */
   #isCaughtUp = false;
@@ -148,7 +152,9 @@ export class StreamFollower implements Following {
     const info = await this.#listener.open();
     if (attempt !== this.#attempt) return;
     const isResumed = this.#canResume(info);
-    if (!isResumed) this.#beginList(info);
+    if (isResumed) this.#nextHeadCheck = 0;
+    else this.#beginList(info);
+    this.#attachHead = info.state.last_seq;
     const inbox = `${link.settings.inboxPrefix}.${randomId(link.random)}`;
     const name = randomId(link.random);
     this.#consumerSeq = 0;
@@ -175,9 +181,7 @@ export class StreamFollower implements Following {
       },
     });
     if (attempt !== this.#attempt) return;
-    if (pending > 0 || this.#consumerSeq > 0) return;
-    this.#isCaughtUp = true;
-    this.#endList();
+    if (pending === 0 && this.#consumerSeq === 0) this.#caughtUp();
   }
 
   #canResume({ created, state }: StreamInfo): boolean {
@@ -186,26 +190,30 @@ export class StreamFollower implements Following {
       this.#rewinds++;
       return false;
     }
-    return this.#js.link.clock.now() - this.#provenAt < RESUME_WITHIN_MS;
+    const { clock } = this.#js.link;
+    return clock.now() - this.#provenAt < RESUME_WITHIN_MS && clock.wallTime() - this.#provenWallTime < RESUME_WITHIN_MS;
   }
 
   #epochOf(created: string): string {
     return this.#rewinds === 0 ? created : `${created}#${this.#rewinds}`;
   }
 
-  #beginList({ created, state }: StreamInfo): void {
-    this.#listHead = state.last_seq;
+  #beginList({ created }: StreamInfo): void {
     this.#epoch = this.#epochOf(created);
     this.#isListed = false;
     this.#lastSeq = 0;
     this.#listener.onList();
   }
 
-  #endList(): void {
-    if (this.#isListed) return;
-    this.#isListed = true;
-    this.#lastSeq = Math.max(this.#lastSeq, this.#listHead);
-    this.#listener.onListed();
+  #caughtUp(): void {
+    if (this.#isCaughtUp) return;
+    this.#isCaughtUp = true;
+    // What is gone behind the last message does not come.
+    this.#lastSeq = Math.max(this.#lastSeq, this.#attachHead);
+    if (!this.#isListed) {
+      this.#isListed = true;
+      this.#listener.onListed();
+    }
     this.#proof.ask();
   }
 
@@ -230,8 +238,7 @@ export class StreamFollower implements Following {
     this.#lastSeq = position.streamSeq;
     this.#listener.onMessage(message, position.streamSeq);
     if (position.pending > 0) return;
-    this.#isCaughtUp = true;
-    this.#endList();
+    this.#caughtUp();
     this.#proof.messageCame();
   }
 
@@ -253,6 +260,7 @@ export class StreamFollower implements Following {
 
   #onProven(atMs: number): void {
     this.#provenAt = atMs;
+    this.#provenWallTime = this.#js.link.clock.wallTime();
     this.#listener.onProof(atMs);
   }
 
@@ -266,7 +274,10 @@ export class StreamFollower implements Following {
       // Behind twice in a row by the same message: it will not come.
       const isBehind = this.#missedHead > this.#lastSeq;
       this.#missedHead = state.last_seq > this.#lastSeq ? state.last_seq : 0;
-      if (isOther || isBehind) this.#again(FIRST_PAUSE_MS);
+      // No clock of ours saw how long we were away, and a deletion was swept meanwhile.
+      const isShort = state.last_seq === this.#lastSeq && state.messages < this.#listener.size;
+      if (isShort) this.#provenAt = Number.NEGATIVE_INFINITY;
+      if (isOther || isBehind || isShort) this.#again(FIRST_PAUSE_MS);
       else if (this.#missedHead > 0) this.#nextHeadCheck = this.#js.link.clock.now() + PROOF_EVERY_MS;
     } catch {
       // No answer proves nothing; the silence of the consumer will.
