@@ -24,10 +24,10 @@ export interface StoredIntent extends Partial<Intent> {
 
 /** The bucket's. */
 export interface Intents {
-  intents(): AsyncIterable<string>;
-  intent(id: string): Promise<StoredIntent | undefined>;
-  /** Removes the chunks unless they are a blob's, and the intent; refused when it is not the last. */
-  abandon(id: string, intent: StoredIntent): Promise<void>;
+  /** Of the chunks beside which there is one. */
+  ids(): AsyncIterable<string>;
+  /** As it was said last. */
+  read(id: string): Promise<StoredIntent | undefined>;
 }
 
 const UNCHANGED_FOR_MS = 60 * 60_000;
@@ -38,15 +38,22 @@ export class AbandonedChunks {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #intents: Intents;
+  readonly #abandon: (id: string, intent: StoredIntent) => Promise<void>;
   readonly #seen = new Map<string, { seq: number; sinceMs: number }>();
   #nextLook = Number.NEGATIVE_INFINITY;
   #timer: Timer | undefined;
   #isClosed = false;
 
-  constructor({ clock, random }: { clock: Clock; random: Random }, intents: Intents) {
+  /** @param abandon - Removes the chunks unless they are a blob's, and the intent; refused when it is not the last. */
+  constructor(
+    { clock, random }: { clock: Clock; random: Random },
+    intents: Intents,
+    abandon: (id: string, intent: StoredIntent) => Promise<void>,
+  ) {
     this.#clock = clock;
     this.#random = random;
     this.#intents = intents;
+    this.#abandon = abandon;
   }
 
   /**
@@ -77,16 +84,16 @@ export class AbandonedChunks {
   }
 
   async #look(now: number, own: string | undefined): Promise<void> {
-    const atMs = own === undefined ? undefined : (await this.#intents.intent(own))?.atMs;
+    const atMs = own === undefined ? undefined : (await this.#intents.read(own))?.atMs;
     const there = new Set<string>();
-    for await (const id of this.#intents.intents()) {
-      const intent = await this.#intents.intent(id);
+    for await (const id of this.#intents.ids()) {
+      const intent = await this.#intents.read(id);
       if (intent === undefined) continue;
       there.add(id);
       const isOld = atMs !== undefined && atMs - intent.atMs >= OLDER_BY_MS;
       if (!isOld && !this.#isUnchanged(id, intent.seq, now)) continue;
       try {
-        await this.#intents.abandon(id, intent);
+        await this.#abandon(id, intent);
       } catch (error) {
         // A living writer's after all, or a damaged manifest: the others have nothing to do with it.
         if (isEvenkeelError(error, 'unavailable')) throw error;

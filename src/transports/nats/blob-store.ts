@@ -9,11 +9,11 @@ import { EvenkeelError, isEvenkeelError } from '../../core/errors.js';
 import { compareKeys } from '../../core/internal/keys.js';
 import { randomId } from '../../core/random.js';
 import type { BlobStat } from '../../core/transport/blob.js';
-import { AbandonedChunks, type Intent, type Intents, type StoredIntent } from './abandoned-chunks.js';
-import { type JetStream, LISTING } from './jetstream.js';
+import { AbandonedChunks, type StoredIntent } from './abandoned-chunks.js';
+import { BlobIntents, type Chunks } from './blob-intents.js';
+import { type JetStream, parseRecord } from './jetstream.js';
 import { decodeKey, encodeKey } from './names.js';
 import { OpenedStream } from './opened-stream.js';
-import type { NatsMessage } from './peer.js';
 
 export interface Manifest extends BlobStat {
   /** Names the chunks. */
@@ -21,15 +21,6 @@ export interface Manifest extends BlobStat {
   readonly chunkBytes: number;
   /** Of the manifest's message. */
   readonly seq: number;
-}
-
-/** Chunks on their way to be a blob. */
-export interface Chunks {
-  readonly id: string;
-  readonly name: string;
-  readonly chunkBytes: number;
-  /** Sequence of the intent. */
-  intent: number;
 }
 
 /** Half of what a server takes by default: larger ones are not faster, smaller ones cost more round trips. */
@@ -44,14 +35,13 @@ const CHUNK_TIMEOUT_MS = 30_000;
 /** Stopped for so long between two steps of a commit, a writer says once more that it is alive before it goes on. */
 const STOPPED_MS = 5 * 60_000;
 const MAX_RACES = 100;
-/** Subjects on one page of the server's answer. */
-const SUBJECTS_PAGE = 100_000;
 
-export class NatsBlobStore implements Intents {
+export class NatsBlobStore {
   readonly js: JetStream;
   readonly #stream: string;
   readonly #subjects: string;
   readonly #opened: OpenedStream;
+  readonly #intents: BlobIntents;
   readonly #abandoned: AbandonedChunks;
   #commits = 0;
 
@@ -67,7 +57,8 @@ export class NatsBlobStore implements Intents {
       num_replicas: bounds.replicas,
       allow_direct: true,
     };
-    this.#abandoned = new AbandonedChunks(js.link, this);
+    this.#intents = new BlobIntents(js, this.#stream, `${this.#subjects}.w.`);
+    this.#abandoned = new AbandonedChunks(js.link, this.#intents, (id, intent) => this.#abandon(id, intent));
     this.#opened = new OpenedStream(
       () => js.ensureStream(config),
       () => this.#abandoned.forgetAll(),
@@ -79,8 +70,13 @@ export class NatsBlobStore implements Intents {
     return this.#commits;
   }
 
+  /** @throws {EvenkeelError} `data-loss` for one that is damaged. */
   manifest(name: string, signal?: AbortSignal): Promise<Manifest | undefined> {
-    return this.#opened.use(signal, async () => (await this.#manifestAt(name, signal)).manifest);
+    return this.#opened.use(signal, async () => {
+      const { manifest, seq } = await this.#manifestAt(name, signal);
+      if (manifest !== undefined || seq === 0) return manifest;
+      throw new EvenkeelError('data-loss', `the manifest of ${name} is damaged`, { details: { name } });
+    });
   }
 
   /** A new set of chunks, whose intent is stored. */
@@ -97,22 +93,8 @@ export class NatsBlobStore implements Intents {
    * Says that the writer is still at work.
    * @throws {EvenkeelError} `aborted` when others took it for dead.
    */
-  async renew(chunks: Chunks, signal?: AbortSignal): Promise<void> {
-    const { id, name } = chunks;
-    for (;;) {
-      try {
-        chunks.intent = await this.#intend(id, { name }, chunks.intent, signal);
-        return;
-      } catch (error) {
-        if (!isEvenkeelError(error, 'aborted')) throw error;
-      }
-      const found = await this.intent(id, signal);
-      if (found === undefined || found.isAbandoned === true) {
-        throw new EvenkeelError('aborted', `the writer of ${name} said nothing for an hour: its chunks were removed`);
-      }
-      // An earlier renewal of ours, whose answer was lost.
-      chunks.intent = found.seq;
-    }
+  renew(chunks: Chunks, signal?: AbortSignal): Promise<void> {
+    return this.#intents.renew(chunks, signal);
   }
 
   async writeChunk({ id }: Chunks, index: number, bytes: Uint8Array, signal: AbortSignal): Promise<void> {
@@ -133,10 +115,11 @@ export class NatsBlobStore implements Intents {
       await this.renew(chunks);
       const { manifest, seq } = await this.#manifestAt(name);
       // What is replaced has to go, also when this process dies before it has seen to that.
-      const intent = manifest === undefined ? 0 : await this.#intend(manifest.id, { name });
+      const intent = manifest === undefined ? 0 : await this.#intents.condemn(manifest.id, name);
       try {
         this.#checkMovedOn(name, since);
-        const options = { what: `commit blob ${name}`, stream: this.#stream, expect: seq };
+        const headers = [CRC, String(crc32(json))];
+        const options = { what: `commit blob ${name}`, stream: this.#stream, headers, expect: seq };
         await this.js.publish(this.#manifestSubject(name), json, options);
         this.#commits++;
         await Promise.all([
@@ -172,18 +155,18 @@ export class NatsBlobStore implements Intents {
 
   async #delete(name: string): Promise<boolean> {
     for (;;) {
-      const { manifest } = await this.#manifestAt(name);
-      if (manifest === undefined) return false;
-      const intent = await this.#intend(manifest.id, { name }).catch(unlessFull);
+      const { manifest, seq } = await this.#manifestAt(name);
+      if (seq === 0) return false;
+      const intent = manifest === undefined ? 0 : await this.#intents.condemn(manifest.id, name).catch(unlessFull);
       let isRepeated = false;
       const onRepeat = () => {
         isRepeated = true;
       };
-      const purged = await this.js.purge(this.#stream, this.#manifestSubject(name), { seq: manifest.seq + 1, onRepeat });
+      const purged = await this.js.purge(this.#stream, this.#manifestSubject(name), { seq: seq + 1, onRepeat });
       // Nothing there: a lost try did it, or others did, and then there is another manifest or none.
-      const isOurs = purged > 0 || (isRepeated && (await this.#manifestAt(name)).seq !== manifest.seq);
+      const isOurs = purged > 0 || (isRepeated && (await this.#manifestAt(name)).seq !== seq);
       if (!isOurs) continue;
-      await this.#remove(manifest.id, intent);
+      if (manifest !== undefined) await this.#remove(manifest.id, intent);
       return true;
     }
   }
@@ -207,21 +190,23 @@ export class NatsBlobStore implements Intents {
   async #names(prefix: string): Promise<string[]> {
     const base = `${this.#subjects}.m.`;
     const names: string[] = [];
-    for await (const subject of this.#listSubjects(`${base}>`)) {
+    for await (const [subject] of this.js.subjects(this.#stream, `${base}>`)) {
       const name = decodeKey(subject.slice(base.length));
       if (name?.startsWith(prefix)) names.push(name);
     }
     return names.sort(compareKeys);
   }
 
+  /** Without a manifest, but with a sequence: it is damaged, and may be replaced or deleted. What chunks it had nobody knows. */
   async #manifestAt(name: string, signal?: AbortSignal): Promise<{ manifest: Manifest | undefined; seq: number }> {
     const which = { last_by_subj: this.#manifestSubject(name) };
     const message = await this.js.message(this.#stream, which, { signal });
     if (message === undefined) return { manifest: undefined, seq: 0 };
-    const { seq, data } = message;
-    const { v, id, bytes, chunkBytes } = parse(data) as Partial<Manifest> & { v?: number };
-    if (v !== 1 || typeof id !== 'string' || !Number.isSafeInteger(bytes) || !(Number(chunkBytes) > 0)) {
-      throw new EvenkeelError('data-loss', `the manifest of ${name} is damaged`, { details: { name } });
+    const { seq, data, header } = message;
+    const { v, id, bytes, chunkBytes } = parseRecord(data) as Partial<Manifest> & { v?: number };
+    const isWhole = crc32(data) === Number(header(CRC)) && v === 1;
+    if (!isWhole || typeof id !== 'string' || !Number.isSafeInteger(bytes) || !(Number(chunkBytes) > 0)) {
+      return { manifest: undefined, seq };
     }
     return { manifest: { name, id, bytes: bytes as number, chunkBytes: chunkBytes as number, seq }, seq };
   }
@@ -230,42 +215,14 @@ export class NatsBlobStore implements Intents {
     return `${this.#subjects}.m.${encodeKey(name)}`;
   }
 
-  /**
-   * Leaves word that these chunks have to go unless they are the blob's of that name; resolves with the word's sequence.
-   * @param last - Sequence of the word before, 0 for the first; undefined for whatever there is.
-   */
-  async #intend(id: string, intent: Intent, last?: number, signal?: AbortSignal): Promise<number> {
-    const options = { what: `write blob ${intent.name}`, stream: this.#stream, expect: last, signal };
-    return (await this.js.publish(this.#intentSubject(id), JSON.stringify({ v: 1, ...intent }), options)).seq;
-  }
-
-  /** Removes an intent; what others have said since of the same chunks stays. */
   async #forget(id: string, intent: number): Promise<void> {
     this.#abandoned.forget(id);
-    await this.js.purge(this.#stream, this.#intentSubject(id), { seq: intent + 1 }).catch(() => {});
+    await this.#intents.forget(id, intent);
   }
 
-  /** Ids of the chunks beside which there is an intent. */
-  async *intents(): AsyncGenerator<string, void> {
-    const base = this.#intentSubject('');
-    for await (const subject of this.#listSubjects(`${base}*`)) yield subject.slice(base.length);
-  }
-
-  /** As it was said last. */
-  async intent(id: string, signal?: AbortSignal): Promise<StoredIntent | undefined> {
-    const message = await this.js.message(this.#stream, { last_by_subj: this.#intentSubject(id) }, { signal });
-    if (message === undefined) return undefined;
-    const { seq, time, data } = message;
-    return { ...(parse(data) as Intent), seq, atMs: Date.parse(time) };
-  }
-
-  #intentSubject(id: string): string {
-    return `${this.#subjects}.w.${id}`;
-  }
-
-  async abandon(id: string, { name, seq }: StoredIntent): Promise<void> {
-    // From here on the writer, should it live, is refused.
-    const last = await this.#intend(id, { name: name ?? '', isAbandoned: true }, seq);
+  async #abandon(id: string, intent: StoredIntent): Promise<void> {
+    const { name } = intent;
+    const last = await this.#intents.abandon(id, intent);
     // It may have died between the commit and the removal of the intent: then the chunks are a blob's.
     const manifest = name === undefined ? undefined : (await this.#manifestAt(name)).manifest;
     await (manifest?.id === id ? this.#forget(id, last) : this.#remove(id, last));
@@ -292,28 +249,10 @@ export class NatsBlobStore implements Intents {
   #chunkBytes(): number {
     return Math.min(CHUNK_BYTES, Math.max(MIN_CHUNK_BYTES, this.js.link.maxPayload - HEADER_BYTES));
   }
-
-  async *#listSubjects(filter: string): AsyncGenerator<string, void> {
-    for (let offset = 0; ; offset += SUBJECTS_PAGE) {
-      const { state } = await this.js.info(this.#stream, { ...LISTING, subjects: filter, offset });
-      const page = Object.keys(state.subjects ?? {});
-      yield* page;
-      if (page.length < SUBJECTS_PAGE) return;
-    }
-  }
 }
 
 /** A full bucket must not keep anybody from making room. */
 function unlessFull(error: unknown): number {
   if (!isEvenkeelError(error, 'resource-exhausted')) throw error;
   return 0;
-}
-
-function parse(data: NatsMessage['data']): unknown {
-  try {
-    const value: unknown = JSON.parse(Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString());
-    return typeof value === 'object' && value !== null ? value : {};
-  } catch {
-    return {};
-  }
 }

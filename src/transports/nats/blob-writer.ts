@@ -7,7 +7,8 @@ import type { Timer } from '../../core/clock.js';
 import { checkInteger, EvenkeelError, isEvenkeelError } from '../../core/errors.js';
 import { cancelled } from '../../core/internal/transport-guards.js';
 import type { BlobStat, BlobWriter } from '../../core/transport/blob.js';
-import type { Chunks, NatsBlobStore } from './blob-store.js';
+import type { Chunks } from './blob-intents.js';
+import type { NatsBlobStore } from './blob-store.js';
 
 /** Chunks on their way, and buffers of one writer; one more is being filled. */
 const CHUNKS_IN_FLIGHT = 8;

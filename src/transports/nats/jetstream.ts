@@ -65,7 +65,10 @@ export const DUPLICATE_WINDOW_NS = 30e9;
 const LOOK_MS = 250;
 
 /** A page of subjects takes a server a while to put together. */
-export const LISTING = { tryTimeoutMs: 10_000, timeoutMs: 25_000 } as const;
+const LISTING = { tryTimeoutMs: 10_000, timeoutMs: 25_000 } as const;
+
+/** On one page. */
+const SUBJECTS_PAGE = 100_000;
 
 /** What a message in a stream has beside its payload. */
 export interface StoredMessage {
@@ -241,6 +244,16 @@ export class JetStream {
     return { subject, seq, time, data, header: (name) => headers.get(name) || undefined };
   }
 
+  /** Subjects that have messages, and how many. */
+  async *subjects(stream: string, filter: string, options: CallOptions = {}): AsyncGenerator<[string, number], void> {
+    for (let offset = 0; ; offset += SUBJECTS_PAGE) {
+      const { state } = await this.info(stream, { ...LISTING, ...options, subjects: filter, offset });
+      const page = Object.entries(state.subjects ?? {});
+      yield* page;
+      if (page.length < SUBJECTS_PAGE) return;
+    }
+  }
+
   /** Removes the messages of a subject (or a wildcard), those before `seq` where it is given; resolves with how many. */
   async purge(stream: string, subject: string, options?: CallOptions & { seq?: number }): Promise<number> {
     const { seq, ...call } = options ?? {};
@@ -271,5 +284,15 @@ function parse<T>(message: NatsMessage, what: string): T {
     return JSON.parse(Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString()) as T;
   } catch (cause) {
     throw new EvenkeelError('internal', `${what}: the answer is not JSON`, { cause });
+  }
+}
+
+/** What a message of ours holds as JSON; nothing, where it is damaged. */
+export function parseRecord(data: NatsMessage['data']): Readonly<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString());
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+  } catch {
+    return {};
   }
 }

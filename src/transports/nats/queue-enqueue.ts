@@ -189,7 +189,12 @@ export class Enqueue {
 
 /** Of an item's message. */
 export function idOf(message: StoredMessage): number {
-  return Number(message.header(ID) ?? message.seq);
+  return itemId(message.header(ID), message.seq);
+}
+
+/** What is no earlier sequence is no id that we wrote. */
+export function itemId(header: string | undefined, seq: number): number {
+  return header !== undefined && /^[1-9]\d*$/.test(header) && Number(header) < seq ? Number(header) : seq;
 }
 
 async function windows<T extends { readonly body: Uint8Array }>(

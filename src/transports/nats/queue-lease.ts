@@ -11,7 +11,7 @@ import { numberOf, STREAM_NOT_FOUND } from './nats-errors.js';
 import type { NatsMessage } from './peer.js';
 import type { DelayedItems } from './queue-delayed.js';
 import { type DeliveryQueue, NatsDelivery } from './queue-delivery.js';
-import { ID } from './queue-enqueue.js';
+import { ID, itemId } from './queue-enqueue.js';
 import { handBack, nakAfter, type Pulled, pull, tell } from './queue-pull.js';
 
 /** A pull that waits is made anew after so long. Shorter than the time a delivery is ours without a word. */
@@ -135,7 +135,7 @@ export class Leasing {
     const position = parseDeliverySubject(reply);
     if (reply === undefined || position === undefined) return undefined;
     return new NatsDelivery(this.#queue, {
-      id: Number(headers?.get(ID) || position.streamSeq),
+      id: itemId(headers?.get(ID), position.streamSeq),
       body: new Uint8Array(data),
       attempt: position.delivered,
       fence,

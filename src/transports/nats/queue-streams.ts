@@ -6,7 +6,7 @@
  */
 import { EvenkeelError, isEvenkeelError } from '../../core/errors.js';
 import { type DeadLetter, MAX_QUEUE_BODY_BYTES } from '../../core/transport/queue.js';
-import { type CallOptions, type JetStream, LISTING, type StoredMessage, type StreamInfo } from './jetstream.js';
+import type { CallOptions, JetStream, StoredMessage, StreamInfo } from './jetstream.js';
 import { CONSUMER_NOT_FOUND, numberOf } from './nats-errors.js';
 import { OpenedStream } from './opened-stream.js';
 import { QueueSubjects } from './queue-subjects.js';
@@ -34,7 +34,6 @@ const ACK_WAIT_MS = 30_000;
 const MAX_WAITING = 10_000;
 /** A delayed item is stored a second time before it is removed where it was: room for the largest. */
 const BYTES_TO_MOVE = 2 * MAX_QUEUE_BODY_BYTES;
-const SUBJECTS_PAGE = 100_000;
 const REASON = 'Evenkeel-Reason';
 const ATTEMPTS = 'Evenkeel-Attempts';
 
@@ -82,12 +81,8 @@ export class QueueStreams {
   /** Messages by subject. */
   async listSubjects(filter: string, options: CallOptions = {}): Promise<Map<string, number>> {
     const counts = new Map<string, number>();
-    for (let offset = 0; ; offset += SUBJECTS_PAGE) {
-      const { state } = await this.js.info(this.items, { ...LISTING, ...options, subjects: filter, offset });
-      const page = Object.entries(state.subjects ?? {});
-      for (const [subject, count] of page) counts.set(subject, count);
-      if (page.length < SUBJECTS_PAGE) return counts;
-    }
+    for await (const [subject, count] of this.js.subjects(this.items, filter, options)) counts.set(subject, count);
+    return counts;
   }
 
   /** Removes an item; one that is gone is as good. */
@@ -161,13 +156,7 @@ export class QueueStreams {
     for (let seq = 1; letters.length < limit; ) {
       const message = await this.js.message(this.#dead, { seq, next_by_subj });
       if (message === undefined) break;
-      const reason = message.header(REASON) ?? '""';
-      letters.push({
-        id: Number(message.subject.slice(next_by_subj.length - 1)),
-        body: new Uint8Array(message.data),
-        attempts: Number(message.header(ATTEMPTS) ?? 0),
-        reason: parseReason(reason),
-      });
+      letters.push(letterIn(message, message.subject.slice(next_by_subj.length - 1)));
       seq = message.seq + 1;
     }
     return letters;
@@ -236,10 +225,20 @@ function isGone(error: unknown): boolean {
   return isEvenkeelError(error) && [10043, 10037].includes(numberOf(error));
 }
 
-function parseReason(json: string): string {
+/** @throws {EvenkeelError} `data-loss` with the subject, so that it can be removed. */
+function letterIn({ subject, data, header }: StoredMessage, id: string): DeadLetter {
+  const attempts = header(ATTEMPTS) ?? '';
+  const reason = parse(header(REASON));
+  if (!/^\d+$/.test(id) || !/^\d+$/.test(attempts) || typeof reason !== 'string') {
+    throw new EvenkeelError('data-loss', `the dead letter ${subject} is damaged`, { details: { subject } });
+  }
+  return { id: Number(id), body: new Uint8Array(data), attempts: Number(attempts), reason };
+}
+
+function parse(json: string | undefined): unknown {
   try {
-    return String(JSON.parse(json));
-  } catch (cause) {
-    throw new EvenkeelError('data-loss', 'a dead letter without a reason that can be read', { cause });
+    return json === undefined ? undefined : JSON.parse(json);
+  } catch {
+    return undefined;
   }
 }

@@ -141,12 +141,16 @@ class NatsQueue implements QueueTransport, DeliveryQueue {
     ]);
     const now = this.#link.clock.wallTime();
     let waiting = 0;
+    let due = fresh;
     for (const subject of delayed.keys()) {
-      const dueMs = subjects.parseDelayed(subject)?.dueMs ?? 0;
+      const dueMs = subjects.parseDelayed(subject)?.dueMs;
+      // None of ours: nobody will move it.
+      if (dueMs === undefined) continue;
       this.#delayed.expect(dueMs);
       if (dueMs > now) waiting++;
+      else due++;
     }
-    return { due: fresh + delayed.size - waiting, delayed: waiting, leased: unacknowledged, dead };
+    return { due, delayed: waiting, leased: unacknowledged, dead };
   }
 
   async deadLetters(options: { limit: number }): Promise<readonly DeadLetter[]> {

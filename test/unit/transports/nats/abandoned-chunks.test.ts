@@ -13,15 +13,15 @@ function opened(abandoning?: (id: string) => void) {
   const chunks = new AbandonedChunks(
     { clock, random: seededRandom(1) },
     {
-      async *intents() {
+      async *ids() {
         yield* stored.keys();
       },
-      intent: async (id) => stored.get(id),
-      async abandon(id) {
-        abandoning?.(id);
-        stored.delete(id);
-        abandoned.push(id);
-      },
+      read: async (id) => stored.get(id),
+    },
+    async (id) => {
+      abandoning?.(id);
+      stored.delete(id);
+      abandoned.push(id);
     },
   );
   return { clock, stored, abandoned, chunks };
