@@ -19,6 +19,7 @@ export class QueueSegment {
   #bytes = 0;
   /** Frames up to here find zeros in their place. */
   #paddedBytes = 0;
+  #mayPad = true;
   #lsn: number;
   #syncedLsn: number;
   #endsInMark = true;
@@ -62,7 +63,7 @@ export class QueueSegment {
     this.#bytes += bytes.byteLength;
     this.#lsn += frames.length + (marks ? 1 : 0);
     this.#endsInMark = frames.length === 0;
-    if (this.#bytes > this.#paddedBytes && !this.#endsInMark) await this.#pad();
+    if (this.#mayPad && this.#bytes > this.#paddedBytes && !this.#endsInMark) await this.#pad();
   }
 
   /** At most one at a time, and never another after one that failed. */
@@ -85,7 +86,7 @@ export class QueueSegment {
       this.#paddedBytes += await this.#file.write(Buffer.alloc(bytes), this.#bytes);
     } catch {
       // A full disk, say. Whether frames still find room is for their own writes to find out.
-      this.#paddedBytes = Number.POSITIVE_INFINITY;
+      this.#mayPad = false;
     }
   }
 }
