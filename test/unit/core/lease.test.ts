@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { Clock } from '../../../src/core/clock.js';
 import { LeaseKeeper, type LeaseKeeperOptions } from '../../../src/core/lease.js';
 import { createMemoryState, memoryStateStore } from '../../../src/transports/memory/index.js';
 import { fakeRuntime } from '../../support/fake-host.js';
@@ -107,6 +108,25 @@ describe('a lease', () => {
     await clock.advance(LEASE_MS);
     expect(lease.isHeld).toBe(true);
     expect(log.map((line) => line.split(' ')[0])).toEqual(['held', 'lost', 'held']);
+  });
+
+  it('that ended while its timer could not run is lost before a late renewal holds it again', async () => {
+    const { clock, runtime, keeper } = setUp();
+    let aheadMs = 0;
+    const late: Clock = {
+      now: () => clock.now() + aheadMs,
+      coarse: () => clock.coarse() + aheadMs,
+      wallTime: () => clock.wallTime(),
+      sleep: (ms, signal, holds) => clock.sleep(ms, signal, holds),
+      timer: (ms, fire, holds) => clock.timer(ms, fire, holds),
+    };
+    const { lease, log } = keeper('a', { runtime: { ...runtime, clock: late } });
+    await clock.settle();
+    // The store does not know of the time that has passed here: it takes the renewal.
+    aheadMs = LEASE_MS;
+    await clock.advance(LEASE_MS / 3);
+    expect(lease.isHeld).toBe(true);
+    expect(log).toEqual(['held 1', expect.stringMatching(/^lost at /), 'held 2']);
   });
 
   it('is held by one of two that wait, and by the other when that is gone', async () => {
