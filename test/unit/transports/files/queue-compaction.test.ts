@@ -1,9 +1,9 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { QueueTransport } from 'evenkeel/core';
 import { virtualClock } from 'evenkeel/testing';
 import { describe, expect, it } from 'vitest';
-import { failing } from '../../../support/faulty-file-system.js';
+import { failing, systemError } from '../../../support/faulty-file-system.js';
 import { idleFileSystem } from '../../../support/idle-file-system.js';
 import { bodyOf, queueRig, takeAll, textOf, textsDue } from './queue-rig.js';
 
@@ -135,6 +135,34 @@ describe('a log of which most has gone', () => {
     await queue.close();
     expect(rig.files('.snapshot')).toHaveLength(1);
     await expectAll(rig.open(), 100);
+  });
+
+  it('is not removed before the name of its snapshot is on the disk', async () => {
+    const rig = queueRig();
+    const fileSystem = idleFileSystem(rig.fs);
+    const queue = rig.open({ segmentBytes, fileSystem });
+    await fill(queue);
+    let isRenamed = false;
+    rig.fs.before = ({ operation, path }) => {
+      if (operation === 'sync' && isRenamed) throw systemError('EIO');
+      isRenamed ||= operation === 'rename' && path.endsWith('.tmp');
+    };
+    // One step at a time: nothing but the compaction is at work when it comes to the end of it.
+    while (!isRenamed) {
+      await queue.enqueue([{ body: filler, notBefore: 1 }]);
+      await fileSystem.idle();
+      const [delivery] = isRenamed ? [] : await queue.lease({ max: 1, leaseMs: 1000 });
+      await fileSystem.idle();
+      if (!isRenamed) await delivery?.ack();
+      await fileSystem.idle();
+    }
+    expect(rig.files('.log')[0]).toBe('0000000000000001.log');
+    expect(rig.fs.calls.filter(({ operation, path }) => operation === 'unlink' && path.endsWith('.log'))).toEqual([]);
+    rig.kill();
+    // The power is cut: the name is gone.
+    for (const name of rig.files('.snapshot')) rmSync(join(rig.folder, name));
+    const { delayed, dead } = await rig.open({ segmentBytes }).stats();
+    expect({ delayed, dead }).toEqual({ delayed: 2, dead: 1 });
   });
 
   it('names a damaged snapshot', async () => {
