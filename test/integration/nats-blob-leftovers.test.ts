@@ -7,7 +7,7 @@ import { eventually } from '../support/http-servers.js';
 import { movedClock } from '../support/moved-clock.js';
 import { countingPeer } from '../support/nats-counting.js';
 import { natsMissing, natsServer } from '../support/nats-server.js';
-import { expectSwept, stored } from '../support/nats-streams.js';
+import { expectSwept, markedIn, stored } from '../support/nats-streams.js';
 import { fill, patternOf, read, write } from '../support/whole-blobs.js';
 
 const CHUNK = 512 * 1024;
@@ -15,6 +15,25 @@ const HOUR = 60 * 60_000;
 
 const namesOf = async (blobs: BlobTransport, after: string | undefined, limit: number) =>
   (await blobs.list('', { limit, ...(after === undefined ? undefined : { after }) })).map(({ name }) => name);
+
+/** Its user `weak` removes nothing. */
+const NO_PURGE = `authorization { users = [
+  { user: app, password: p }, { user: weak, password: p, permissions: { publish: { deny: "$JS.API.STREAM.PURGE.>" } } } ] }
+  no_auth_user: app`;
+
+/** Others take the writer of the blob for dead, and come no further than saying so: its chunks stay, and the word beside them. */
+async function markAsDead({ servers }: { servers: string }, name: string): Promise<void> {
+  const clock = movedClock();
+  await using client = createNatsClient({ nats, connect: { servers, user: 'weak', pass: 'p' }, clock });
+  const blobs = createNatsBlobs({ client, bucket: 'b' });
+  await eventually('it is marked', async () => {
+    await blobs.writer('look');
+    clock.aheadMs += HOUR + 1;
+    return (await markedIn({ servers })).includes(name);
+  });
+}
+
+const TAKEN_FOR_DEAD = { code: 'aborted', message: expect.stringContaining('its chunks were removed') };
 
 describe.skipIf(natsMissing !== undefined)('the leftovers of blobs on nats', { timeout: 60_000 }, () => {
   it.each([
@@ -118,6 +137,61 @@ describe.skipIf(natsMissing !== undefined)('the leftovers of blobs on nats', { t
     forget();
     await committed;
     await expectSwept(server, { c: 1, m: 1, w: 0 });
+  });
+
+  it('chunks that a writer replaced, and died before it removed them, are removed by others', async () => {
+    await using server = await natsServer();
+    const dying = countingPeer();
+    await using client = createNatsClient({ nats: dying.module, connect: { servers: server.servers } });
+    const blobs = createNatsBlobs({ client, bucket: 'b' });
+    await write(blobs, 'a', patternOf(3 * CHUNK, 1));
+    // Its own writer is done with them: nothing beside them speaks of them any more.
+    expect(await stored(server)).toEqual({ c: 3, m: 1, w: 0 });
+    const writer = await blobs.writer('a');
+    await fill(writer, patternOf(2 * CHUNK, 2));
+    const removing = dying.hold('$JS.API.STREAM.PURGE.EKB_b');
+    void writer.commit().catch(() => {});
+    await removing;
+    await client.close();
+    expect(await stored(server)).toEqual({ c: 5, m: 1, w: 2 });
+    await expectSwept(server, { c: 2, m: 1, w: 0 });
+  });
+
+  it('a living writer that others marked as dead, and died themselves, does not commit', async () => {
+    await using server = await natsServer({ config: NO_PURGE });
+    await using client = createNatsClient({ nats, connect: { servers: server.servers } });
+    const blobs = createNatsBlobs({ client, bucket: 'b' });
+    const writer = await blobs.writer('a');
+    await fill(writer, patternOf(2 * CHUNK, 1));
+    await markAsDead(server, 'a');
+    await expect(writer.commit()).rejects.toMatchObject(TAKEN_FOR_DEAD);
+    expect(await blobs.stat('a')).toBe(undefined);
+    await expectSwept(server, { c: 0, m: 0, w: 0 });
+  });
+
+  it('a living writer that others marked as dead, and died themselves, takes no bytes from its next renewal on', async () => {
+    await using server = await natsServer({ config: NO_PURGE });
+    const clock = movedClock();
+    const renewals: (() => void)[] = [];
+    const { timer } = clock;
+    clock.timer = (ms, fire, holds) => {
+      if (ms === 5 * 60_000) renewals.push(fire);
+      return timer(ms, fire, holds);
+    };
+    await using client = createNatsClient({ nats, connect: { servers: server.servers }, clock });
+    const writer = await createNatsBlobs({ client, bucket: 'b' }).writer('a');
+    await fill(writer, patternOf(2 * CHUNK, 1));
+    await markAsDead(server, 'a');
+    expect(renewals).toHaveLength(1);
+    renewals[0]?.();
+    let refusal: unknown;
+    await eventually('it is told', async () => {
+      const lent = writer.buffer().then(() => writer.write(0));
+      refusal = await lent.catch((error: unknown) => error);
+      return refusal !== undefined;
+    });
+    expect(refusal).toMatchObject({ code: 'failed-precondition', cause: TAKEN_FOR_DEAD });
+    await expectSwept(server, { c: 0, m: 0, w: 0 });
   });
 
   it('pieces that nobody waits for come in order, and buffers go on', async () => {

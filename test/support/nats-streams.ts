@@ -35,11 +35,22 @@ export async function expectSwept(place: Place, left: { c: number; m: number; w:
 }
 
 /** Bodies of the items in the queue `q`, whether they wait or somebody has them. */
-export async function itemsIn({ servers }: Place): Promise<string[]> {
+export function itemsIn(place: Place): Promise<string[]> {
+  return bodiesIn(place, 'EKQ_q', '$EKQ.q.>');
+}
+
+/** Names of the blobs in the bucket `b` whose writers others have told not to go on. */
+export async function markedIn(place: Place): Promise<string[]> {
+  const intents = (await bodiesIn(place, 'EKB_b', '$EKB.b.w.*')).map((body) => JSON.parse(body));
+  return intents.filter(({ isAbandoned }) => isAbandoned === true).map(({ name }) => name);
+}
+
+async function bodiesIn({ servers }: Place, stream: string, subjects: string): Promise<string[]> {
   const connection = await nats.connect({ servers });
   const bodies: string[] = [];
   for (let seq = 1; ; ) {
-    const answer = await connection.request('$JS.API.STREAM.MSG.GET.EKQ_q', JSON.stringify({ seq, next_by_subj: '$EKQ.q.>' }));
+    const next = JSON.stringify({ seq, next_by_subj: subjects });
+    const answer = await connection.request(`$JS.API.STREAM.MSG.GET.${stream}`, next);
     const { message } = answer.json<{ message?: { seq: number; data?: string } }>();
     if (message === undefined) break;
     bodies.push(Buffer.from(message.data ?? '', 'base64').toString());
