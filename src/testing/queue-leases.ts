@@ -59,8 +59,8 @@ export function queueLeases(traits: QueueTraits): CaseTable<S> {
     'an item is not delivered again while it is leased': async (session) => {
       const other = await session.another();
       await session.transport.enqueue([{ body: bytesOf('1') }]);
-      const delivery = await one(session);
-      await session.advance(leaseMs * 0.75);
+      const delivery = await one(session, session.transport, leaseMs * 3);
+      await session.advance(leaseMs * 2);
       assert.equal((await other.stats()).leased, 1);
       await assertNotDue(session, 'due while it is leased', other);
       await delivery.ack();

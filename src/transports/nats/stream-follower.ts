@@ -32,6 +32,8 @@ const PROOF_EVERY_MS = 1000;
 /** Heartbeats missed that make a consumer dead. */
 const SILENCE_MS = 2.5 * HEARTBEAT_MS;
 const HEAD_CHECK_EVERY_MS = 10_000;
+/** A cluster may give a consumer to a server that has just died: another one, under another name, is then the quicker way. */
+const CREATE_WITHIN_MS = 3000;
 const FIRST_PAUSE_MS = 20;
 const LONGEST_PAUSE_MS = 2000;
 /** The server forgets a consumer that nobody listens to. */
@@ -165,21 +167,23 @@ export class StreamFollower implements Following {
     const position = isResumed
       ? { deliver_policy: 'by_start_sequence', opt_start_seq: this.#lastSeq + 1 }
       : { deliver_policy: 'last_per_subject' };
-    const { num_pending: pending } = await this.#js.api<{ num_pending: number }>(`CONSUMER.CREATE.${this.#stream}.${name}`, {
-      stream_name: this.#stream,
-      config: {
-        name,
-        ...position,
-        deliver_subject: inbox,
-        filter_subject: this.#filter,
-        ack_policy: 'none',
-        idle_heartbeat: HEARTBEAT_MS * 1e6,
-        flow_control: true,
-        mem_storage: true,
-        num_replicas: 1,
-        inactive_threshold: INACTIVE_NS,
-      },
-    });
+    const config = {
+      name,
+      ...position,
+      deliver_subject: inbox,
+      filter_subject: this.#filter,
+      ack_policy: 'none',
+      idle_heartbeat: HEARTBEAT_MS * 1e6,
+      flow_control: true,
+      mem_storage: true,
+      num_replicas: 1,
+      inactive_threshold: INACTIVE_NS,
+    };
+    const { num_pending: pending } = await this.#js.api<{ num_pending: number }>(
+      `CONSUMER.CREATE.${this.#stream}.${name}`,
+      { stream_name: this.#stream, config },
+      { timeoutMs: Math.min(CREATE_WITHIN_MS, link.settings.timeoutMs) },
+    );
     if (attempt !== this.#attempt) return;
     if (pending === 0 && this.#consumerSeq === 0) this.#caughtUp();
   }
