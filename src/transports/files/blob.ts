@@ -5,7 +5,6 @@
  * when the folder of that name is synced, which is when `commit` resolves. A process that reads it in between may see what a
  * power cut then takes back; nothing whose `commit` resolved is lost, and no half of a blob is ever seen.
  */
-
 import { dirname, resolve } from 'node:path';
 import { checkInteger, EvenkeelError, invalidArgument, isEvenkeelError } from '../../core/errors.js';
 import { checkBlobUse, checkList, checkRange, noSuchBlob } from '../../core/internal/blob-arguments.js';

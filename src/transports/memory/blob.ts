@@ -2,7 +2,6 @@
  * The reference BlobTransport: blobs in this process's memory. A writer lends one buffer for its whole life and copies out of it
  * on `write`, so what a caller does to the buffer afterwards changes nothing that was written.
  */
-
 import { checkInteger, EvenkeelError, invalidArgument } from '../../core/errors.js';
 import { checkBlobUse, checkList, checkOffset, checkRange, noSuchBlob } from '../../core/internal/blob-arguments.js';
 import { compareKeys } from '../../core/internal/keys.js';

@@ -95,7 +95,7 @@ export class AbandonedChunks {
       try {
         await this.#abandon(id, intent);
       } catch (error) {
-        // A living writer's after all, or a damaged manifest: the others have nothing to do with it.
+        // A living writer's after all: the others have nothing to do with it.
         if (isEvenkeelError(error, 'unavailable')) throw error;
       }
     }

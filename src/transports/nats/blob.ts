@@ -4,7 +4,6 @@
  * When is a blob there? When its manifest is: one small message, written after every chunk is acknowledged. Checksums are computed by
  * zlib's native code, chunk by chunk, so that a range can be read and proved without the rest.
  */
-
 import { checkInteger, EvenkeelError, isEvenkeelError } from '../../core/errors.js';
 import { fanOut } from '../../core/fan-out.js';
 import { checkBlobUse, checkList, checkOffset, checkRange, noSuchBlob } from '../../core/internal/blob-arguments.js';

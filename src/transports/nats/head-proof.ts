@@ -15,17 +15,25 @@ export interface Following {
   readonly consumer: number | undefined;
 }
 
+/** When a proof was asked for: what it says counts from there, not from when its answer was read. */
+export interface Moment {
+  /** Clock.now() */
+  readonly atMs: number;
+  /** Clock.wallTime(): the other stands still while a machine sleeps. */
+  readonly wallTime: number;
+}
+
 export class HeadProof {
   readonly #js: JetStream;
   readonly #stream: string;
   readonly #following: Following;
-  readonly #onProven: (atMs: number) => void;
+  readonly #onProven: (asked: Moment) => void;
   #isAsking = false;
   /** Where the stream's leader said the head was, and when it was asked. */
-  #awaited: { readonly atMs: number; readonly head: number } | undefined;
+  #awaited: { readonly asked: Moment; readonly head: number } | undefined;
 
-  /** @param onProven - All that was in the stream at `atMs` (Clock.now()) has been told. */
-  constructor(js: JetStream, stream: string, following: Following, onProven: (atMs: number) => void) {
+  /** @param onProven - All that was in the stream at that moment has been told. */
+  constructor(js: JetStream, stream: string, following: Following, onProven: (asked: Moment) => void) {
     this.#js = js;
     this.#stream = stream;
     this.#following = following;
@@ -38,15 +46,15 @@ export class HeadProof {
     const { consumer } = this.#following;
     if (up === undefined || this.#isAsking || consumer === undefined) return;
     this.#isAsking = true;
-    const atMs = clock.now();
+    const asked = { atMs: clock.now(), wallTime: clock.wallTime() };
     const answered: Promise<StreamInfo | undefined> = isClustered
       ? this.#js.info(this.#stream)
       : up.flush().then(() => undefined);
     const onAnswer = (answer: StreamInfo | undefined) => {
       this.#isAsking = false;
       if (consumer !== this.#following.consumer) return;
-      if (answer === undefined) this.#onProven(atMs);
-      else this.#awaited ??= { atMs, head: answer.state.last_seq };
+      if (answer === undefined) this.#onProven(asked);
+      else this.#awaited ??= { asked, head: answer.state.last_seq };
       this.messageCame();
     };
     const onLost = () => {
@@ -58,9 +66,9 @@ export class HeadProof {
   /** It may be the head that the leader told of. */
   messageCame(): void {
     if (this.#awaited === undefined || this.#following.lastSeq < this.#awaited.head) return;
-    const { atMs } = this.#awaited;
+    const { asked } = this.#awaited;
     this.#awaited = undefined;
-    this.#onProven(atMs);
+    this.#onProven(asked);
   }
 
   /** The consumer is another: what it has delivered proves nothing of the one before. */

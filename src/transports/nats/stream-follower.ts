@@ -8,7 +8,7 @@
 import type { Timer } from '../../core/clock.js';
 import { randomId } from '../../core/random.js';
 import { parseDeliverySubject } from './delivery-subject.js';
-import { type Following, HeadProof } from './head-proof.js';
+import { type Following, HeadProof, type Moment } from './head-proof.js';
 import type { JetStream, StreamInfo } from './jetstream.js';
 import type { NatsMessage } from './peer.js';
 import type { LinkSubscription } from './requests.js';
@@ -78,7 +78,7 @@ export class StreamFollower implements Following {
     this.#stream = stream;
     this.#filter = filter;
     this.#listener = listener;
-    this.#proof = new HeadProof(js, stream, this, (atMs) => this.#onProven(atMs));
+    this.#proof = new HeadProof(js, stream, this, (asked) => this.#onProven(asked));
     this.#stopListening = js.link.onChange((isUp) => isUp && this.#again(FIRST_PAUSE_MS));
     this.#again(0);
     this.#tick();
@@ -262,9 +262,9 @@ export class StreamFollower implements Following {
     });
   }
 
-  #onProven(atMs: number): void {
+  #onProven({ atMs, wallTime }: Moment): void {
     this.#provenAt = atMs;
-    this.#provenWallTime = this.#js.link.clock.wallTime();
+    this.#provenWallTime = wallTime;
     this.#listener.onProof(atMs);
   }
 
