@@ -51,6 +51,14 @@ const PROGRAM = `
   console.log(JSON.stringify(said));
 `;
 
+/** What every store says whose folder cannot be made. */
+const writesEndIn = (code: string) => ({
+  'state.put': code,
+  'state.put again': code,
+  'blobs.writer': code,
+  'queue.enqueue': code,
+});
+
 const base = mkdtempSync(join(tmpdir(), 'evenkeel-permission-'));
 let program: ChildProgram;
 beforeAll(async () => {
@@ -131,37 +139,22 @@ describe.skipIf(process.platform === 'win32')('a folder', { timeout: 60_000 }, (
   it('that is not there, and may not be made, is permission-denied', async () => {
     const folder = join(base, 'missing');
     mkdirSync(folder, { mode: 0o555 });
-    expect(await run(folder)).toMatchObject({
-      'state.put': 'permission-denied',
-      'blobs.writer': 'permission-denied',
-      'queue.enqueue': 'permission-denied',
-      'host.writeFile': 'permission-denied',
-    });
+    const denied = 'permission-denied';
+    expect(await run(folder)).toMatchObject({ ...writesEndIn(denied), 'host.writeFile': denied });
   });
 
   it('whose parent may be written and not read is permission-denied, time and again: its name cannot be synced', async () => {
     const folder = join(base, 'unreadable');
     mkdirSync(folder);
     chmodSync(folder, 0o333);
-    for (const _attempt of [1, 2]) {
-      expect(await run(folder)).toMatchObject({
-        'state.put': 'permission-denied',
-        'state.put again': 'permission-denied',
-        'blobs.writer': 'permission-denied',
-        'queue.enqueue': 'permission-denied',
-      });
-    }
+    for (const _attempt of [1, 2]) expect(await run(folder)).toMatchObject(writesEndIn('permission-denied'));
   });
 
   it('below a symbolic link that leads nowhere is failed-precondition', async () => {
     const folder = join(base, 'link');
     mkdirSync(join(base, 'target'));
     symlinkSync(join(base, 'target', 'missing'), folder);
-    expect(await run(folder)).toMatchObject({
-      'state.put': 'failed-precondition',
-      'blobs.writer': 'failed-precondition',
-      'queue.enqueue': 'failed-precondition',
-    });
+    expect(await run(folder)).toMatchObject(writesEndIn('failed-precondition'));
   });
 
   it('whose parent may be passed through and not read works', async () => {

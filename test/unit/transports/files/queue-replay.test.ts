@@ -23,16 +23,22 @@ function flip(path: string, at: number): void {
   writeFileSync(path, bytes);
 }
 
+/** The segment of two items, and how far the first reaches, of a process that was killed. */
+async function twoItems(rig: ReturnType<typeof queueRig>): Promise<{ before: number; whole: Buffer }> {
+  const first = rig.open();
+  await first.enqueue([{ body: bodyOf('1') }]);
+  const path = join(rig.folder, segmentOf(1));
+  const before = framesOf(path).byteLength;
+  await first.enqueue([{ body: bodyOf('2'), key: 'k' }]);
+  const whole = framesOf(path);
+  rig.kill();
+  return { before, whole };
+}
+
 describe('a log that a crash cut off', () => {
   it('ends before the frame that is not whole, at every byte of it, and goes on in a new segment', async () => {
     const rig = queueRig();
-    const first = rig.open();
-    await first.enqueue([{ body: bodyOf('1') }]);
-    const path = join(rig.folder, segmentOf(1));
-    const before = framesOf(path).byteLength;
-    await first.enqueue([{ body: bodyOf('2'), key: 'k' }]);
-    const whole = framesOf(path);
-    rig.kill();
+    const { before, whole } = await twoItems(rig);
     for (let length = before; length <= whole.byteLength; length++) {
       const folder = `${rig.folder}-${length}`;
       mkdirSync(folder);
@@ -54,13 +60,7 @@ describe('a log that a crash cut off', () => {
 
   it('ends before the frame that is not whole where zeros were in its place, whichever part of it is on the disk', async () => {
     const rig = queueRig();
-    const first = rig.open();
-    await first.enqueue([{ body: bodyOf('1') }]);
-    const path = join(rig.folder, segmentOf(1));
-    const before = framesOf(path).byteLength;
-    await first.enqueue([{ body: bodyOf('2'), key: 'k' }]);
-    const whole = framesOf(path);
-    rig.kill();
+    const { before, whole } = await twoItems(rig);
     for (let at = before; at < whole.byteLength; at++) {
       const parts = { head: Buffer.from(whole).fill(0, at), tail: Buffer.from(whole).fill(0, before, at + 1) };
       for (const [part, bytes] of Object.entries(parts)) {
