@@ -7,7 +7,7 @@
 import type { Clock } from './clock.js';
 import { checkNumber } from './errors.js';
 
-export type LoadUnit = 'calls' | 'tokens' | 'blocks' | 'bytes';
+export type LoadUnit = 'calls' | 'tokens' | 'blocks' | 'bytes' | 'milliseconds';
 
 /** How work ended. `dropped`: turned away for lack of room; `ignored`: says nothing of the server (the caller went away). */
 export type Outcome = 'ok' | 'error' | 'dropped' | 'ignored';

@@ -28,3 +28,8 @@ export interface RemoteLoad {
   /** Milliseconds since it arrived, by the reader's monotonic clock. */
   readonly ageMs: number;
 }
+
+/** Key of the counter of a server's outstanding work in milliseconds of the whole server, and its name among `namedMetrics`. */
+export const OUTSTANDING_MS = 'outstanding-ms';
+/** Name among `requestCost` of what a request like this one takes: milliseconds of the whole server for one unit of weight. */
+export const UNIT_MS = 'ms';

@@ -5,7 +5,8 @@
  */
 import type { Endpoint } from '../core/endpoint.js';
 import type { Outcome, WorkCounter } from '../core/load-counter.js';
-import type { LoadReport } from '../core/load-report.js';
+import { type LoadReport, OUTSTANDING_MS, UNIT_MS } from '../core/load-report.js';
+import { FleetView } from './fleet-view.js';
 
 /** Time constant of the latency and failure estimates: Finagle's and Linkerd's. */
 export const DECAY_MS = 10_000;
@@ -19,6 +20,7 @@ export const MAX_RETRY_AFTER_MS = 300_000;
 export class Candidate {
   readonly endpoint: Endpoint;
   readonly counter: WorkCounter;
+  readonly fleet: FleetView;
   readonly weight: number;
   readonly inverseWeight: number;
 
@@ -46,14 +48,20 @@ export class Candidate {
   ownAtReport = 0;
   /** Other callers' pieces of work at that time, by the host's counter. */
   others = 0;
+  /** Milliseconds of the whole server for one unit of work, as the server has learned; 0: it does not tell. */
+  unitMs = 0;
+  /** Other callers' outstanding work at that time, in the same milliseconds. */
+  othersMs = 0;
   /** Our own calls in flight by the counter they are for; only keys above 0, so no larger than what is in flight. */
   readonly #own = new Map<string, number>();
   /** As it was when the report came. */
   #ownThen: ReadonlyMap<string, number> | undefined;
 
-  constructor(endpoint: Endpoint, counter: WorkCounter) {
+  /** @param fleet - Shared by all candidates of a router. */
+  constructor(endpoint: Endpoint, counter: WorkCounter, fleet: FleetView = new FleetView()) {
     this.endpoint = endpoint;
     this.counter = counter;
+    this.fleet = fleet;
     this.weight = endpoint.weight ?? 1;
     this.inverseWeight = 1 / this.weight;
   }
@@ -66,6 +74,7 @@ export class Candidate {
       if (this.failureShare > 0) this.#noteFailure(0, now);
       else this.failureAtMs = now;
       this.#noteLatency(latencyMs, now);
+      this.fleet.noteLatency(latencyMs);
     } else {
       this.consecutiveFailures++;
       this.penaltyUntilMs = now + Math.min(MAX_RETRY_AFTER_MS, Math.max(FAILURE_PENALTY_MS, retryAfterMs));
@@ -79,6 +88,12 @@ export class Candidate {
     this.ownAtReport = this.counter.inFlight;
     this.#ownThen = this.#own.size === 0 ? undefined : new Map(this.#own);
     this.others = this.othersOf(undefined);
+    this.unitMs = report.requestCost?.[UNIT_MS] ?? 0;
+    if (this.unitMs > 0) {
+      const outstandingMs = report.namedMetrics?.[OUTSTANDING_MS] ?? 0;
+      this.othersMs = Math.max(0, outstandingMs - this.counter.weight * this.unitMs);
+      this.fleet.note(this.unitMs, this.othersMs);
+    }
   }
 
   /** Other callers' work when the report came: of the counter `loadKey`, else of the host's. 0 when the report does not say. */
@@ -116,6 +131,7 @@ export class Candidate {
     this.counter.enter(weight);
     if (loadKey !== undefined) this.#countOwn(loadKey, 1);
     this.#begun++;
+    this.fleet.ownInFlight++;
     this.#begunAtSum += now;
   }
 
@@ -124,6 +140,7 @@ export class Candidate {
     this.counter.leave(weight, outcome, startedAt, now);
     if (loadKey !== undefined) this.#countOwn(loadKey, -1);
     this.#begun--;
+    this.fleet.ownInFlight--;
     this.#begunAtSum = this.#begun === 0 ? 0 : this.#begunAtSum - startedAt;
     this.onEnd(outcome, (now - startedAt) / weight, retryAfterMs, now);
   }

@@ -9,6 +9,7 @@ import { type Endpoint, sameEndpoint } from '../core/endpoint.js';
 import type { LoadBoard } from '../core/load-board.js';
 import type { WorkCounter } from '../core/load-counter.js';
 import { Candidate } from './candidate.js';
+import { FleetView } from './fleet-view.js';
 import type { PickSet } from './pickers/picker.js';
 
 /** Below this share of open endpoints all known ones are used. Envoy's and Finagle's. */
@@ -58,6 +59,7 @@ export class EndpointTable implements PickSet {
   readonly #listener: TableListener;
   readonly #panicThreshold: number;
   readonly #members = new Map<string, Member>();
+  readonly #fleet = new FleetView();
   #addresses: ReadonlySet<string> = new Set();
   candidates: readonly Member[] = [];
   version = 0;
@@ -105,6 +107,7 @@ export class EndpointTable implements PickSet {
     this.isPanicking = known.length > 0 && open.length < known.length * this.#panicThreshold;
     this.candidates = this.isPanicking ? known : open;
     this.version++;
+    this.#fleet.endpoints = Math.max(1, this.candidates.length);
     if (this.isPanicking && !wasPanicking) this.#listener.onPanic(open.length, known.length);
   }
 
@@ -118,7 +121,7 @@ export class EndpointTable implements PickSet {
 
   #add(endpoint: Endpoint): void {
     const counter = this.#load.useEndpoint(endpoint.id) as WorkCounter;
-    const member = new Member(endpoint, counter);
+    const member = new Member(endpoint, counter, this.#fleet);
     this.#members.set(endpoint.id, member);
   }
 

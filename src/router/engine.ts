@@ -14,6 +14,7 @@ import type { HeaderList } from '../core/headers.js';
 import { Lifecycle } from '../core/lifecycle.js';
 import { modelKey } from '../core/load-board.js';
 import type { Outcome } from '../core/load-counter.js';
+import type { LoadReport } from '../core/load-report.js';
 import type { Random } from '../core/random.js';
 import type { Resolution } from '../core/resolver.js';
 import { RetryBudget } from '../core/retry-budget.js';
@@ -21,9 +22,11 @@ import type { Runtime } from '../core/runtime.js';
 import { TimerWheel, type WheelEntry } from '../core/timer-wheel.js';
 import type { CallExtension, CallRequest, CallTransport } from '../core/transport/call.js';
 import type { Attempt } from './attempt.js';
+import type { Candidate } from './candidate.js';
 import { EndpointTable, type Member } from './endpoint-table.js';
 import type { RouterEvents } from './events.js';
 import { startHealthChecks } from './health-checks.js';
+import { LoadProber, type ProberParts } from './load-prober.js';
 import { RunningSources } from './load-sources/running.js';
 import { type ResolvedOptions, type RouterOptions, resolveOptions } from './options.js';
 import { type EjectionOptions, OutlierEjection } from './outlier-ejection.js';
@@ -108,7 +111,9 @@ export class RouterEngine implements CallEngine {
     this.#policy = new RetryPolicy(retry, this.#random.fork('backoff'));
     this.maxAttempts = this.#policy.maxAttempts;
     this.budget = new RetryBudget(runtime.clock, retry.budget);
-    this.picker = this.options.picker(this.#random.fork('picker'));
+    this.picker = this.options.picker(this.#random.fork('picker'), {
+      prober: (probes) => new LoadProber(this.#proberParts(), probes),
+    });
     const full = `every endpoint of ${service} is at its limit`;
     this.#noEndpoints = prebuiltError('unavailable', `no endpoint of ${service} is known`, TURNED_AWAY);
     this.#noRoom = prebuiltError('resource-exhausted', full, TURNED_AWAY);
@@ -202,19 +207,22 @@ export class RouterEngine implements CallEngine {
     });
   }
 
-  get asksFirst(): boolean {
-    return this.#sources.asksFirst && this.table.candidates.length > 0 && this.#asking < this.options.maxQueued;
+  asksFirst(call: RoutedCall): boolean {
+    if (this.table.candidates.length === 0 || this.#asking >= this.options.maxQueued) return false;
+    return this.#sources.asksFirst || this.#selection.mustAsk(call);
   }
 
   choose(call: RoutedCall, done: (member: Member | undefined) => void): void {
     this.#asking++;
-    this.#sources.choose(call, (candidate) => {
+    const chosen = (candidate: Candidate | undefined) => {
       this.#asking--;
       const member = candidate as Member | undefined;
       const isUsable = member !== undefined && this.#selection.hasRoom(member);
       if (isUsable) this.#selection.explain(member, call, 'asked before dispatch');
       done(isUsable ? member : undefined);
-    });
+    };
+    if (this.#sources.asksFirst) this.#sources.choose(call, chosen);
+    else this.#selection.choose(call, chosen);
   }
 
   enqueue(call: RoutedCall): void {
@@ -358,6 +366,27 @@ export class RouterEngine implements CallEngine {
     });
   }
 
+  #proberParts(): ProberParts {
+    return {
+      transport: this.transport,
+      clock: this.#clock,
+      wheel: this.#wheel,
+      onReport: (candidate, report, now) => this.#onReport(candidate, report, now),
+      onBroken: (candidate, error) => this.#onBrokenReport(candidate, error),
+    };
+  }
+
+  #onReport(candidate: Candidate, report: LoadReport, now: number): void {
+    candidate.onReport(report, now);
+    this.runtime.load.setRemote(candidate.endpoint.id, report);
+  }
+
+  #onBrokenReport(candidate: Candidate | undefined, error: unknown): void {
+    this.telemetry.brokenReports++;
+    this.#diagnostics.report(`load report of ${this.options.service}`, error);
+    if (this.events.has('broken-report')) this.events.emit('broken-report', { endpoint: candidate?.endpoint.id ?? '', error });
+  }
+
   #startSources(): RunningSources {
     return new RunningSources(this.options.loadSources, {
       runtime: this.runtime,
@@ -365,16 +394,8 @@ export class RouterEngine implements CallEngine {
       transport: this.transport,
       open: this.table,
       members: () => this.table.members(),
-      onReport: (candidate, report, now) => {
-        candidate.onReport(report, now);
-        this.runtime.load.setRemote(candidate.endpoint.id, report);
-      },
-      onBroken: (candidate, error) => {
-        this.telemetry.brokenReports++;
-        this.#diagnostics.report(`load report of ${this.options.service}`, error);
-        if (this.events.has('broken-report'))
-          this.events.emit('broken-report', { endpoint: candidate?.endpoint.id ?? '', error });
-      },
+      onReport: (candidate, report, now) => this.#onReport(candidate, report, now),
+      onBroken: (candidate, error) => this.#onBrokenReport(candidate, error),
     });
   }
 

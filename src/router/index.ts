@@ -5,6 +5,7 @@ export type { RouterEvents } from './events.js';
 export type { RouterFetch, RouterFetchInit } from './fetch.js';
 export type { HealthOptions } from './health-checks.js';
 export {
+  type BegunCall,
   createLoadReporter,
   DEFAULT_LOAD_ROUTE,
   type FetchHandler,
@@ -30,11 +31,16 @@ export {
   auto,
   leastLoaded,
   type Picker,
+  type PickerEnvironment,
   type PickerFactory,
   type PickRequest,
   type PickSet,
+  type ProbePoolOptions,
+  type Prober,
+  type ProberOptions,
   p2c,
   peakEwma,
+  probePool,
   random,
   roundRobin,
   weightedRoundRobin,

@@ -18,10 +18,11 @@ import { encodeJson } from '../core/orca/json.js';
 import { createRuntime, type Runtime, runWithContext } from '../core/runtime.js';
 import type { CallAnswer, CallHandler, IncomingCall } from '../core/transport/call.js';
 import { reportedAnswer } from './reported-answer.js';
-import { type ServedCall, ServedWork } from './served-work.js';
+import { type BegunCall, type ServedCall, ServedWork } from './served-work.js';
+import { ServerLoad } from './server-load.js';
 import { watchedBody } from './watched-body.js';
 
-export type { ServedCall } from './served-work.js';
+export type { BegunCall, ServedCall } from './served-work.js';
 
 export interface LoadReporterOptions {
   /** Whose load board is reported. Default: a private one. */
@@ -60,11 +61,19 @@ export interface LoadReporter {
    * end of the answer. What the handler throws is thrown on, counted as an error.
    */
   calls(handler: ReportedCallHandler): CallHandler;
+  /**
+   * Counts a request that none of the doors above fits, from now until its `end`. Its response is to carry `loadHeader`, taken when
+   * its head is written. `context`: as its caller set it.
+   */
+  begin(context?: CallContext): BegunCall;
   /** The report as of now, for other servers: the host's, and those of `models`. */
   report(models?: readonly string[]): LoadReport;
+  /** The same as the value of an `endpoint-load-metrics` header. */
+  loadHeader(models?: readonly string[]): string;
 }
 
 export const DEFAULT_LOAD_ROUTE = '/load';
+const PLAIN_CONTEXT: CallContext = Object.freeze({ criticality: 'critical' });
 
 /**
  * @throws {EvenkeelError} `invalid-argument` for an option out of range.
@@ -87,6 +96,7 @@ export function createLoadReporter(options: LoadReporterOptions = {}): LoadRepor
 class Reporter implements LoadReporter {
   readonly #options: LoadReporterOptions;
   readonly #runtime: Runtime;
+  readonly #load: ServerLoad;
   readonly #route: string | false;
   readonly #format: LoadFormat;
 
@@ -97,7 +107,7 @@ class Reporter implements LoadReporter {
     this.#format = options.format ?? 'text';
     if (this.#route !== false && !this.#route.startsWith('/'))
       throw invalidArgument('route', this.#route, 'a path that begins with /');
-    this.#runtime.load.counter('host', options.capacity === undefined ? {} : { capacity: options.capacity });
+    this.#load = new ServerLoad(this.#runtime, options.capacity);
     encodeLoadHeader({}, this.#format);
   }
 
@@ -115,7 +125,7 @@ class Reporter implements LoadReporter {
         response.end(context.message);
         return;
       }
-      const work = new ServedWork(this.#runtime, context);
+      const work = new ServedWork(this.#load, context);
       this.#nameModel(work, method, url, rawHeaders);
       this.#tellAtHead(response, work);
       response.once('close', () => work.end(response.writableFinished ? outcomeOf(response.statusCode) : 'ignored'));
@@ -144,7 +154,7 @@ class Reporter implements LoadReporter {
       for (const [name, value] of request.headers) headers.push(name, value);
       const context = this.#context(headers, undefined);
       if ('code' in context) return new Response(context.message, { status: 400 });
-      const work = new ServedWork(this.#runtime, context);
+      const work = new ServedWork(this.#load, context);
       this.#nameModel(work, request.method, pathname + search, headers);
       try {
         const response = await this.#run(context, () => handler(request, work));
@@ -164,7 +174,7 @@ class Reporter implements LoadReporter {
       }
       const context = this.#context(headers, undefined);
       if ('code' in context) return { status: 400, body: context.message };
-      const work = new ServedWork(this.#runtime, context);
+      const work = new ServedWork(this.#load, context);
       this.#nameModel(work, method, path, headers);
       signal.addEventListener('abort', () => work.end('ignored'), { once: true });
       try {
@@ -179,8 +189,17 @@ class Reporter implements LoadReporter {
     };
   }
 
+  begin(context: CallContext = PLAIN_CONTEXT): BegunCall {
+    return new ServedWork(this.#load, context);
+  }
+
   report(models: readonly string[] = []): LoadReport {
-    return this.#runtime.load.report(models.map(modelKey));
+    const keys = models.map(modelKey);
+    return this.#load.report(keys, keys.length === 1 ? keys[0] : undefined);
+  }
+
+  loadHeader(models: readonly string[] = []): string {
+    return encodeLoadHeader(this.report(models), this.#format);
   }
 
   #isLoadRoute(method: string, url: string): boolean {
@@ -189,7 +208,7 @@ class Reporter implements LoadReporter {
 
   /** All but endpoints and idle models: whoever asks may be interested in any model. */
   #body(): string {
-    return encodeJsonBody(this.#runtime.load.report());
+    return encodeJsonBody(this.#load.report(undefined, undefined));
   }
 
   /** The context, or what is wrong with its headers. */

@@ -23,8 +23,8 @@ export interface CallEngine extends AttemptEngine {
   readonly timeoutMs: number;
   /** Chooses an endpoint; undefined: none has room, or there is none. `avoid`: used only when there is no other. */
   pick(call: RoutedCall, avoid: Member | undefined): Member | undefined;
-  /** A load source wants to ask endpoints before each dispatch: `choose` instead of `pick`. */
-  readonly asksFirst: boolean;
+  /** The picker, or a load source, wants to ask endpoints before this dispatch: `choose` instead of `pick`. */
+  asksFirst(call: RoutedCall): boolean;
   /** Calls `done` once, later; with undefined when nobody could be asked. */
   choose(call: RoutedCall, done: (member: Member | undefined) => void): void;
   /** Takes the call into the queue, or fails it when that is full or no endpoint is known. */
@@ -109,7 +109,7 @@ export class RoutedCall extends Attempt<CallEngine> implements PickRequest {
   /** Sends the call to an endpoint, or into the queue. */
   dispatch(now: number): void {
     this.now = now;
-    if (this.engine.asksFirst) {
+    if (this.engine.asksFirst(this)) {
       // It may take longer than the call has.
       this.engine.arm(this, this.deadline, now);
       this.engine.choose(this, (member) => this.#chosen(member));

@@ -56,6 +56,27 @@ export class Selection {
     return this.#leastLoadedWithRoom(request, avoid);
   }
 
+  /** The picker wants to ask endpoints before this call is sent. */
+  mustAsk(request: Selecting): boolean {
+    try {
+      return this.#picker.mustAsk?.(this.#table, request) === true;
+    } catch (error) {
+      this.#diagnostics.report('router:picker', error);
+      return false;
+    }
+  }
+
+  /** Calls `done` once, after the picker has asked; with undefined when the endpoint it chose is gone. */
+  choose(request: Selecting, done: (member: Member | undefined) => void): void {
+    const { candidates } = this.#table;
+    try {
+      this.#picker.choose?.(this.#table, request, (index) => done(candidates[index]));
+    } catch (error) {
+      this.#diagnostics.report('router:picker', error);
+      done(undefined);
+    }
+  }
+
   /** Below the limit, by this router's own calls, whose ends it hears of; an endpoint on probation takes one call at a time. */
   hasRoom(member: Member): boolean {
     const { ownInFlight } = member;

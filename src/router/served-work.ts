@@ -2,9 +2,9 @@
 import type { CallContext } from '../core/call-context.js';
 import { modelKey } from '../core/load-board.js';
 import type { InFlight, Outcome } from '../core/load-counter.js';
-import type { LoadReport } from '../core/load-report.js';
+import { type LoadReport, OUTSTANDING_MS } from '../core/load-report.js';
 import { encodeLoadHeader, type LoadFormat } from '../core/orca/header.js';
-import type { Runtime } from '../core/runtime.js';
+import type { ServerLoad } from './server-load.js';
 
 /** One request being worked on. */
 export interface ServedCall {
@@ -16,22 +16,42 @@ export interface ServedCall {
   reweigh(weight: number): void;
 }
 
+/** A request that its server counts itself: see `LoadReporter.begin`. */
+export interface BegunCall extends ServedCall {
+  /**
+   * The value of the `endpoint-load-metrics` header, as of now.
+   * @throws {EvenkeelError} `invalid-argument` for an unknown format.
+   */
+  loadHeader(format?: LoadFormat): string;
+  /** The response is out, or its caller has gone; the first call counts. */
+  end(outcome: Outcome): void;
+}
+
 const NO_KEYS: readonly string[] = Object.freeze([]);
 
-export class ServedWork implements ServedCall {
+export class ServedWork implements BegunCall {
   readonly context: CallContext;
-  readonly #runtime: Runtime;
+  readonly #load: ServerLoad;
   readonly #host: InFlight;
+  /** What it will take of the server, as far as is known. */
+  readonly #outstanding: InFlight;
+  readonly #inFlightAtArrival: number;
+  readonly #startedAt: number;
   #model: InFlight | undefined;
+  #class: string | undefined;
   #weight = 1;
   #hasEnded = false;
   /** Keys of the counters that the response tells of, beside the host's. */
   #keys: readonly string[] = NO_KEYS;
 
-  constructor(runtime: Runtime, context: CallContext) {
-    this.#runtime = runtime;
+  constructor(server: ServerLoad, context: CallContext) {
+    const { costs, runtime } = server;
+    this.#load = server;
     this.context = context;
+    this.#startedAt = runtime.clock.now();
+    this.#inFlightAtArrival = costs.begin(this.#startedAt);
     this.#host = runtime.load.counter('host').begin();
+    this.#outstanding = runtime.load.counter(OUTSTANDING_MS, MILLISECONDS).begin(costs.unitMs(undefined));
   }
 
   model(name: string): void {
@@ -39,20 +59,29 @@ export class ServedWork implements ServedCall {
     if (this.#hasEnded) return;
     const key = modelKey(name);
     this.#model?.end('ignored');
-    this.#model = this.#runtime.load.counter(key).begin(this.#weight);
+    this.#model = this.#load.runtime.load.counter(key).begin(this.#weight);
     this.#keys = [key];
+    this.#class = key;
+    this.#outstanding.reweigh(this.#load.costs.unitMs(key) * this.#weight);
   }
 
   reweigh(weight: number): void {
     this.#host.reweigh(weight);
     this.#model?.reweigh(weight);
+    this.#outstanding.reweigh(this.#load.costs.unitMs(this.#class) * weight);
     this.#weight = weight;
   }
 
   end(outcome: Outcome): void {
+    if (this.#hasEnded) return;
     this.#hasEnded = true;
     this.#host.end(outcome);
     this.#model?.end(outcome);
+    this.#outstanding.end(outcome);
+    const { costs, runtime } = this.#load;
+    const now = runtime.clock.now();
+    if (outcome === 'ok') costs.learn(this.#class, this.#weight, this.#startedAt, this.#inFlightAtArrival, now);
+    else costs.abandon(now);
   }
 
   /**
@@ -60,8 +89,8 @@ export class ServedWork implements ServedCall {
    * name is too long once encoded. The host's load always fits.
    * @throws {EvenkeelError} `invalid-argument` for an unknown format.
    */
-  loadHeader(format: LoadFormat): string {
-    const report = this.#runtime.load.report(this.#keys);
+  loadHeader(format: LoadFormat = 'text'): string {
+    const report = this.#load.report(this.#keys, this.#class);
     let refusal: unknown;
     for (const narrow of NARROWER) {
       try {
@@ -74,8 +103,15 @@ export class ServedWork implements ServedCall {
   }
 }
 
+const MILLISECONDS = { unit: 'milliseconds' } as const;
+
 const NARROWER: readonly ((report: LoadReport) => LoadReport)[] = [
   (report) => report,
   (report) => ({ ...report, utilization: undefined }),
-  (report) => ({ ...report, utilization: undefined, namedMetrics: { host: report.namedMetrics?.host ?? 0 } }),
+  (report) => ({ ...report, utilization: undefined, namedMetrics: narrowed(report) }),
 ];
+
+function narrowed({ namedMetrics }: LoadReport): Record<string, number> {
+  const { host = 0, [OUTSTANDING_MS]: outstandingMs } = namedMetrics ?? {};
+  return outstandingMs === undefined ? { host } : { host, [OUTSTANDING_MS]: outstandingMs };
+}

@@ -9,9 +9,9 @@
 import { checkInteger, checkNumber, EvenkeelError, invalidArgument } from '../../core/errors.js';
 import { fanOut } from '../../core/fan-out.js';
 import type { LoadReport } from '../../core/load-report.js';
-import { decodeLoadHeader } from '../../core/orca/header.js';
 import type { Candidate } from '../candidate.js';
 import { outstandingOf } from '../candidate.js';
+import { parseLoadBody } from '../load-body.js';
 import { probe } from '../probe.js';
 import type { LoadSource, LoadSourceEnvironment, LoadSourceSession } from './source.js';
 
@@ -38,7 +38,7 @@ const EMPTY_PAUSE_MS = 100;
 
 /** @throws {EvenkeelError} `invalid-argument` naming the option. */
 export function polling(options: PollingOptions): LoadSource {
-  const { mode, path = DEFAULT_POLL_PATH, parse = parseReport } = options;
+  const { mode, path = DEFAULT_POLL_PATH, parse = parseLoadBody } = options;
   if (mode !== 'background' && mode !== 'before-dispatch')
     throw invalidArgument('mode', mode, "'background' or 'before-dispatch'");
   if (!path.startsWith('/')) throw invalidArgument('path', path, 'a path that begins with /');
@@ -156,13 +156,4 @@ function sample(env: LoadSourceEnvironment, count: number): Candidate[] {
     if (candidate !== undefined) chosen.push(candidate);
   }
   return chosen;
-}
-
-function parseReport(body: string): LoadReport {
-  const text = body.trim();
-  if (text.startsWith('{') && text.includes('"server_load"')) {
-    const { server_load: load } = JSON.parse(text) as { server_load?: unknown };
-    return { namedMetrics: { host: checkNumber('server_load', load as number, 0) } };
-  }
-  return decodeLoadHeader(text);
 }

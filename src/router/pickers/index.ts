@@ -1,27 +1,43 @@
 /** The pickers by name. */
 import { checkInteger } from '../../core/errors.js';
+import { AUTO_CHOICES, AutoPicker } from './auto.js';
 import { expectedTime, ownLoad, peakEwmaLoad, reportedLoad } from './load.js';
 import type { PickerFactory } from './picker.js';
+import { checkProbePool, ProbePool, type ProbePoolOptions, proberOf } from './probe-pool.js';
 import { RoundRobinPicker, WeightedRoundRobinPicker } from './rotation.js';
 import { DEFAULT_CHOICES, MAX_CHOICES, SamplingPicker } from './sampling.js';
 
-export type { Picker, PickerFactory, PickRequest, PickSet } from './picker.js';
-
-/** How many endpoints `auto` looks at: with four the chance that all of them are slow is small even in a small fleet. */
-const AUTO_CHOICES = 4;
-/**
- * Latencies of equal servers differ by chance. Without a margin an idle client would send everything to the luckiest of them. One with
- * less work needs no margin: among servers that are busy, work in flight is what tells them apart.
- */
-const AUTO_MARGIN = 0.8;
+export type { Picker, PickerEnvironment, PickerFactory, PickRequest, PickSet, Prober, ProberOptions } from './picker.js';
+export type { ProbePoolOptions } from './probe-pool.js';
 
 /**
- * The default: of four random endpoints the one where this call would end first, by mean latency per unit of work, work in flight
- * from here (counted at dispatch) and what the endpoint last reported of others' work. Needs nothing from servers; gets better with
- * load reports.
+ * The default: of eight random endpoints the one where this call would end first, by what endpoints told of their outstanding work at
+ * learned costs, own work in flight (counted at dispatch), and latency where nobody tells costs. Needs nothing from servers; gets
+ * better with load reports; asks endpoints as `probePool` does when reports come too seldom to be of use.
+ * @param options.probes - `false`: never asks. Or how to ask.
+ * @throws {EvenkeelError} `invalid-argument` naming the option.
  */
-export function auto(): PickerFactory {
-  return (random) => new SamplingPicker('auto', random, AUTO_CHOICES, expectedTime, AUTO_MARGIN);
+export function auto(options: { probes?: ProbePoolOptions | false } = {}): PickerFactory {
+  const { probes = {} } = options;
+  const pool = checkProbePool(probes === false ? {} : probes);
+  return (random, environment) => {
+    const prober = environment === undefined || probes === false ? undefined : proberOf(probes, environment);
+    return new AutoPicker(random, prober, pool);
+  };
+}
+
+/**
+ * Asks random endpoints for their load beside each call, and sends calls to the best of the answers at hand. For fleets of more than some
+ * dozen endpoints, of many clients, with calls of milliseconds and more. Costs up to three small requests a call, within a budget.
+ * @throws {EvenkeelError} `invalid-argument` naming the option.
+ * @see Prequal, NSDI'24
+ */
+export function probePool(options: ProbePoolOptions = {}): PickerFactory {
+  const pool = checkProbePool(options);
+  return (random, environment) => {
+    const sampling = new SamplingPicker('probe-pool', random, AUTO_CHOICES, expectedTime);
+    return environment === undefined ? sampling : new ProbePool(random, proberOf(options, environment), sampling, pool);
+  };
 }
 
 /**

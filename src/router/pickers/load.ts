@@ -4,6 +4,12 @@ import type { PickRequest } from './picker.js';
 
 /** A report fades with this time constant: what it told of other callers is old news soon. */
 const REPORT_FADE_MS = 500;
+/** The same for outstanding work at learned costs, which tells more. */
+const COST_FADE_MS = 1000;
+/** Of one more piece of our own work, how much is signal (others sent there, too) and not chance, once the report is old. */
+const OWN_AS_SAMPLE = 0.6;
+/** A report of this age is half old. */
+const HALF_OLD_MS = 50;
 /** Before the first answer an endpoint with work in flight might be dead: it looks this slow; without work it looks free. */
 const UNKNOWN_LATENCY_MS = 1000;
 
@@ -28,9 +34,33 @@ export function peakEwmaLoad(candidate: Candidate, request: PickRequest): number
 /** Mean latency times all the work there that we know of: the expected time to finish this call. */
 export function expectedTime(candidate: Candidate, request: PickRequest): number {
   const { now, weight } = request;
+  if (candidate.fleet.unitMs > 0) return costThere(candidate, request);
   const latency = candidate.expectedLatency(now) || unknownLatency(candidate, now);
   const work = candidate.counter.weight + othersLoad(candidate, request) + weight;
   return latency * work * candidate.slowdown(now) * candidate.inverseWeight;
+}
+
+/**
+ * Milliseconds that this call would wait for and take there: what the server said of its outstanding work, at the costs that it has
+ * learned, and our own since.
+ *
+ * A report is news of the past. Two things are known without delay. Work of our own that is there is a sample of what everybody sent:
+ * with others' work so many times as much, one more piece of ours means several of theirs. And work that has been there for longer than
+ * answers usually take means that the server has become slower since it last said anything.
+ */
+export function costThere(candidate: Candidate, { now, weight }: PickRequest): number {
+  const { fleet } = candidate;
+  const isTold = candidate.unitMs > 0;
+  // One of which nothing is known yet is taken to be like the others.
+  const unitMs = isTold ? candidate.unitMs : fleet.unitMs;
+  const age = now - candidate.reportAtMs;
+  const othersMs = isTold ? (candidate.othersMs * COST_FADE_MS) / (COST_FADE_MS + age) : fleet.othersMs;
+  const oldness = isTold ? age / (age + HALF_OLD_MS) : 1;
+  const own = candidate.counter.weight * (1 + oldness * OWN_AS_SAMPLE * fleet.othersPerOwn);
+  const cost = othersMs + (own + weight) * unitMs;
+  const usualMs = candidate.latencyNow(now);
+  const slower = usualMs > 0 ? candidate.expectedLatency(now) / usualMs : 1;
+  return cost * slower * candidate.slowdown(now);
 }
 
 function othersLoad(candidate: Candidate, { now, weight, loadKey }: PickRequest): number {

@@ -24,7 +24,33 @@ export interface Picker {
   pickIndex(set: PickSet, request: PickRequest): number;
   /** What it compares, lower is better; for explanations, off the hot path. Absent: the choice does not compare. */
   score?(candidate: Candidate, request: PickRequest): number;
+  /** This call shall wait for probes: `choose` instead of `pickIndex`. */
+  mustAsk?(set: PickSet, request: PickRequest): boolean;
+  /** Calls `done` once, with an index into `set.candidates`; after probes of its own, so later. */
+  choose?(set: PickSet, request: PickRequest, done: (index: number) => void): void;
 }
 
-/** Pickers hold state, so each router makes its own. */
-export type PickerFactory = (random: Random) => Picker;
+/** Asks endpoints how loaded they are, aside from the calls. */
+export interface Prober {
+  /** The budget has room for a probe. */
+  isAllowed(now: number): boolean;
+  /**
+   * Sends a probe. `onOver` is called once: with true when the candidate has a new report. At once, with false, when the budget has no
+   * room.
+   */
+  ask(candidate: Candidate, now: number, onOver: (isAnswered: boolean, now: number) => void): void;
+}
+
+export interface ProberOptions {
+  readonly path: string;
+  readonly timeoutMs: number;
+  readonly maxPerSecond: number;
+}
+
+/** What a router offers its picker. */
+export interface PickerEnvironment {
+  prober(options: ProberOptions): Prober;
+}
+
+/** Pickers hold state, so each router makes its own. `environment`: absent where there is no router, in tests and measurements. */
+export type PickerFactory = (random: Random, environment?: PickerEnvironment) => Picker;

@@ -1,0 +1,161 @@
+/**
+ * Probes beside the calls: one small request each, in callbacks, within a budget, given up when it takes too long.
+ *
+ * What if an endpoint has no such route? It answers no probe with a report; after some such answers in a row, from whomever, probing
+ * stops for a while, and calls are routed without.
+ */
+import type { Clock } from '../core/clock.js';
+import { checkNumber, EvenkeelError, invalidArgument } from '../core/errors.js';
+import type { HeaderList } from '../core/headers.js';
+import type { LoadReport } from '../core/load-report.js';
+import { readLoadHeaders } from '../core/orca/header.js';
+import { type TimerWheel, WheelEntry } from '../core/timer-wheel.js';
+import type { CallHandle, CallRequest, CallSink, CallTransport } from '../core/transport/call.js';
+import type { Candidate } from './candidate.js';
+import { parseLoadBody } from './load-body.js';
+import type { Prober, ProberOptions } from './pickers/picker.js';
+import { joinChunks } from './response.js';
+
+export interface ProberParts {
+  readonly transport: CallTransport;
+  readonly clock: Clock;
+  readonly wheel: TimerWheel;
+  onReport(candidate: Candidate, report: LoadReport, now: number): void;
+  onBroken(candidate: Candidate, error: unknown): void;
+}
+
+/** So many probes in a row without a report: nobody tells. */
+const SILENT_PROBES = 100;
+/** Then nobody is asked for so long. */
+const SILENCE_MS = 30_000;
+const MAX_BODY_BYTES = 64 * 1024;
+/** Probes under way at once; more than that are not answered in time anyhow. */
+const MAX_UNDER_WAY = 1024;
+
+export class LoadProber implements Prober {
+  readonly parts: ProberParts;
+  readonly request: CallRequest;
+  readonly timeoutMs: number;
+  readonly #perMs: number;
+  #tokens: number;
+  #atMs = 0;
+  #silent = 0;
+  #silentUntilMs = 0;
+  #underWay = 0;
+  /** Probes sent. */
+  sent = 0;
+
+  /** @throws {EvenkeelError} `invalid-argument` naming the option. */
+  constructor(parts: ProberParts, options: ProberOptions) {
+    const { path } = options;
+    if (typeof path !== 'string' || !path.startsWith('/')) throw invalidArgument('path', path, 'a path that begins with /');
+    this.parts = parts;
+    this.request = { path, method: 'GET' };
+    this.timeoutMs = checkNumber('timeoutMs', options.timeoutMs, 1);
+    this.#perMs = checkNumber('maxProbesPerSecond', options.maxPerSecond, 1) / 1000;
+    this.#tokens = options.maxPerSecond;
+  }
+
+  isAllowed(now: number): boolean {
+    if (now < this.#silentUntilMs || this.#underWay >= MAX_UNDER_WAY) return false;
+    if (now > this.#atMs) {
+      this.#tokens = Math.min(this.#perMs * 1000, this.#tokens + (now - this.#atMs) * this.#perMs);
+      this.#atMs = now;
+    }
+    return this.#tokens >= 1;
+  }
+
+  ask(candidate: Candidate, now: number, onOver: (isAnswered: boolean, now: number) => void): void {
+    if (!this.isAllowed(now)) {
+      onOver(false, now);
+      return;
+    }
+    this.#tokens--;
+    this.#underWay++;
+    this.sent++;
+    new Probe(this, candidate, onOver).start(now);
+  }
+
+  onOver(isAnswered: boolean, now: number): void {
+    this.#underWay--;
+    if (isAnswered) this.#silent = 0;
+    else if (++this.#silent >= SILENT_PROBES) {
+      this.#silent = 0;
+      this.#silentUntilMs = now + SILENCE_MS;
+    }
+  }
+}
+
+class Probe extends WheelEntry implements CallSink {
+  readonly #prober: LoadProber;
+  readonly #candidate: Candidate;
+  readonly #onOver: (isAnswered: boolean, now: number) => void;
+  #handle: CallHandle | undefined;
+  #status = 0;
+  #headers: HeaderList = [];
+  #chunks: Uint8Array[] | undefined;
+  #bytes = 0;
+
+  constructor(prober: LoadProber, candidate: Candidate, onOver: (isAnswered: boolean, now: number) => void) {
+    super();
+    this.#prober = prober;
+    this.#candidate = candidate;
+    this.#onOver = onOver;
+  }
+
+  start(now: number): void {
+    const { parts, request, timeoutMs } = this.#prober;
+    this.#handle = parts.transport.start(this.#candidate.endpoint, request, this);
+    parts.wheel.arm(this, now + timeoutMs, now);
+  }
+
+  onDeadline(): void {
+    this.#handle?.cancel('deadline-exceeded');
+  }
+
+  onResponse(status: number, headers: HeaderList): void {
+    this.#status = status;
+    this.#headers = headers;
+  }
+
+  onData(chunk: Uint8Array): void {
+    this.#bytes += chunk.length;
+    this.#chunks ??= [];
+    this.#chunks.push(chunk);
+    if (this.#bytes > MAX_BODY_BYTES) this.#handle?.cancel('cancelled');
+  }
+
+  onEnd(): void {
+    const { parts } = this.#prober;
+    let report: LoadReport | undefined;
+    try {
+      report = this.#report();
+    } catch (error) {
+      parts.onBroken(this.#candidate, error);
+    }
+    this.#end(report);
+  }
+
+  onError(error: EvenkeelError): void {
+    this.#prober.parts.onBroken(this.#candidate, error);
+    this.#end(undefined);
+  }
+
+  /** The header is the shorter way to say it. */
+  #report(): LoadReport {
+    if (this.#status !== 200) {
+      const { path } = this.#prober.request;
+      throw new EvenkeelError('unavailable', `${path} of ${this.#candidate.endpoint.id} answers ${this.#status}`);
+    }
+    return readLoadHeaders(this.#headers) ?? parseLoadBody(new TextDecoder().decode(joinChunks(this.#chunks ?? [])));
+  }
+
+  #end(report: LoadReport | undefined): void {
+    const { parts } = this.#prober;
+    parts.wheel.disarm(this);
+    const now = parts.clock.now();
+    if (report !== undefined) parts.onReport(this.#candidate, report, now);
+    this.#prober.onOver(report !== undefined, now);
+    this.#onOver(report !== undefined, now);
+  }
+}

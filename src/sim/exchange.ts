@@ -1,0 +1,273 @@
+/**
+ * One call between two machines, both ends of it. Every step from one end to the other is a message on the network; messages of one
+ * call in one direction stay in order, as on a connection.
+ */
+import { EvenkeelError, type Retryable } from '../core/errors.js';
+import type { HeaderList } from '../core/headers.js';
+import type { CallHandle, CallRequest, CallSink } from '../core/transport/call.js';
+import { nobodyListens, type SimMachine, type SimProcess } from './machine.js';
+import { LOST, type SimNetwork } from './network.js';
+
+/** A call as a server's end sees it. Whole answers take one message, streams one each piece. */
+export interface ArrivedCall {
+  readonly request: CallRequest;
+  /** Name of the caller's machine. */
+  readonly from: string;
+  /** Called when the caller has gone away; work may go on, its answer goes nowhere. */
+  onCancel: ((code: 'cancelled' | 'deadline-exceeded') => void) | undefined;
+  onPause: ((isPaused: boolean) => void) | undefined;
+  /** The whole answer. */
+  answer(status: number, headers: HeaderList, body?: Uint8Array, trailers?: HeaderList): void;
+  head(status: number, headers: HeaderList): void;
+  data(chunk: Uint8Array): void;
+  end(trailers?: HeaderList): void;
+  fail(error: EvenkeelError): void;
+}
+
+/** What a server does with calls that arrive. */
+export type OnCall = (call: ArrivedCall) => void;
+
+/** A place where calls arrive: its process, and the calls that are there. */
+export interface SimListener {
+  readonly process: SimProcess;
+  readonly onCall: OnCall;
+  readonly calls: Set<SimExchange>;
+}
+
+/** What an exchange needs of the transport that started it. */
+export interface Caller {
+  readonly process: SimProcess;
+  readonly network: SimNetwork;
+  readonly listeners: ReadonlyMap<string, SimListener>;
+  onOver(exchange: SimExchange): void;
+}
+
+export class SimExchange implements CallHandle, ArrivedCall {
+  readonly request: CallRequest;
+  onCancel: ArrivedCall['onCancel'] = undefined;
+  onPause: ArrivedCall['onPause'] = undefined;
+  readonly #caller: Caller;
+  readonly #sink: CallSink;
+  readonly #address: string;
+  readonly #machine: SimMachine | undefined;
+  #listener: SimListener | undefined;
+  /** The caller knows the end. */
+  #isOver = false;
+  #isPaused = false;
+  /** Came while the caller had paused. */
+  #waiting: (() => void)[] | undefined;
+  #lastToServerMs = 0;
+  #lastToCallerMs = 0;
+
+  constructor(caller: Caller, address: string, request: CallRequest, sink: CallSink) {
+    this.#caller = caller;
+    this.#address = address;
+    this.request = request;
+    this.#sink = sink;
+    this.#machine = caller.network.machineAt(address);
+  }
+
+  get from(): string {
+    return this.#caller.process.machine.name;
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** Sends the call off. */
+  open(): void {
+    const { network, process } = this.#caller;
+    if (this.#machine === undefined) {
+      process.machine.world.timer(0, () => this.#deliver(() => this.#finish(nobodyListens(this.#address))));
+      return;
+    }
+    this.#toServer(() => this.#arrive());
+    if (network.isDuplicated(process.machine, this.#machine)) this.#toServer(() => this.#arriveAgain());
+  }
+
+  // The caller's end.
+
+  cancel(code: 'cancelled' | 'deadline-exceeded'): void {
+    if (this.#isOver) return;
+    const message = code === 'cancelled' ? 'the call was cancelled' : 'the deadline of the call has passed';
+    this.abandon(code);
+    this.#finish(new EvenkeelError(code, message, { retryable: 'unknown' }));
+  }
+
+  /** Tells the server that nobody waits any more. */
+  abandon(code: 'cancelled' | 'deadline-exceeded'): void {
+    if (this.#machine !== undefined && this.#listener !== undefined) this.#toServer(() => this.#leave(code));
+  }
+
+  pause(): void {
+    if (this.#isPaused || this.#isOver) return;
+    this.#isPaused = true;
+    if (this.#machine !== undefined) this.#toServer(() => this.onPause?.(true));
+  }
+
+  resume(): void {
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
+    // Not before this returns.
+    queueMicrotask(() => this.#release());
+    if (this.#machine !== undefined && !this.#isOver) this.#toServer(() => this.onPause?.(false));
+  }
+
+  /** The caller's transport closes. */
+  lose(message: string, retryable: Retryable = 'unknown'): void {
+    if (this.#isOver) return;
+    this.abandon('cancelled');
+    this.#finish(new EvenkeelError('unavailable', message, { retryable }));
+  }
+
+  // The server's end.
+
+  answer(status: number, headers: HeaderList, body?: Uint8Array, trailers?: HeaderList): void {
+    this.#toCaller(() => {
+      this.#tell(() => this.#sink.onResponse(status, headers));
+      if (body === undefined || body.length === 0) this.#deliver(() => this.#finish(undefined, trailers));
+      else {
+        this.#deliver(() => this.#tell(() => this.#sink.onData(body)));
+        this.#deliver(() => this.#finish(undefined, trailers));
+      }
+    });
+    this.#part();
+  }
+
+  head(status: number, headers: HeaderList): void {
+    this.#toCaller(() => this.#tell(() => this.#sink.onResponse(status, headers)));
+  }
+
+  data(chunk: Uint8Array): void {
+    this.#toCaller(() => this.#deliver(() => this.#tell(() => this.#sink.onData(chunk))));
+  }
+
+  end(trailers?: HeaderList): void {
+    this.#toCaller(() => this.#deliver(() => this.#finish(undefined, trailers)));
+    this.#part();
+  }
+
+  fail(error: EvenkeelError): void {
+    this.#toCaller(() => this.#finish(error));
+    this.#part();
+  }
+
+  /** The server's process is gone: its machine resets the connection. */
+  reset(): void {
+    this.#listener = undefined;
+    const error = new EvenkeelError('unavailable', `the server at ${this.#address} went away`, { retryable: 'unknown' });
+    this.#send(() => this.#finish(error));
+  }
+
+  #arrive(): void {
+    const listener = this.#caller.listeners.get(this.#address);
+    if (listener === undefined || !listener.process.isAlive) {
+      this.#send(() => this.#finish(nobodyListens(this.#address)));
+      return;
+    }
+    this.#listener = listener;
+    listener.calls.add(this);
+    const { onPhase } = this.#sink;
+    if (onPhase !== undefined && !this.#isOver) {
+      this.#send(() => this.#tell(() => this.#sink.onPhase?.('connected', this.#caller.process.runtime.clock.now())));
+    }
+    listener.process.operate(() => listener.onCall(this));
+    if (onPhase !== undefined) {
+      this.#send(() => this.#tell(() => this.#sink.onPhase?.('sent', this.#caller.process.runtime.clock.now())));
+    }
+  }
+
+  /** A duplicate: the server works, and nobody hears of it. */
+  #arriveAgain(): void {
+    const listener = this.#caller.listeners.get(this.#address);
+    if (listener === undefined || !listener.process.isAlive) return;
+    const ghost = new SimExchange({ ...this.#caller, onOver: () => {} }, this.#address, this.request, DEAF);
+    ghost.#isOver = true;
+    listener.process.operate(() => listener.onCall(ghost));
+  }
+
+  #leave(code: 'cancelled' | 'deadline-exceeded'): void {
+    this.onCancel?.(code);
+    this.#part();
+  }
+
+  /** The server is done with it. */
+  #part(): void {
+    this.#listener?.calls.delete(this);
+    this.#listener = undefined;
+  }
+
+  #toServer(arrive: () => void): void {
+    const { network, process } = this.#caller;
+    const machine = this.#machine as SimMachine;
+    const ms = network.transit(process.machine, machine);
+    if (ms === LOST) return;
+    const { world } = machine;
+    const now = world.now();
+    const at = Math.max(this.#lastToServerMs, now + ms);
+    this.#lastToServerMs = at;
+    world.timer(at - now, () => machine.enter(arrive));
+  }
+
+  #toCaller(arrive: () => void): void {
+    const server = this.#listener?.process;
+    if (server === undefined) return;
+    server.operate(() => this.#send(arrive));
+  }
+
+  #send(arrive: () => void): void {
+    const { network, process } = this.#caller;
+    const machine = this.#machine as SimMachine;
+    const ms = network.transit(machine, process.machine);
+    if (ms === LOST) return;
+    const { world } = machine;
+    const now = world.now();
+    const at = Math.max(this.#lastToCallerMs, now + ms);
+    this.#lastToCallerMs = at;
+    world.timer(at - now, () => {
+      if (!this.#isOver) process.enter(arrive);
+    });
+  }
+
+  /** Pieces and the end wait while the caller has paused. */
+  #deliver(step: () => void): void {
+    if (this.#isPaused || this.#waiting !== undefined) {
+      this.#waiting ??= [];
+      this.#waiting.push(step);
+    } else step();
+  }
+
+  #release(): void {
+    while (!this.#isPaused && this.#waiting !== undefined) {
+      const step = this.#waiting.shift();
+      if (this.#waiting.length === 0) this.#waiting = undefined;
+      step?.();
+    }
+  }
+
+  #finish(error: EvenkeelError | undefined, trailers?: HeaderList): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#waiting = undefined;
+    this.#caller.onOver(this);
+    try {
+      if (error === undefined) this.#sink.onEnd(trailers);
+      else this.#sink.onError(error);
+    } catch (cause) {
+      this.#caller.process.runtime.diagnostics.report('sim: sink', cause);
+    }
+  }
+
+  #tell(say: () => void): void {
+    if (this.#isOver) return;
+    try {
+      say();
+    } catch (cause) {
+      this.abandon('cancelled');
+      this.#finish(new EvenkeelError('internal', 'the sink of the call threw', { retryable: 'unknown', cause }));
+    }
+  }
+}
+
+const DEAF: CallSink = { onResponse() {}, onData() {}, onEnd() {}, onError() {} };

@@ -1,0 +1,116 @@
+/** First in, first out, on a fixed number of slots: a job has its slot alone until it is done, and the others wait. */
+import type { VirtualClock } from '../core/virtual-clock.js';
+import { type Antagonist, type Job, memoryStall, type Processor } from './processor.js';
+
+export interface FifoSlotsOptions {
+  readonly slots: number;
+  /** Default 1. */
+  readonly speed?: number;
+  /** Slows the jobs that begin while it is there. */
+  readonly antagonist?: Antagonist;
+}
+
+class QueuedJob implements Job {
+  readonly workMs: number;
+  readonly memory: number;
+  readonly onDone: () => void;
+  isRunning = false;
+  isOver = false;
+
+  constructor(workMs: number, memory: number, onDone: () => void) {
+    this.workMs = workMs;
+    this.memory = memory;
+    this.onDone = onDone;
+  }
+
+  cancel(): void {
+    // A job that runs keeps its slot to its end, as a kernel on an accelerator does; only its answer is given up.
+    this.isOver = true;
+  }
+}
+
+export class FifoSlots implements Processor {
+  readonly #world: VirtualClock;
+  readonly #slots: number;
+  readonly #speed: number;
+  readonly #antagonist: Antagonist | undefined;
+  #queue: QueuedJob[] = [];
+  #head = 0;
+  #running = 0;
+  #memory = 0;
+  #busyMs = 0;
+  #updatedAtMs = 0;
+
+  constructor(world: VirtualClock, options: FifoSlotsOptions) {
+    this.#world = world;
+    this.#slots = options.slots;
+    this.#speed = options.speed ?? 1;
+    this.#antagonist = options.antagonist;
+    this.#updatedAtMs = world.now();
+  }
+
+  get inFlight(): number {
+    return this.#running + this.#queue.length - this.#head;
+  }
+
+  get busyMs(): number {
+    this.#advance();
+    return this.#busyMs;
+  }
+
+  get cpuMs(): number {
+    return this.busyMs;
+  }
+
+  get freeSpeed(): number {
+    return this.#speed * (1 - (this.#antagonist?.share ?? 0));
+  }
+
+  start(workMs: number, onDone: () => void, memory = 0): Job {
+    const job = new QueuedJob(workMs, memory, onDone);
+    if (this.#running < this.#slots) this.#run(job);
+    else this.#queue.push(job);
+    return job;
+  }
+
+  #run(job: QueuedJob): void {
+    this.#advance();
+    job.isRunning = true;
+    this.#running++;
+    this.#memory += job.memory;
+    const ms = (job.workMs * memoryStall(this.#memory)) / Math.max(LEAST_SPEED, this.freeSpeed);
+    this.#world.timer(ms, () => {
+      this.#advance();
+      this.#running--;
+      this.#memory = this.#running === 0 ? 0 : this.#memory - job.memory;
+      if (!job.isOver) {
+        job.isOver = true;
+        job.onDone();
+      }
+      this.#runNext();
+    });
+  }
+
+  #runNext(): void {
+    while (this.#running < this.#slots && this.#head < this.#queue.length) {
+      const job = this.#queue[this.#head++] as QueuedJob;
+      if (!job.isOver) this.#run(job);
+    }
+    if (this.#head === this.#queue.length) {
+      this.#queue = [];
+      this.#head = 0;
+    } else if (this.#head > MOST_LEFTOVERS) {
+      this.#queue = this.#queue.slice(this.#head);
+      this.#head = 0;
+    }
+  }
+
+  #advance(): void {
+    const now = this.#world.now();
+    this.#busyMs += this.#running * (now - this.#updatedAtMs);
+    this.#updatedAtMs = now;
+  }
+}
+
+const LEAST_SPEED = 0.01;
+const MOST_LEFTOVERS = 1024;

@@ -1,0 +1,168 @@
+/**
+ * One run of a fleet: servers, clients with production routers, requests that arrive whatever the servers do (open loop), and what came
+ * of them.
+ *
+ * All of it is callbacks, so time passes without promises in between. Requests and their work are drawn apart from everything else: two
+ * policies with one seed get the same requests at the same moments, and differ in nothing but where they send them.
+ */
+import { EventSource } from '../../core/events.js';
+import { staticResolver } from '../../core/resolver-static.js';
+import { RouterEngine } from '../../router/engine.js';
+import type { RouterEvents } from '../../router/events.js';
+import type { LoadSource } from '../../router/load-sources/source.js';
+import type { PickerFactory } from '../../router/pickers/index.js';
+import { exponential, logNormal, uniform } from '../distributions.js';
+import { onOffAntagonist } from '../processor.js';
+import { ProcessorSharing } from '../processor-sharing.js';
+import { createSimulation, type Simulation } from '../simulation.js';
+import { FLEET } from './constants.js';
+import { Latencies } from './latencies.js';
+import { SimServer, workPath } from './sim-server.js';
+import { UtilizationMeter } from './utilization.js';
+
+export interface FleetRunOptions {
+  readonly seed: number | string;
+  readonly clients: number;
+  /** Work offered, as a share of what the servers can do on average. */
+  readonly utilization: number;
+  readonly picker: (servers: readonly SimServer[]) => PickerFactory;
+  readonly loadSources?: readonly LoadSource[];
+  /** Servers tell their slots; default true. */
+  readonly declaresCapacity?: boolean;
+  /** Endpoints are weighted by speed; default false. */
+  readonly declaresSpeed?: boolean;
+  readonly measureMs?: number;
+}
+
+export interface FleetResult {
+  readonly requests: number;
+  readonly timeouts: number;
+  readonly timeoutShare: number;
+  readonly p50: number;
+  readonly p99: number;
+  readonly p999: number;
+  /** Utilisation of the busiest 5 % of the servers, and of its highest second. */
+  readonly tailUtilization: number;
+  readonly tailSpike: number;
+  readonly meanUtilization: number;
+  readonly probesPerRequest: number;
+  readonly hash: string;
+  readonly events: number;
+}
+
+/** Milliseconds of work per millisecond that the fleet does on average, antagonists and speeds counted. */
+export function fleetCapacity(): number {
+  const { servers, speeds, slots, antagonist } = FLEET;
+  const meanSpeed = speeds.reduce((sum, speed) => sum + speed, 0) / speeds.length;
+  const taken = (antagonist.onMs / (antagonist.onMs + antagonist.offMs)) * ((antagonist.least + antagonist.most) / 2);
+  return servers * slots * meanSpeed * (1 - taken);
+}
+
+export async function runFleet(options: FleetRunOptions): Promise<FleetResult> {
+  const simulation = createSimulation({ seed: options.seed, link: { latencyMs: FLEET.networkMs } });
+  const servers = makeServers(simulation, options);
+  const clients = makeClients(simulation, servers, options);
+  // The resolvers' first lists come by promise.
+  await simulation.clock.settle();
+  const { clock, trace } = simulation;
+  const measureFrom = clock.now() + FLEET.warmUpMs;
+  const measureTo = measureFrom + (options.measureMs ?? FLEET.measureMs);
+  const latencies = new Latencies();
+  let requests = 0;
+  const meter = new UtilizationMeter(clock, servers);
+  clock.timer(FLEET.warmUpMs, () => meter.start());
+  const arrivals = simulation.random.fork('arrivals');
+  const work = simulation.random.fork('work');
+  const gap = exponential(FLEET.work.meanMs / (fleetCapacity() * options.utilization));
+  const workMs = logNormal(FLEET.work.meanMs, FLEET.work.sigma);
+  const arrive = () => {
+    const startedAt = clock.now();
+    if (startedAt >= measureTo) return;
+    clock.timer(gap(arrivals), arrive);
+    const index = arrivals.int(clients.length);
+    const isMeasured = startedAt >= measureFrom;
+    const onEnd = () => {
+      const now = clock.now();
+      trace.note(END, now, index);
+      if (isMeasured) latencies.add(now - startedAt);
+    };
+    if (isMeasured) requests++;
+    trace.note(START, startedAt, index);
+    (clients[index] as RouterEngine).call({ path: workPath(workMs(work)) }, undefined, onEnd, onEnd);
+  };
+  clock.timer(gap(arrivals), arrive);
+  clock.runSync(measureTo);
+  const probes = servers.reduce((sum, server) => sum + server.probes, 0);
+  const arrived = servers.reduce((sum, server) => sum + server.arrived, 0);
+  const use = meter.stop();
+  clock.runSync(measureTo + FLEET.giveUpMs + TAIL_MS);
+  const timeouts = latencies.above(FLEET.timeoutMs) + requests - latencies.count;
+  return {
+    requests,
+    timeouts,
+    timeoutShare: timeouts / requests,
+    p50: latencies.quantile(0.5),
+    p99: latencies.quantile(0.99),
+    p999: latencies.quantile(0.999),
+    ...use,
+    probesPerRequest: probes / arrived,
+    hash: trace.hash,
+    events: trace.events,
+  };
+}
+
+const START = 1;
+const END = 2;
+const TAIL_MS = 50;
+
+function makeServers(simulation: Simulation, options: FleetRunOptions): SimServer[] {
+  const { servers, speeds, slots, antagonist } = FLEET;
+  return Array.from({ length: servers }, (_, index) => {
+    const machine = simulation.machine(`server-${index}`, { processors: slots });
+    const random = simulation.random.fork(`antagonist ${index}`);
+    const onMs = exponential(antagonist.onMs);
+    const offMs = exponential(antagonist.offMs);
+    const share = uniform(antagonist.least, antagonist.most);
+    const processor = new ProcessorSharing(simulation.clock, {
+      slots,
+      speed: speeds[index % speeds.length],
+      antagonist: onOffAntagonist(simulation.clock, {
+        onMs: () => onMs(random),
+        offMs: () => offMs(random),
+        share: () => share(random),
+        startsOn: random.next() < antagonist.onMs / (antagonist.onMs + antagonist.offMs),
+      }),
+      onCpu: (cpuMs) => {
+        machine.host.cpuMs = cpuMs;
+      },
+    });
+    return new SimServer(simulation, machine, { processor, capacity: options.declaresCapacity === false ? undefined : slots });
+  });
+}
+
+function makeClients(simulation: Simulation, servers: readonly SimServer[], options: FleetRunOptions): RouterEngine[] {
+  const endpoints = servers.map(({ address, machine }, index) => ({
+    id: machine.name,
+    address,
+    weight: options.declaresSpeed ? (FLEET.speeds[index % FLEET.speeds.length] as number) : 1,
+  }));
+  return Array.from({ length: options.clients }, (_, index) => {
+    const { process } = simulation.machine(`client-${index}`);
+    const { runtime } = process;
+    return new RouterEngine(
+      {
+        service: 'inference',
+        resolver: staticResolver(endpoints),
+        transport: simulation.calls(process),
+        runtime,
+        picker: options.picker(servers),
+        timeoutMs: FLEET.giveUpMs,
+        retry: false,
+        ejection: false,
+        ...(options.loadSources === undefined ? undefined : { loadSources: options.loadSources }),
+      },
+      runtime,
+      new EventSource<RouterEvents>('router', runtime.diagnostics),
+    );
+  });
+}

@@ -1,0 +1,53 @@
+/** A server of a simulated fleet: a processor that works, and the production load reporter that tells of it. */
+import { HEADERS } from '../../core/headers.js';
+import { createLoadReporter, type LoadReporter } from '../../router/load-reporter.js';
+import type { ArrivedCall } from '../exchange.js';
+import type { SimMachine } from '../machine.js';
+import type { Processor } from '../processor.js';
+import type { Simulation } from '../simulation.js';
+
+export interface SimServerOptions {
+  readonly processor: Processor;
+  /** Told to callers as capacity; default: nothing is told. */
+  readonly capacity?: number;
+}
+
+/** The path of a request that is so much work, in milliseconds of a processor of speed 1. */
+export function workPath(workMs: number): string {
+  return `/${workMs}`;
+}
+
+const LOAD_ROUTE = '/load';
+
+export class SimServer {
+  readonly machine: SimMachine;
+  readonly address: string;
+  readonly processor: Processor;
+  readonly reporter: LoadReporter;
+  /** Requests that arrived, load probes apart. */
+  arrived = 0;
+  probes = 0;
+
+  constructor(simulation: Simulation, machine: SimMachine, options: SimServerOptions) {
+    this.machine = machine;
+    this.address = `sim://${machine.name}`;
+    this.processor = options.processor;
+    this.reporter = createLoadReporter({ runtime: machine.process.runtime, capacity: options.capacity });
+    simulation.calls(machine.process).listen(this.address, (call) => this.#serve(call));
+  }
+
+  #serve(call: ArrivedCall): void {
+    if (call.request.path === LOAD_ROUTE) {
+      this.probes++;
+      call.answer(200, [HEADERS.load.text, this.reporter.loadHeader()]);
+      return;
+    }
+    this.arrived++;
+    const work = this.reporter.begin();
+    this.processor.start(Number(call.request.path.slice(1)), () => {
+      const load = work.loadHeader();
+      work.end('ok');
+      call.answer(200, [HEADERS.load.text, load]);
+    });
+  }
+}

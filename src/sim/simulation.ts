@@ -1,0 +1,62 @@
+/**
+ * A world in virtual time: machines, the network between them, chance from one seed. The code that runs in it is the production code; it
+ * gets its clock, its chance and its transports from a simulated process, and cannot tell.
+ *
+ * When is a run repeatable? When all chance comes from the world's seed and nothing waits for the real world (thread pool, files,
+ * sockets). Then two runs of one seed have one trace hash; `Simulation.trace` holds it.
+ */
+import { type Random, seededRandom } from '../core/random.js';
+import { type VirtualClock, virtualClock } from '../core/virtual-clock.js';
+import { type Listeners, SimCalls } from './calls.js';
+import { type MachineOptions, SimMachine, type SimProcess } from './machine.js';
+import { type LinkOptions, SimNetwork } from './network.js';
+import { Trace } from './trace.js';
+
+export interface SimulationOptions {
+  /** Default 1. */
+  readonly seed?: number | string;
+  /** Of every link that has no setting of its own. */
+  readonly link?: LinkOptions;
+}
+
+export class Simulation {
+  readonly seed: number | string;
+  readonly clock: VirtualClock;
+  readonly random: Random;
+  readonly network: SimNetwork;
+  readonly trace = new Trace();
+  readonly #listeners: Listeners = new Map();
+  readonly #calls = new WeakMap<SimProcess, SimCalls>();
+  #machines = 0;
+
+  constructor(options: SimulationOptions = {}) {
+    this.seed = options.seed ?? 1;
+    this.clock = virtualClock();
+    this.random = seededRandom(this.seed);
+    this.network = new SimNetwork(this.random.fork('network'), options.link);
+  }
+
+  /**
+   * A new machine.
+   * @throws {EvenkeelError} `invalid-argument` for a name that is taken.
+   */
+  machine(name: string, options: MachineOptions = {}): SimMachine {
+    const machine = new SimMachine(this.clock, this.random.fork(`machine ${name}`), name, this.#machines++, options);
+    this.network.add(machine);
+    return machine;
+  }
+
+  /** The call transport of a process. */
+  calls(process: SimProcess): SimCalls {
+    let calls = this.#calls.get(process);
+    if (calls === undefined) {
+      calls = new SimCalls(process, this.network, this.#listeners);
+      this.#calls.set(process, calls);
+    }
+    return calls;
+  }
+}
+
+export function createSimulation(options: SimulationOptions = {}): Simulation {
+  return new Simulation(options);
+}
