@@ -45,8 +45,8 @@ export class SimCalls implements CallTransport, Caller {
   start(to: Endpoint, request: CallRequest, sink: CallSink): CallHandle {
     // The caller may use its array of headers again.
     const { headers } = request;
-    const kept = headers === undefined ? request : { ...request, headers: headers.slice() };
-    const exchange = new SimExchange(this, to.address, kept, sink);
+    const kept = headers === undefined ? request : { ...request, headers: Array.isArray(headers) ? headers.slice() : headers };
+    const exchange = new SimExchange(this, to?.address, kept, sink);
     this.#inFlight.add(exchange);
     if (this.#refusal === undefined) this.process.operate(() => exchange.open());
     else queueMicrotask(() => exchange.lose(this.#refusal as string, 'yes'));
@@ -91,6 +91,7 @@ export class SimCalls implements CallTransport, Caller {
         onData: (chunk) => call.data(chunk),
         onEnd: (trailers) => call.end(trailers),
         onError: (error) => call.fail(error),
+        onPhase: (phase) => phase === 'sent' && call.sent(),
       });
       call.onCancel = (code) => handle.cancel(code);
       call.onPause = (isPaused) => (isPaused ? handle.pause() : handle.resume());
@@ -140,7 +141,7 @@ class Listening implements Listener {
 
   async close(): Promise<void> {
     this.#stop();
-    for (const call of this.#listener.calls) call.reset();
+    for (const call of this.#listener.calls) call.drop();
   }
 
   #stop(): void {

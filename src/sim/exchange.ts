@@ -2,8 +2,9 @@
  * One call between two machines, both ends of it. Every step from one end to the other is a message on the network; messages of one
  * call in one direction stay in order, as on a connection.
  */
-import { EvenkeelError, type Retryable } from '../core/errors.js';
+import { EvenkeelError, invalidArgument, type Retryable } from '../core/errors.js';
 import type { HeaderList } from '../core/headers.js';
+import { checkRequest } from '../core/internal/call-message.js';
 import type { CallHandle, CallRequest, CallSink } from '../core/transport/call.js';
 import { nobodyListens, type SimMachine, type SimProcess } from './machine.js';
 import { LOST, type SimNetwork } from './network.js';
@@ -15,7 +16,10 @@ export interface ArrivedCall {
   readonly from: string;
   /** Called when the caller has gone away; work may go on, its answer goes nowhere. */
   onCancel: ((code: 'cancelled' | 'deadline-exceeded') => void) | undefined;
+  /** Called when too much of the answer is under way, and when there is room again. */
   onPause: ((isPaused: boolean) => void) | undefined;
+  /** The request's body, a stream, has been read whole. */
+  sent(): void;
   /** The whole answer. */
   answer(status: number, headers: HeaderList, body?: Uint8Array, trailers?: HeaderList): void;
   head(status: number, headers: HeaderList): void;
@@ -54,8 +58,11 @@ export class SimExchange implements CallHandle, ArrivedCall {
   /** The caller knows the end. */
   #isOver = false;
   #isPaused = false;
+  #isSent = false;
   /** Came while the caller had paused. */
   #waiting: (() => void)[] | undefined;
+  /** Bytes of the answer that the caller has not taken yet. */
+  #underWay = 0;
   #lastToServerMs = 0;
   #lastToCallerMs = 0;
 
@@ -64,7 +71,7 @@ export class SimExchange implements CallHandle, ArrivedCall {
     this.#address = address;
     this.request = request;
     this.#sink = sink;
-    this.#machine = caller.network.machineAt(address);
+    this.#machine = typeof address === 'string' ? caller.network.machineAt(address) : undefined;
   }
 
   get from(): string {
@@ -78,6 +85,11 @@ export class SimExchange implements CallHandle, ArrivedCall {
   /** Sends the call off. */
   open(): void {
     const { network, process } = this.#caller;
+    const fault = faultOf(this.#address, this.request);
+    if (fault !== undefined) {
+      queueMicrotask(() => this.#finish(fault));
+      return;
+    }
     if (this.#machine === undefined) {
       process.machine.world.timer(0, () => this.#deliver(() => this.#finish(nobodyListens(this.#address))));
       return;
@@ -97,13 +109,11 @@ export class SimExchange implements CallHandle, ArrivedCall {
 
   /** Tells the server that nobody waits any more. */
   abandon(code: 'cancelled' | 'deadline-exceeded'): void {
-    if (this.#machine !== undefined && this.#listener !== undefined) this.#toServer(() => this.#leave(code));
+    if (this.#machine !== undefined) this.#toServer(() => this.#leave(code));
   }
 
   pause(): void {
-    if (this.#isPaused || this.#isOver) return;
     this.#isPaused = true;
-    if (this.#machine !== undefined) this.#toServer(() => this.onPause?.(true));
   }
 
   resume(): void {
@@ -111,7 +121,6 @@ export class SimExchange implements CallHandle, ArrivedCall {
     this.#isPaused = false;
     // Not before this returns.
     queueMicrotask(() => this.#release());
-    if (this.#machine !== undefined && !this.#isOver) this.#toServer(() => this.onPause?.(false));
   }
 
   /** The caller's transport closes. */
@@ -140,7 +149,14 @@ export class SimExchange implements CallHandle, ArrivedCall {
   }
 
   data(chunk: Uint8Array): void {
-    this.#toCaller(() => this.#deliver(() => this.#tell(() => this.#sink.onData(chunk))));
+    this.#underWay += chunk.length;
+    if (this.#underWay > WINDOW_BYTES) this.onPause?.(true);
+    this.#toCaller(() => this.#deliver(() => this.#take(chunk)));
+  }
+
+  sent(): void {
+    if (!this.#isSent) this.#toCaller(() => this.#phase('sent'));
+    this.#isSent = true;
   }
 
   end(trailers?: HeaderList): void {
@@ -151,6 +167,12 @@ export class SimExchange implements CallHandle, ArrivedCall {
   fail(error: EvenkeelError): void {
     this.#toCaller(() => this.#finish(error));
     this.#part();
+  }
+
+  /** The server closes. */
+  drop(): void {
+    this.reset();
+    this.onCancel?.('cancelled');
   }
 
   /** The server's process is gone: its machine resets the connection. */
@@ -168,14 +190,13 @@ export class SimExchange implements CallHandle, ArrivedCall {
     }
     this.#listener = listener;
     listener.calls.add(this);
-    const { onPhase } = this.#sink;
-    if (onPhase !== undefined && !this.#isOver) {
-      this.#send(() => this.#tell(() => this.#sink.onPhase?.('connected', this.#caller.process.runtime.clock.now())));
+    const { body } = this.request;
+    const isWhole = body === undefined || typeof body === 'string' || body instanceof Uint8Array;
+    if (this.#sink.onPhase !== undefined) {
+      this.#send(() => this.#phase('connected'));
+      if (isWhole) this.sent();
     }
     listener.process.operate(() => listener.onCall(this));
-    if (onPhase !== undefined) {
-      this.#send(() => this.#tell(() => this.#sink.onPhase?.('sent', this.#caller.process.runtime.clock.now())));
-    }
   }
 
   /** A duplicate: the server works, and nobody hears of it. */
@@ -196,6 +217,20 @@ export class SimExchange implements CallHandle, ArrivedCall {
   #part(): void {
     this.#listener?.calls.delete(this);
     this.#listener = undefined;
+  }
+
+  /** The caller takes a piece, and the server hears of it: so much more may be under way. */
+  #take(chunk: Uint8Array): void {
+    this.#tell(() => this.#sink.onData(chunk));
+    if (this.#isOver) return;
+    this.#toServer(() => {
+      this.#underWay -= chunk.length;
+      if (this.#underWay <= WINDOW_BYTES / 2) this.onPause?.(false);
+    });
+  }
+
+  #phase(phase: 'connected' | 'sent'): void {
+    this.#tell(() => this.#sink.onPhase?.(phase, this.#caller.process.runtime.clock.now()));
   }
 
   #toServer(arrive: () => void): void {
@@ -267,6 +302,19 @@ export class SimExchange implements CallHandle, ArrivedCall {
       this.abandon('cancelled');
       this.#finish(new EvenkeelError('internal', 'the sink of the call threw', { retryable: 'unknown', cause }));
     }
+  }
+}
+
+/** A stream's answer under way, as in the window of a connection. */
+const WINDOW_BYTES = 64 * 1024;
+
+function faultOf(address: unknown, request: CallRequest): EvenkeelError | undefined {
+  if (typeof address !== 'string') return invalidArgument('endpoint.address', address, 'sim://name');
+  try {
+    checkRequest(request);
+    return undefined;
+  } catch (error) {
+    return error as EvenkeelError;
   }
 }
 
