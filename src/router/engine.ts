@@ -26,12 +26,12 @@ import type { Candidate } from './candidate.js';
 import { EndpointTable, type Member } from './endpoint-table.js';
 import type { RouterEvents } from './events.js';
 import { startHealthChecks } from './health-checks.js';
-import { LoadProber, type ProberParts } from './load-prober.js';
+import { LoadProber } from './load-prober.js';
 import { RunningSources } from './load-sources/running.js';
 import { type ResolvedOptions, type RouterOptions, resolveOptions } from './options.js';
 import { type EjectionOptions, OutlierEjection } from './outlier-ejection.js';
 import { type Pick, PickedWork } from './picked-work.js';
-import type { Picker } from './pickers/picker.js';
+import type { Picker, ProberOptions } from './pickers/picker.js';
 import { prepareRequest } from './request-head.js';
 import type { CallResponse } from './response.js';
 import { RetryPolicy } from './retry-policy.js';
@@ -74,6 +74,7 @@ export class RouterEngine implements CallEngine {
   readonly #extensions: readonly CallExtension[];
   readonly #sources: RunningSources;
   readonly #resolution: Resolution;
+  readonly #probers: LoadProber[] = [];
   readonly #stopHealth = new AbortController();
   readonly #noEndpoints: EvenkeelError;
   readonly #noRoom: EvenkeelError;
@@ -112,7 +113,7 @@ export class RouterEngine implements CallEngine {
     this.maxAttempts = this.#policy.maxAttempts;
     this.budget = new RetryBudget(runtime.clock, retry.budget);
     this.picker = this.options.picker(this.#random.fork('picker'), {
-      prober: (probes) => new LoadProber(this.#proberParts(), probes),
+      prober: (probes) => this.#startProber(probes),
     });
     const full = `every endpoint of ${service} is at its limit`;
     this.#noEndpoints = prebuiltError('unavailable', `no endpoint of ${service} is known`, TURNED_AWAY);
@@ -308,6 +309,7 @@ export class RouterEngine implements CallEngine {
       this.#resolution.close();
       this.#stopHealth.abort();
       this.#sources.close();
+      for (const prober of this.#probers) prober.close();
       this.#ejection?.close();
       this.table.close();
       this.telemetry.close();
@@ -366,14 +368,19 @@ export class RouterEngine implements CallEngine {
     });
   }
 
-  #proberParts(): ProberParts {
-    return {
-      transport: this.transport,
-      clock: this.#clock,
-      wheel: this.#wheel,
-      onReport: (candidate, report, now) => this.#onReport(candidate, report, now),
-      onBroken: (candidate, error) => this.#onBrokenReport(candidate, error),
-    };
+  #startProber(options: ProberOptions): LoadProber {
+    const prober = new LoadProber(
+      {
+        transport: this.transport,
+        clock: this.#clock,
+        wheel: this.#wheel,
+        onReport: (candidate, report, now) => this.#onReport(candidate, report, now),
+        onBroken: (candidate, error) => this.#onBrokenReport(candidate, error),
+      },
+      options,
+    );
+    this.#probers.push(prober);
+    return prober;
   }
 
   #onReport(candidate: Candidate, report: LoadReport, now: number): void {

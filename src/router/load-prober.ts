@@ -36,12 +36,14 @@ export class LoadProber implements Prober {
   readonly parts: ProberParts;
   readonly request: CallRequest;
   readonly timeoutMs: number;
+  readonly parse: (body: string) => LoadReport;
   readonly #perMs: number;
   #tokens: number;
   #atMs = 0;
   #silent = 0;
   #silentUntilMs = 0;
-  #underWay = 0;
+  readonly #underWay = new Set<Probe>();
+  #isClosed = false;
   /** Probes sent. */
   sent = 0;
 
@@ -51,13 +53,14 @@ export class LoadProber implements Prober {
     if (typeof path !== 'string' || !path.startsWith('/')) throw invalidArgument('path', path, 'a path that begins with /');
     this.parts = parts;
     this.request = { path, method: 'GET' };
+    this.parse = options.parse ?? parseLoadBody;
     this.timeoutMs = checkNumber('timeoutMs', options.timeoutMs, 1);
     this.#perMs = checkNumber('maxProbesPerSecond', options.maxPerSecond, 1) / 1000;
     this.#tokens = options.maxPerSecond;
   }
 
   isAllowed(now: number): boolean {
-    if (now < this.#silentUntilMs || this.#underWay >= MAX_UNDER_WAY) return false;
+    if (this.#isClosed || now < this.#silentUntilMs || this.#underWay.size >= MAX_UNDER_WAY) return false;
     if (now > this.#atMs) {
       this.#tokens = Math.min(this.#perMs * 1000, this.#tokens + (now - this.#atMs) * this.#perMs);
       this.#atMs = now;
@@ -71,13 +74,24 @@ export class LoadProber implements Prober {
       return;
     }
     this.#tokens--;
-    this.#underWay++;
     this.sent++;
-    new Probe(this, candidate, onOver).start(now);
+    const probe = new Probe(this, candidate, onOver);
+    this.#underWay.add(probe);
+    probe.start(now);
   }
 
-  onOver(isAnswered: boolean, now: number): void {
-    this.#underWay--;
+  /** Gives up what is under way, and asks no more. */
+  close(): void {
+    this.#isClosed = true;
+    for (const probe of this.#underWay) probe.giveUp();
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  onOver(probe: Probe, isAnswered: boolean, now: number): void {
+    this.#underWay.delete(probe);
     if (isAnswered) this.#silent = 0;
     else if (++this.#silent >= SILENT_PROBES) {
       this.#silent = 0;
@@ -113,6 +127,10 @@ class Probe extends WheelEntry implements CallSink {
     this.#handle?.cancel('deadline-exceeded');
   }
 
+  giveUp(): void {
+    this.#handle?.cancel('cancelled');
+  }
+
   onResponse(status: number, headers: HeaderList): void {
     this.#status = status;
     this.#headers = headers;
@@ -137,7 +155,7 @@ class Probe extends WheelEntry implements CallSink {
   }
 
   onError(error: EvenkeelError): void {
-    this.#prober.parts.onBroken(this.#candidate, error);
+    if (!this.#prober.isClosed) this.#prober.parts.onBroken(this.#candidate, error);
     this.#end(undefined);
   }
 
@@ -147,7 +165,7 @@ class Probe extends WheelEntry implements CallSink {
       const { path } = this.#prober.request;
       throw new EvenkeelError('unavailable', `${path} of ${this.#candidate.endpoint.id} answers ${this.#status}`);
     }
-    return readLoadHeaders(this.#headers) ?? parseLoadBody(new TextDecoder().decode(joinChunks(this.#chunks ?? [])));
+    return readLoadHeaders(this.#headers) ?? this.#prober.parse(new TextDecoder().decode(joinChunks(this.#chunks ?? [])));
   }
 
   #end(report: LoadReport | undefined): void {
@@ -155,7 +173,7 @@ class Probe extends WheelEntry implements CallSink {
     parts.wheel.disarm(this);
     const now = parts.clock.now();
     if (report !== undefined) parts.onReport(this.#candidate, report, now);
-    this.#prober.onOver(report !== undefined, now);
+    this.#prober.onOver(this, report !== undefined, now);
     this.#onOver(report !== undefined, now);
   }
 }

@@ -9,9 +9,11 @@
 import { checkInteger, checkNumber, EvenkeelError, invalidArgument } from '../../core/errors.js';
 import { fanOut } from '../../core/fan-out.js';
 import type { LoadReport } from '../../core/load-report.js';
+import { TimerWheel } from '../../core/timer-wheel.js';
 import type { Candidate } from '../candidate.js';
 import { outstandingOf } from '../candidate.js';
 import { parseLoadBody } from '../load-body.js';
+import { LoadProber } from '../load-prober.js';
 import { probe } from '../probe.js';
 import type { LoadSource, LoadSourceEnvironment, LoadSourceSession } from './source.js';
 
@@ -53,8 +55,12 @@ export function polling(options: PollingOptions): LoadSource {
   return {
     name: `polling (${mode})`,
     start: (env) => {
-      const poller = new Poller(env, path, timeoutMs, parse);
-      return isBackground ? pollInBackground(env, poller, intervalMs) : pollBeforeDispatch(env, poller, choices);
+      if (isBackground) return pollInBackground(env, new Poller(env, path, timeoutMs, parse), intervalMs);
+      const { clock, diagnostics } = env.runtime;
+      const wheel = new TimerWheel(clock, (error) => diagnostics.report('polling', error));
+      const parts = { transport: env.transport, clock, wheel, onReport: env.onReport, onBroken: env.onBroken };
+      const prober = new LoadProber(parts, { path, timeoutMs, maxPerSecond: Number.MAX_SAFE_INTEGER, parse });
+      return pollBeforeDispatch(env, prober, choices);
     },
   };
 }
@@ -117,7 +123,7 @@ function pollInBackground(env: LoadSourceEnvironment, poller: Poller, intervalMs
   return { close: () => poller.close() };
 }
 
-function pollBeforeDispatch(env: LoadSourceEnvironment, poller: Poller, choices: number): LoadSourceSession {
+function pollBeforeDispatch(env: LoadSourceEnvironment, prober: LoadProber, choices: number): LoadSourceSession {
   return {
     choose(request, done) {
       const asked = sample(env, choices);
@@ -125,19 +131,24 @@ function pollBeforeDispatch(env: LoadSourceEnvironment, poller: Poller, choices:
         done(asked[0]);
         return;
       }
-      const { loadKey } = request;
-      const answers = asked.map(async (candidate) => {
-        const report = await poller.ask(candidate);
-        const outstanding = report && outstandingOf(report, loadKey);
-        // Who does not answer in time is no candidate, unless nobody does.
-        return { candidate, load: outstanding === undefined ? Number.POSITIVE_INFINITY : load(candidate, outstanding, env) };
-      });
-      void Promise.all(answers).then((results) => {
-        const best = results.reduce((a, b) => (b.load < a.load ? b : a));
-        done(best.load === Number.POSITIVE_INFINITY ? undefined : best.candidate);
-      });
+      let awaited = asked.length;
+      let best: Candidate | undefined;
+      let leastLoad = Number.POSITIVE_INFINITY;
+      for (const candidate of asked) {
+        prober.ask(candidate, request.now, (isAnswered) => {
+          // Who does not answer in time is no candidate, unless nobody does.
+          const outstanding =
+            isAnswered && candidate.report !== undefined ? outstandingOf(candidate.report, request.loadKey) : undefined;
+          const told = outstanding === undefined ? Number.POSITIVE_INFINITY : load(candidate, outstanding, env);
+          if (told < leastLoad) {
+            leastLoad = told;
+            best = candidate;
+          }
+          if (--awaited === 0) done(best);
+        });
+      }
     },
-    close: () => poller.close(),
+    close: () => prober.close(),
   };
 }
 

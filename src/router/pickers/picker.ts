@@ -1,4 +1,5 @@
 /** What a picker is: a calculator that chooses among the endpoints open to calls. It has no I/O, no timers, and allocates nothing. */
+import type { LoadReport } from '../../core/load-report.js';
 import type { Random } from '../../core/random.js';
 import type { Candidate } from '../candidate.js';
 
@@ -45,6 +46,8 @@ export interface ProberOptions {
   readonly path: string;
   readonly timeoutMs: number;
   readonly maxPerSecond: number;
+  /** Reads an answer without a load header. Default: ORCA as TEXT or JSON, or vLLM's `{"server_load": n}`. */
+  readonly parse?: (body: string) => LoadReport;
 }
 
 /** What a router offers its picker. */

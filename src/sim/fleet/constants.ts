@@ -20,6 +20,6 @@ export const FLEET = {
   timeoutMs: 400,
   /** Given up. */
   giveUpMs: 2000,
-  warmUpMs: 3000,
+  warmUpMs: 2000,
   measureMs: 4000,
 } as const;

@@ -27,6 +27,8 @@ export class SimServer {
   /** Requests that arrived, load probes apart. */
   arrived = 0;
   probes = 0;
+  /** For rules that servers take part in: how long a request took, and how many were in flight when it came. */
+  onServed: ((elapsedMs: number, inFlight: number) => void) | undefined;
 
   constructor(simulation: Simulation, machine: SimMachine, options: SimServerOptions) {
     this.machine = machine;
@@ -44,9 +46,12 @@ export class SimServer {
     }
     this.arrived++;
     const work = this.reporter.begin();
+    const startedAt = this.machine.world.now();
+    const inFlight = this.processor.inFlight + 1;
     this.processor.start(Number(call.request.path.slice(1)), () => {
       const load = work.loadHeader();
       work.end('ok');
+      this.onServed?.(this.machine.world.now() - startedAt, inFlight);
       call.answer(200, [HEADERS.load.text, load]);
     });
   }
