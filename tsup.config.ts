@@ -1,10 +1,10 @@
 import { defineConfig } from 'tsup';
-import { presentSubpaths } from './scripts/lib/subpaths.mjs';
+import { presentSubpaths, programs } from './scripts/lib/subpaths.mjs';
 
 export default defineConfig({
-  // src/core/index.ts becomes dist/core/index.js: the exports map is the only list of entries.
+  // src/core/index.ts becomes dist/core/index.js: the exports map and the programs in bin are the only list of entries.
   entry: Object.fromEntries(
-    presentSubpaths().present.map(({ source, output }) => [output.replace(/^dist\/|\.js$/g, ''), source]),
+    [...presentSubpaths().present, ...programs()].map(({ source, output }) => [output.replace(/^dist\/|\.js$/g, ''), source]),
   ),
   format: 'esm',
   target: 'node20',

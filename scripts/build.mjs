@@ -3,16 +3,18 @@
  * native compiler does in one.
  */
 import { spawnSync } from 'node:child_process';
-import { readFileSync, rmSync } from 'node:fs';
+import { chmodSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import ts from 'typescript';
 import { filesBelow } from './lib/files.mjs';
-import { presentSubpaths, root } from './lib/subpaths.mjs';
+import { presentSubpaths, programs, root } from './lib/subpaths.mjs';
 
 rmSync(join(root, 'dist'), { recursive: true, force: true });
 node('node_modules/tsup/dist/cli-default.js', '--silent');
 node('node_modules/typescript7/bin/tsc', '-p', 'tsconfig.build.json');
 checkDeclarations();
+// A package manager does this when it installs; here it makes the built program one that can be called.
+for (const { output } of programs()) chmodSync(join(root, output), 0o755);
 
 const { present, missing } = presentSubpaths();
 console.log(`built ${present.map(({ name }) => name).join(', ')}`);

@@ -37,6 +37,9 @@ const PEERS = new Map([
   ['@openfeature/server-sdk', 'src/openfeature/'],
 ]);
 
+/** The programs have no user who could hand them a peer: they load it themselves, each at one place. */
+const LOADERS = new Map([['undici', 'src/cli/undici.ts']]);
+
 /**
  * The unit a file belongs to: `core`, `router`, `transports/http`, `testing`, `index`.
  * @param {string} path
@@ -116,6 +119,7 @@ function refusePackage(path, specifier, isTypeOnly) {
   const folder = PEERS.get(name);
   if (folder === undefined)
     return `imports ${name}, which is no known package; use core or give it one door in scripts/imports/layers.mjs`;
+  if (path === LOADERS.get(name)) return undefined;
   if (!path.startsWith(folder)) return `imports ${name}, a peer of ${folder} only; take what you need as an interface`;
   return isTypeOnly ? undefined : `imports ${name} at run time, a peer comes in as an option; use 'import type'`;
 }

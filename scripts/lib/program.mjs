@@ -10,11 +10,12 @@ import { dirname, join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 import { filesBelow, isTypeScript } from './files.mjs';
-import { presentSubpaths, root } from './subpaths.mjs';
+import { presentSubpaths, programs, root } from './subpaths.mjs';
 
 /** Builds the library unless dist is newer than everything it is made of. */
 export function ensureBuilt() {
-  const builtMs = Math.min(...presentSubpaths().present.flatMap(({ output, types }) => [modifiedMs(output), modifiedMs(types)]));
+  const outputs = presentSubpaths().present.flatMap(({ output, types }) => [output, types]);
+  const builtMs = Math.min(...[...outputs, ...programs().map(({ output }) => output)].map(modifiedMs));
   const sources = [...filesBelow('src'), 'package.json', 'tsup.config.ts', 'tsconfig.json', 'tsconfig.build.json'];
   if (sources.every((path) => modifiedMs(path) < builtMs)) return;
   // Its output goes to stderr: stdout belongs to the program that is run afterwards.

@@ -1,6 +1,6 @@
 /**
  * The one list of public subpaths: package.json's exports map. The build's entries, the aliases of the tests, the package test and
- * the size table all read it here, so a new subpath is added in one place.
+ * the size table all read it here, so a new subpath is added in one place. Likewise the programs, in package.json's bin.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -31,6 +31,23 @@ export function subpaths() {
       output,
       types: target.types.replace(/^\.\//, ''),
     };
+  });
+}
+
+/**
+ * @typedef {object} Program
+ * @property {string} name - As it is called: `evenkeel`.
+ * @property {string} source - `src/cli/main.ts`
+ * @property {string} output - `dist/cli/main.js`
+ *
+ * @returns {Program[]}
+ */
+export function programs() {
+  /** @type {{ bin?: Record<string, string> }} */
+  const { bin = {} } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  return Object.entries(bin).map(([name, target]) => {
+    const output = target.replace(/^\.\//, '');
+    return { name, output, source: output.replace(/^dist\//, 'src/').replace(/\.js$/, '.ts') };
   });
 }
 
