@@ -74,8 +74,9 @@ export class Exchange {
     const { inbound } = this;
     if (inbound.isOver) return;
     this.status = status;
-    inbound.respond(status, headers);
-    if (body !== '' && inbound.method !== 'HEAD') inbound.write(body);
+    const isBare = body === '' || inbound.method === 'HEAD';
+    inbound.respond(status, headers, isBare);
+    if (!isBare) inbound.write(body);
     inbound.end([]);
   }
 

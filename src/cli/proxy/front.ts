@@ -106,8 +106,12 @@ export class Front {
       socket.once('close', () => this.#unknown.delete(socket));
       sniff(socket, this.#clock, headersTimeoutMs, (protocol) => {
         this.#unknown.delete(socket);
-        if (protocol === 'http2') this.#http2.emit('connection', socket);
-        else for (const take of takeHttp1) take.call(server, socket);
+        if (protocol === 'http1') for (const take of takeHttp1) take.call(server, socket);
+        else {
+          // As in node's own http2 servers: a client that closes its half is gone, with its streams.
+          socket.allowHalfOpen = false;
+          this.#http2.emit('connection', socket);
+        }
       });
     });
     server.on('request', (request, response) => this.#onRequest(request, response, false));

@@ -8,6 +8,8 @@ import { type Inbound, LINGER_MS, pairsOf, parseLength } from './inbound.js';
  * believed when no reset has come for as long.
  */
 const RESET_GRACE_MS = 5;
+/** RFC 9110, section 6.4.1. */
+const BARE = new Set([204, 205, 304]);
 
 export class Http2Inbound implements Inbound {
   readonly version = '2';
@@ -57,7 +59,7 @@ export class Http2Inbound implements Inbound {
 
   continue(): void {}
 
-  respond(status: number, headers: string[]): void {
+  respond(status: number, headers: string[], isBare = this.method === 'HEAD' || BARE.has(status)): void {
     const { body } = this;
     if (body.destroyed) return;
     const fields: Record<string, string | string[]> = { ':status': String(status) };
@@ -67,7 +69,6 @@ export class Http2Inbound implements Inbound {
       if (earlier === undefined) fields[lower] = value;
       else if (lower !== 'content-length') fields[lower] = Array.isArray(earlier) ? [...earlier, value] : [earlier, value];
     }
-    const isBare = this.method === 'HEAD' || status === 204 || status === 205 || status === 304;
     body.respond(fields, isBare ? { endStream: true } : { waitForTrailers: true });
     body.once('wantTrailers', () => this.#sendTrailers());
   }

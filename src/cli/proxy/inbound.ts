@@ -22,8 +22,8 @@ export interface Inbound {
   isBodyWhole(): Promise<boolean>;
   /** The caller waits for leave to send its body. */
   continue(): void;
-  /** Begins the answer. @throws for what the protocol cannot carry. */
-  respond(status: number, headers: string[]): void;
+  /** Begins the answer. `isBare`: no body follows. @throws for what the protocol cannot carry. */
+  respond(status: number, headers: string[], isBare?: boolean): void;
   /** Sends the head now, ahead of a body that is yet to come. */
   flush(): void;
   /** False: wait for `writable`. */
