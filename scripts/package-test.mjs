@@ -12,7 +12,7 @@ import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
 import { createCases } from './lib/cases.mjs';
 import { ensureBuilt } from './lib/program.mjs';
-import { presentSubpaths, root } from './lib/subpaths.mjs';
+import { presentSubpaths, programs, root } from './lib/subpaths.mjs';
 
 const WANTED = /^(package\.json|README\.md|CHANGELOG\.md|LICENSE|dist\/[\w./-]+\.(js|js\.map|d\.ts))$/;
 
@@ -29,6 +29,7 @@ try {
     else await cases.run(name, () => fail(`${source} does not exist`));
   }
   await testLoading(values.node ?? process.execPath);
+  await testPrograms(values.node ?? process.execPath);
   if (values.node === undefined) {
     await testContents(files);
     await testTypes();
@@ -72,6 +73,34 @@ async function testLoading(node) {
   for (const name of names)
     await cases.run(`import ${name} does not load a peer that is there`, () => load('mjs', 'present', name));
   rmSync(peer, { recursive: true });
+}
+
+/** As installed, by the name that a user types; and by the file, so that another Node can run it. @param {string} node */
+async function testPrograms(node) {
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  for (const { name, output } of programs()) {
+    const file = join('node_modules/evenkeel', output);
+    await cases.run(`${name} --version`, () => equal(run(node, [file, '--version'], consumer), `${version}\n`));
+    if (node !== process.execPath) continue;
+    await cases.run(`npx ${name} --version`, () => {
+      equal(run('npx', ['--no-install', name, '--version'], consumer), `${version}\n`);
+    });
+  }
+  writeFileSync(
+    join(consumer, 'proxy.json'),
+    JSON.stringify({ services: { a: { resolver: { static: ['http://127.0.0.1:9'] } } }, routes: [{ service: 'a' }] }),
+  );
+  const proxy = ['node_modules/evenkeel/dist/cli/main.js', 'proxy', '--config', 'proxy.json'];
+  await cases.run('evenkeel proxy --check', () => equal(run(node, [...proxy, '--check'], consumer), 'proxy.json is good\n'));
+  await cases.run('evenkeel proxy without its peer says which it is', () => {
+    const { status, stderr } = spawnSync(node, proxy, { cwd: consumer, encoding: 'utf8' });
+    if (status !== 1 || !stderr.includes('npm install undici')) fail(`ended with ${status}: ${stderr}`);
+  });
+}
+
+/** @param {string} got @param {string} wanted */
+function equal(got, wanted) {
+  if (got !== wanted) fail(`printed ${JSON.stringify(got)}, not ${JSON.stringify(wanted)}`);
 }
 
 /** @param {string[]} files */

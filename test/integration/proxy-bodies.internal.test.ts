@@ -1,6 +1,7 @@
 /** Bodies through the proxy: streamed both ways, within their limits, no faster than they are read, never cut without a word. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { connect as connectHttp2, constants } from 'node:http2';
+import { Readable } from 'node:stream';
 import * as undici from 'undici';
 import { describe, expect, it } from 'vitest';
 import { deadAddress, eventually, httpServer, rawServer } from '../support/http-servers.js';
@@ -159,9 +160,11 @@ describe('a request that streams', () => {
     let sent = 0;
     const answer = undici.request(front.origin, {
       method: 'POST',
-      body: pieces(768, 65_536, () => {
-        sent += 65_536;
-      }),
+      body: Readable.from(
+        pieces(768, 65_536, () => {
+          sent += 65_536;
+        }),
+      ),
     });
     await stalled(() => (received > 0 ? sent : 0));
     expect(sent).toBeLessThan(32 * MIB);

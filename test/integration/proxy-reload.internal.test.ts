@@ -2,7 +2,8 @@
 import type { ServerResponse } from 'node:http';
 import * as undici from 'undici';
 import { describe, expect, it } from 'vitest';
-import type { AccessEntry, ProxyHealth } from '../../src/cli/proxy/proxy.js';
+import type { ProxyHealth } from '../../src/cli/proxy/health.js';
+import type { AccessEntry } from '../../src/cli/proxy/proxy.js';
 import { eventually, httpServer, type TestServer } from '../support/http-servers.js';
 import { configOf, http2Client, proxied, rawClient } from '../support/proxied.js';
 
