@@ -105,6 +105,14 @@ describe('a caller without an answer', () => {
     expect([status, rejected, body.code]).toEqual([502, null, 'internal']);
   });
 
+  it('is told 502 when its protocol cannot carry the answer', async () => {
+    await using server = await rawServer((socket) => socket.end('HTTP/1.1 999 Odd\r\ncontent-length: 0\r\n\r\n'));
+    await using front = await proxied(configOf([server.address]));
+    await using client = http2Client(front.origin);
+    const { status, text } = await client.request({ ':path': '/' });
+    expect([status, JSON.parse(text).code]).toEqual([502, 'internal']);
+  });
+
   it('is told 503 at once when every server is full, and that nothing was sent', async () => {
     const held: ServerResponse[] = [];
     await using server = await httpServer((_request, response) => void held.push(response));

@@ -154,6 +154,15 @@ describe('one port of the proxy', () => {
     }
   });
 
+  it('closes connections beyond maxConnections as they come', async () => {
+    await using front = await proxied(configOf([server.address], { listen: { addresses: ['127.0.0.1:0'], maxConnections: 1 } }));
+    using first = await rawClient(front.port, 'GET / HTTP/1.1\r\nhost: x\r\n\r\n');
+    await eventually('it is answered', () => first.received.includes('200 OK'));
+    using second = await rawClient(front.port, 'GET / HTTP/1.1\r\nhost: x\r\n\r\n');
+    await eventually('it is closed', () => second.isClosed);
+    expect([second.received, first.isClosed]).toEqual(['', false]);
+  });
+
   it('says who is in its place', async () => {
     const other = createServer();
     await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));

@@ -10,6 +10,7 @@ import { isEvenkeelError } from '../../core/errors.js';
 import type { Runtime } from '../../core/runtime.js';
 import type { CallBody } from '../../core/transport/call.js';
 import type { CallResponse } from '../../router/response.js';
+import { CallerSignal } from './caller-signal.js';
 import type { ProxyConfig } from './config-schema.js';
 import { addForwarded, addVia, endToEnd, isLooping } from './end-to-end.js';
 import type { Inbound } from './inbound.js';
@@ -37,7 +38,7 @@ export class Exchange {
   readonly target: Target | undefined;
   readonly #setup: Setup;
   readonly #runtime: Runtime;
-  readonly #gone = new AbortController();
+  readonly #gone = new CallerSignal();
   #response: CallResponse | undefined;
 
   constructor(inbound: Inbound, setup: Setup, runtime: Runtime) {

@@ -131,6 +131,12 @@ describe('packages', () => {
     ]);
   });
 
+  it('lets the programs load a peer themselves, at one place', () => {
+    const text = `export const load = () => import('undici');`;
+    expect(check({ 'src/cli/undici.ts': text }).places).toEqual([]);
+    expect(check({ 'src/cli/proxy.ts': text }).places).toEqual(['src/cli/proxy.ts:1 packages']);
+  });
+
   it('refuses an unknown package', () => {
     expect(inRouter(`import _ from 'lodash';\nexport const x = _;`).places).toEqual(['src/router/p2c.ts:1 packages']);
   });
