@@ -102,6 +102,23 @@ describe('an answer that streams', () => {
     expect(read).toBe(64 * MIB);
   });
 
+  it('is broken off at the deadline when its caller does not read, whether its server is done or not', async () => {
+    await using server = await httpServer((request, response) => {
+      response.write(Buffer.alloc(request.url === '/long' ? 64 * MIB : 8 * MIB));
+      response.end();
+    });
+    await using front = await proxied(configOf([server.address], { limits: { requestTimeoutMs: 300 } }));
+    for (const path of ['/long', '/short']) {
+      using raw = await rawClient(front.port, `GET ${path} HTTP/1.1\r\nhost: x\r\n\r\n`);
+      raw.socket.pause();
+      await using client = http2Client(front.origin);
+      const stream = client.session.request({ ':path': path });
+      stream.on('error', () => {});
+      await eventually('both are in flight', () => front.proxy.health().inFlight === 2);
+      await eventually('neither is', () => front.proxy.health().inFlight === 0);
+    }
+  });
+
   it('ends with its trailers, over both protocols', async () => {
     await using server = await httpServer((_request, response) => {
       response.writeHead(200, { trailer: 'x-sum' });

@@ -5,6 +5,7 @@
  * caller's off, too: the connection, or the stream, is reset, so that nobody takes what came for all there is.
  */
 import type { CallContext } from '../../core/call-context.js';
+import type { Timer } from '../../core/clock.js';
 import { type ReadContextOptions, readContextHeaders } from '../../core/context-headers.js';
 import { isEvenkeelError } from '../../core/errors.js';
 import type { Runtime } from '../../core/runtime.js';
@@ -40,6 +41,10 @@ export class Exchange {
   readonly #runtime: Runtime;
   readonly #gone = new CallerSignal();
   #response: CallResponse | undefined;
+  /** Absolute. */
+  #deadline = Number.POSITIVE_INFINITY;
+  /** Ends the wait for a caller that does not read. */
+  #patience: Timer | undefined;
 
   constructor(inbound: Inbound, setup: Setup, runtime: Runtime) {
     this.inbound = inbound;
@@ -50,6 +55,7 @@ export class Exchange {
 
   /** The caller has left, or has all it asked for. */
   over(isWhole: boolean): void {
+    this.#patience?.cancel();
     if (isWhole) return;
     this.#gone.abort();
     this.#response?.stream?.cancel();
@@ -67,7 +73,8 @@ export class Exchange {
     const now = this.#runtime.clock.now();
     const context = readContext(this.inbound.headers, { now, isTrusted: config.trustCallers }, config.limits.requestTimeoutMs);
     if (context === undefined) return this.refuse(REFUSALS.badContext);
-    await this.#forward(service, path, context, (context.deadline as number) - now);
+    this.#deadline = context.deadline as number;
+    await this.#forward(service, path, context, this.#deadline - now);
   }
 
   /** An answer of the proxy's own. */
@@ -187,7 +194,7 @@ export class Exchange {
       if (!isHere) inbound.flush();
       for (let piece = await next; !piece.done; piece = await next) {
         this.bytes += piece.value.length;
-        if (!inbound.write(piece.value)) await inbound.writable();
+        if (!inbound.write(piece.value)) await this.#writable();
         if (inbound.isOver) {
           stream.cancel();
           return;
@@ -195,10 +202,23 @@ export class Exchange {
         next = stream.next();
       }
       inbound.end(endToEnd(response.trailers.flat()));
+      if (inbound.hasUnsent) this.#losePatience();
     } catch {
       // The router has counted it; the caller sees a broken answer.
       inbound.reset();
     }
+  }
+
+  /** The deadline holds for the caller, too: the call may be over long before somebody who does not read goes away. */
+  async #writable(): Promise<void> {
+    this.#losePatience();
+    await this.inbound.writable();
+    this.#patience?.cancel();
+  }
+
+  #losePatience(): void {
+    const { clock } = this.#runtime;
+    this.#patience = clock.timer(Math.max(0, this.#deadline - clock.now()), () => this.inbound.reset());
   }
 }
 

@@ -57,6 +57,10 @@ export class Http1Inbound implements Inbound {
     return this.#response.writableEnded;
   }
 
+  get hasUnsent(): boolean {
+    return this.#response.writableLength > 0 || this.body.socket.writableLength > 0;
+  }
+
   /** node:http destroys a request that was broken off, so its end is its end. */
   isBodyWhole(): Promise<boolean> {
     return Promise.resolve(this.body.complete);

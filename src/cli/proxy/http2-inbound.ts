@@ -50,6 +50,10 @@ export class Http2Inbound implements Inbound {
     return this.body.session?.socket?.remoteAddress;
   }
 
+  get hasUnsent(): boolean {
+    return this.body.writableLength > 0;
+  }
+
   async isBodyWhole(): Promise<boolean> {
     // nghttp2 itself refuses a body that is not as long as it was said to be.
     if (this.contentLength === undefined && !this.body.aborted && !this.isOver)

@@ -34,6 +34,8 @@ export interface Inbound {
   end(trailers: readonly string[]): void;
   /** Breaks the answer off, so that nobody takes it for whole. */
   reset(): void;
+  /** What was written is not with the system yet: the caller reads slowly, or not at all. */
+  readonly hasUnsent: boolean;
   /** Nobody reads what is written any more. */
   readonly isOver: boolean;
   /**
