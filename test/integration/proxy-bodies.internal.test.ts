@@ -5,7 +5,7 @@ import { Readable } from 'node:stream';
 import * as undici from 'undici';
 import { describe, expect, it } from 'vitest';
 import { deadAddress, eventually, httpServer, rawServer } from '../support/http-servers.js';
-import { configOf, http2Client, proxied, rawClient } from '../support/proxied.js';
+import { configOf, http2Client, proxied, rawClient } from '../support/proxied.internal.js';
 
 const MIB = 1024 * 1024;
 

@@ -7,7 +7,7 @@ import * as grpc from '@grpc/grpc-js';
 import * as undici from 'undici';
 import { describe, expect, it } from 'vitest';
 import { deadAddress, eventually, httpServer, rawServer } from '../support/http-servers.js';
-import { configOf, http2Client, proxied, rawClient } from '../support/proxied.js';
+import { configOf, http2Client, proxied, rawClient } from '../support/proxied.internal.js';
 
 /** Of one request: status, the header that says nothing was sent, the body. */
 async function refusalOf(origin: string, init: RequestInit = {}) {

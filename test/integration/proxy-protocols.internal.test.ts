@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import * as undici from 'undici';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { eventually, httpServer, type TestServer } from '../support/http-servers.js';
-import { configOf, http2Client, proxied, rawClient } from '../support/proxied.js';
+import { configOf, http2Client, proxied, rawClient } from '../support/proxied.internal.js';
 
 let server: TestServer;
 beforeAll(async () => {

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import type { ProxyHealth } from '../../src/cli/proxy/health.js';
 import type { AccessEntry } from '../../src/cli/proxy/proxy.js';
 import { eventually, httpServer, type TestServer } from '../support/http-servers.js';
-import { configOf, http2Client, proxied, rawClient } from '../support/proxied.js';
+import { configOf, http2Client, proxied, rawClient } from '../support/proxied.internal.js';
 
 interface HeldServer {
   readonly server: TestServer;

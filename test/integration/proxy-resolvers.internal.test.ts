@@ -6,7 +6,7 @@ import { announce } from 'evenkeel/core';
 import { createFileState } from 'evenkeel/files';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { eventually, httpServer, type TestServer } from '../support/http-servers.js';
-import { configOf, type Proxied, proxied } from '../support/proxied.js';
+import { configOf, type Proxied, proxied } from '../support/proxied.internal.js';
 
 let server: TestServer;
 let folder: string;
