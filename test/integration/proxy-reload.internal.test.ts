@@ -126,7 +126,7 @@ describe('a drain', () => {
 
   it('says 503 on the health route while new connections are still taken, for lameDuckMs', async () => {
     const { server, held } = await heldServer();
-    await using front = await proxied(configOf([server.address], { drain: { lameDuckMs: 300 } }));
+    await using front = await proxied(configOf([server.address], { drain: { lameDuckMs: 60_000 } }));
     const route = `${front.origin}/evenkeel/health`;
     const healthy = await fetch(route);
     expect([healthy.status, ((await healthy.json()) as ProxyHealth).status]).toEqual([200, 'serving']);
@@ -138,6 +138,7 @@ describe('a drain', () => {
     await eventually('it is there', () => held.length === 1);
     held[0]?.end('late');
     expect(await late).toBe('late');
+    await front.proxy.close();
     expect(await drained).toBe(0);
     await server.close();
   });

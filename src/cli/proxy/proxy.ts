@@ -73,6 +73,8 @@ class HttpProxy implements RunningProxy {
   readonly #front: Front;
   readonly #lifecycle = new Lifecycle('proxy');
   readonly #startedAt: number;
+  /** Ends a lame duck's wait. */
+  readonly #stop = new AbortController();
   /** Of configs before this one, until their calls are over. */
   readonly #retiring = new Set<Service>();
   #setup: Setup;
@@ -171,7 +173,7 @@ class HttpProxy implements RunningProxy {
     const { lameDuckMs, timeoutMs } = this.#setup.config.drain;
     const idle = this.#lifecycle.drain();
     this.#front.announceEnd();
-    if (lameDuckMs > 0) await clock.sleep(lameDuckMs, undefined, true);
+    if (lameDuckMs > 0) await clock.sleep(lameDuckMs, this.#stop.signal, true).catch(() => {});
     this.#front.stopListening();
     await withinMs(clock, timeoutMs, lameDuckMs > 0 ? this.#lifecycle.idle() : idle);
     const cut = this.#lifecycle.inFlight;
@@ -181,6 +183,7 @@ class HttpProxy implements RunningProxy {
 
   async #end(): Promise<void> {
     this.#lifecycle.close();
+    this.#stop.abort();
     const services = [...this.#setup.services.values(), ...this.#retiring];
     await this.#front.close();
     await Promise.all(services.map((service) => service.close()));
