@@ -222,6 +222,24 @@ describe('a request that streams', () => {
     expect(isWhole).toBe(false);
   });
 
+  it('is answered 400 when its chunks are none, and broken off when an answer has begun', async () => {
+    await using server = await httpServer((request, response) => {
+      request.on('error', () => {});
+      if (request.url === '/early') response.write('begin');
+    });
+    await using front = await proxied(configOf([server.address]));
+    const head = (path: string) => `POST ${path} HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n`;
+    using late = await rawClient(front.port, `${head('/late')}nonsense\r\n`);
+    await eventually('it is closed', () => late.isClosed);
+    expect(late.received).toMatch(/^HTTP\/1\.1 400 /);
+    using early = await rawClient(front.port, head('/early'));
+    await eventually('it has begun', () => early.received.includes('begin'));
+    early.socket.write('nonsense\r\n');
+    await eventually('it is closed', () => early.isClosed);
+    expect(early.received).not.toContain('400');
+    await eventually('nothing is in flight', () => front.proxy.health().inFlight === 0);
+  });
+
   it('loses its connection when it goes on and on after a 413', async () => {
     await using server = await httpServer((request) => request.resume());
     await using front = await proxied(configOf([server.address], { limits: { maxBodyBytes: 1000 } }));

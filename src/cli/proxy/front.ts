@@ -117,7 +117,7 @@ export class Front {
     server.on('request', (request, response) => this.#onRequest(request, response, false));
     // Without a listener node would ask for the body of a request that is too large.
     server.on('checkContinue', (request, response) => this.#onRequest(request, response, true));
-    server.on('clientError', (error: NodeJS.ErrnoException, socket) => refuse(error, socket as Socket));
+    server.on('clientError', (error: NodeJS.ErrnoException, socket) => this.#refuse(error, socket as Socket));
     return server;
   }
 
@@ -136,6 +136,15 @@ export class Front {
       if (this.#isStopped) this.#closeIdle();
     });
     this.#handle(inbound);
+  }
+
+  /** What is no HTTP, or too much of it, or came too slowly. Node has no response for it, and closes nothing by itself. */
+  #refuse(error: NodeJS.ErrnoException, socket: Socket): void {
+    const exchanges = [...(this.#exchanges.get(socket) ?? [])];
+    // An answer in the middle of another is worse than none.
+    const isAnswering = exchanges.length > 1 || exchanges.some(({ hasBegun }) => hasBegun);
+    if (isAnswering || !socket.writable || error.code === 'ECONNRESET') socket.destroy();
+    else socket.end(clientFault(error.code), () => socket.destroySoon());
   }
 
   /** The response to a request that was sent ahead, on a connection that is lost, never closes. */
@@ -169,12 +178,4 @@ export class Front {
     }
     for (const server of this.#servers) server.closeIdleConnections();
   }
-}
-
-/** What is no HTTP, or too much of it, or came too slowly. Node has no response for it, and closes nothing by itself. */
-function refuse(error: NodeJS.ErrnoException, socket: Socket): void {
-  // One that is answering already would put an answer into the answer.
-  const isAnswering = (socket as { _httpMessage?: { headersSent?: boolean } })._httpMessage?.headersSent === true;
-  if (isAnswering || !socket.writable || error.code === 'ECONNRESET') socket.destroy();
-  else socket.end(clientFault(error.code), () => socket.destroySoon());
 }

@@ -52,6 +52,11 @@ export class Http1Inbound implements Inbound {
     return this.body.socket.remoteAddress;
   }
 
+  /** The head of the answer has been written. */
+  get hasBegun(): boolean {
+    return this.#response.headersSent;
+  }
+
   /** The whole answer has been written, and perhaps not sent yet. */
   get isWritten(): boolean {
     return this.#response.writableEnded;
