@@ -192,7 +192,11 @@ class HttpProxy implements RunningProxy {
   async #retire(service: Service, timeoutMs: number): Promise<void> {
     this.#retiring.add(service);
     await withinMs(this.#runtime.clock, timeoutMs, service.drain());
-    await service.close();
+    try {
+      await service.close();
+    } catch (error) {
+      this.#runtime.diagnostics.report('proxy: a service of an earlier config', error);
+    }
     this.#retiring.delete(service);
   }
 }
