@@ -7,6 +7,7 @@ import * as undici from 'undici';
 import { formatFault, parseConfig } from '../../src/cli/proxy/config.js';
 import type { ProxyConfig } from '../../src/cli/proxy/config-schema.js';
 import { type ProxyOptions, type RunningProxy, startProxy } from '../../src/cli/proxy/proxy.js';
+import { eventually } from './http-servers.js';
 
 export interface Proxied extends AsyncDisposable {
   readonly proxy: RunningProxy;
@@ -118,4 +119,24 @@ export async function rawClient(port: number, bytes: string | Uint8Array = ''): 
     },
     [Symbol.dispose]: () => socket.destroy(),
   };
+}
+
+/** A long body, piece by piece. */
+export async function* pieces(count: number, size: number, onPiece: (i: number) => void = () => {}): AsyncGenerator<Uint8Array> {
+  const piece = Buffer.alloc(size, 'x');
+  for (let i = 0; i < count; i++) {
+    onPiece(i);
+    yield piece;
+  }
+}
+
+/** Resolves when a count above 0 has stood still for many looks. */
+export async function stalled(count: () => number): Promise<void> {
+  let last = 0;
+  let looks = 0;
+  await eventually('it stands still', () => {
+    looks = count() === last && last > 0 ? looks + 1 : 0;
+    last = count();
+    return looks >= 20;
+  });
 }
