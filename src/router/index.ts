@@ -50,3 +50,22 @@ export type { CallResponse } from './response.js';
 export type { RetryOptions } from './retry-policy.js';
 export { createRouter, type EndpointSnapshot, type Router, type RouterSnapshot } from './router.js';
 export type { RouterRequest } from './router-request.js';
+export {
+  continentOf,
+  DEFAULT_NEIGHBOUR_MS,
+  type RingOptions,
+  type Rtt,
+  regionOf,
+} from './rib/locality.js';
+export {
+  type ClientLocality,
+  type ClientPlan,
+  DEFAULT_RETURN_STEP,
+  DEFAULT_SPILL_HYSTERESIS,
+  DEFAULT_SPILL_THRESHOLD,
+  type PlanInput,
+  type PlannedRing,
+  planRoutingTable,
+  type RoutingPlan,
+  type ServerLocality,
+} from './rib/routing-plan.js';
