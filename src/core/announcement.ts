@@ -47,7 +47,7 @@ function malformed(key: string, fault: string, cause?: unknown): EvenkeelError {
 }
 
 /** Any name as one segment of a key: readable where it can be, a hash where it would be too long or end in dots. */
-function keySegment(name: string): string {
+export function keySegment(name: string): string {
   // Halves of surrogate pairs have no UTF-8, and so no percent-encoding.
   if (!/^\.+$|\p{Surrogate}/u.test(name)) {
     const segment = encodeURIComponent(name);

@@ -106,7 +106,10 @@ function assertRests(settled: RoutingPlan, next: RoutingPlan): void {
   for (const { locality } of settled.clients) {
     const shares = sharesOf(next, locality);
     for (const [server, share] of sharesOf(settled, locality)) {
-      assert.ok(Math.abs(share - (shares.get(server) ?? 0)) < 1e-6, `${locality} -> ${server}: ${share}, then ${shares.get(server)}`);
+      assert.ok(
+        Math.abs(share - (shares.get(server) ?? 0)) < 1e-6,
+        `${locality} -> ${server}: ${share}, then ${shares.get(server)}`,
+      );
     }
   }
 }
@@ -162,24 +165,28 @@ describe('a routing plan', () => {
 
   it('stays as it is while the demand wavers by less than the hysteresis about a full locality', () => {
     fc.assert(
-      fc.property(fc.double({ min: 0.72, max: 0.95, noNaN: true }), fc.array(fc.double({ min: -0.02, max: 0.02, noNaN: true })), (level, wavers) => {
-        const servers = ['eu/w', 'eu/n'].map((locality) => ({ locality, capacity: 100 }));
-        let previous: RoutingPlan | undefined;
-        let turns = 0;
-        let direction = 0;
-        let last = Number.NaN;
-        for (const waver of [0, 0, ...wavers]) {
-          const clients = [{ locality: 'eu/w', ratePerSecond: 100 * (level + waver) }];
-          previous = planRoutingTable({ servers, clients, workPerCall: 1, previous });
-          const near = sharesOf(previous, 'eu/w').get('eu/w') ?? 0;
-          const change = Math.abs(near - last) > 0.06 ? Math.sign(near - last) : 0;
-          if (change !== 0 && change === -direction) turns++;
-          if (change !== 0) direction = change;
-          last = near;
-          assert.ok((previous.projected[0]?.utilization ?? 0) <= THRESHOLD + 1e-9);
-        }
-        assert.equal(turns, 0);
-      }),
+      fc.property(
+        fc.double({ min: 0.72, max: 0.95, noNaN: true }),
+        fc.array(fc.double({ min: -0.02, max: 0.02, noNaN: true })),
+        (level, wavers) => {
+          const servers = ['eu/w', 'eu/n'].map((locality) => ({ locality, capacity: 100 }));
+          let previous: RoutingPlan | undefined;
+          let turns = 0;
+          let direction = 0;
+          let last = Number.NaN;
+          for (const waver of [0, 0, ...wavers]) {
+            const clients = [{ locality: 'eu/w', ratePerSecond: 100 * (level + waver) }];
+            previous = planRoutingTable({ servers, clients, workPerCall: 1, previous });
+            const near = sharesOf(previous, 'eu/w').get('eu/w') ?? 0;
+            const change = Math.abs(near - last) > 0.06 ? Math.sign(near - last) : 0;
+            if (change !== 0 && change === -direction) turns++;
+            if (change !== 0) direction = change;
+            last = near;
+            assert.ok((previous.projected[0]?.utilization ?? 0) <= THRESHOLD + 1e-9);
+          }
+          assert.equal(turns, 0);
+        },
+      ),
       { numRuns: rounds(100) },
     );
   });
