@@ -4,11 +4,12 @@
  * When do callers stop coming? When the announcement is withdrawn, or its lease ran out because the process died. `drain()` withdraws
  * first and waits after: for `lameDuckMs` the server still answers those who have not heard yet.
  */
-import { announcementKey, encodeAnnouncement } from './announcement.js';
+import { announcementKey, encodeAnnouncement, holderOf } from './announcement.js';
 import { type EndpointLike, parseEndpoint } from './endpoint.js';
 import { checkNumber, invalidArgument } from './errors.js';
 import { LeaseKeeper } from './lease.js';
 import type { Drainable } from './lifecycle.js';
+import type { LoadReport } from './load-report.js';
 import { randomId } from './random.js';
 import { createRuntime, type Runtime } from './runtime.js';
 import type { StateTransport } from './transport/state.js';
@@ -26,6 +27,11 @@ export interface AnnounceOptions {
   leaseMs?: number;
   /** How long `drain()` waits after the withdrawal. Default 1,000 ms; 0 to 3,600,000. */
   lameDuckMs?: number;
+  /**
+   * How busy the server is, told with each renewal to those who plan routes: utilisation (the application's own, else the CPU's), calls and
+   * failed calls a second. Some 60 bytes. For instance `() => runtime.load.report(['host'])`. Default: nothing is told.
+   */
+  load?: () => LoadReport;
   /** Default: one of its own. */
   runtime?: Runtime;
 }
@@ -66,9 +72,29 @@ export function announce(options: AnnounceOptions): Announcement {
   const leaseMs = checkNumber('leaseMs', options.leaseMs ?? DEFAULT_ANNOUNCE_LEASE_MS, 500, 86_400_000);
   const lameDuckMs = checkNumber('lameDuckMs', options.lameDuckMs ?? DEFAULT_LAME_DUCK_MS, 0, 3_600_000);
   const runtime = options.runtime ?? createRuntime();
-  const value = encodeAnnouncement(endpoint, randomId(runtime.random));
-  const keeper = new LeaseKeeper({ state: options.state, key, value, leaseMs, runtime, conflict: 'take-over' });
+  const { load } = options;
+  if (load !== undefined && typeof load !== 'function') throw invalidArgument('load', load, 'a function');
+  const holder = randomId(runtime.random);
+  const keeper = new LeaseKeeper({
+    state: options.state,
+    key,
+    value: () => encodeAnnouncement(endpoint, holder, load && readLoad(load, runtime)),
+    isOurs: (value) => holderOf(key, value) === holder,
+    leaseMs,
+    runtime,
+    conflict: 'take-over',
+  });
   return new LeasedAnnouncement(keeper, runtime, lameDuckMs);
+}
+
+/** A server that cannot say how busy it is should be known all the same. */
+function readLoad(load: () => LoadReport, { diagnostics }: Runtime): LoadReport | undefined {
+  try {
+    return load();
+  } catch (error) {
+    diagnostics.report('announce: load', error);
+    return undefined;
+  }
 }
 
 class LeasedAnnouncement implements Announcement {

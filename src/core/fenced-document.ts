@@ -23,6 +23,7 @@ const MAX_RACES = 100;
 /**
  * Puts `value` under `key` for the term of `token`, and resolves with its revision.
  * @param value - The document, or a function that makes it of the present one; called again when another write came between.
+ * @param options.leaseMs - Gone when nobody has put it again for this long; then there is no fence either. Default: it stays.
  * @throws {EvenkeelError} `aborted` when a later term has written it (`details.token`); `data-loss` for a document that is not one of these;
  *   what `state` throws.
  */
@@ -31,7 +32,7 @@ export async function putFenced(
   key: string,
   value: FencedValue | ((present: FencedValue | undefined) => FencedValue | Promise<FencedValue>),
   token: number,
-  options: { signal?: AbortSignal } = {},
+  options: { signal?: AbortSignal; leaseMs?: number } = {},
 ): Promise<number> {
   checkInteger('token', token, 1);
   for (let race = 1; ; race++) {

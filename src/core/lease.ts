@@ -5,7 +5,7 @@
  * that succeeded. An observer counts the whole lease from when it *saw* that write, so the holder stops first, whatever the network
  * did. Until when is it renewed? No error ends it: a store that is away, full or refuses is asked again until `release` or `stop`.
  *
- * Whose is the value? Its holder's whose bytes it has: give each holder bytes of its own. So a write whose answer was lost is found
+ * Whose is the value? Its holder's whose bytes (or mark, see `isOurs`) it has: give each holder its own. So a write whose answer was lost is found
  * again, and not taken for somebody else's.
  */
 import { deadlineSignal, type Timer } from './clock.js';
@@ -17,8 +17,10 @@ import type { PutOptions, StateEntry, StateTransport } from './transport/state.j
 export interface LeaseKeeperOptions {
   readonly state: StateTransport;
   readonly key: string;
-  /** Unlike that of any other holder. */
-  readonly value: Uint8Array;
+  /** Unlike that of any other holder. A function is asked at each renewal, and `isOurs` then tells what it made from others' values. */
+  readonly value: Uint8Array | (() => Uint8Array);
+  /** Default: the same bytes. */
+  readonly isOurs?: (value: Uint8Array) => boolean;
   /** Milliseconds; 100 to a day. */
   readonly leaseMs: number;
   readonly runtime: Pick<Runtime, 'clock' | 'random' | 'diagnostics'>;
@@ -103,10 +105,11 @@ export class LeaseKeeper {
 
   /** One write; resolves with the milliseconds to the next. */
   async #turn(): Promise<number> {
-    const { key, value, leaseMs, state, runtime } = this.#options;
+    const { key, leaseMs, state, runtime } = this.#options;
     const expect = this.#revision ?? (this.#mayTake ? undefined : 'absent');
     const sentAt = runtime.clock.now();
     try {
+      const value = this.#value();
       const put: PutOptions = expect === undefined ? { leaseMs } : { leaseMs, expect };
       const revision = await this.#request((signal) => state.put(key, value, { ...put, signal }));
       this.#failures = 0;
@@ -142,7 +145,14 @@ export class LeaseKeeper {
   }
 
   #isOurs(entry: StateEntry | undefined): entry is StateEntry {
-    return entry !== undefined && Buffer.compare(entry.value, this.#options.value) === 0;
+    if (entry === undefined) return false;
+    const { isOurs } = this.#options;
+    return isOurs === undefined ? Buffer.compare(entry.value, this.#value()) === 0 : isOurs(entry.value);
+  }
+
+  #value(): Uint8Array {
+    const { value } = this.#options;
+    return typeof value === 'function' ? value() : value;
   }
 
   #hold(revision: number, sentAt: number): void {

@@ -48,8 +48,7 @@ export {
 export { pickSet } from './pickers/pick-set.js';
 export type { CallResponse } from './response.js';
 export type { RetryOptions } from './retry-policy.js';
-export { createRouter, type EndpointSnapshot, type Router, type RouterSnapshot } from './router.js';
-export type { RouterRequest } from './router-request.js';
+export { DEFAULT_DEMAND_LEASE_MS, type Demand, type ReportDemandOptions, reportDemand } from './rib/demand.js';
 export {
   continentOf,
   DEFAULT_NEIGHBOUR_MS,
@@ -57,6 +56,27 @@ export {
   type Rtt,
   regionOf,
 } from './rib/locality.js';
+export {
+  createRibBuilder,
+  DEFAULT_PROBE_RATIO,
+  DEFAULT_RIB_LOAD_INTERVAL_MS,
+  DEFAULT_RIB_MIN_INTERVAL_MS,
+  type RibBuilder,
+  type RibBuilderEvents,
+  type RibBuilderOptions,
+  type RibBuilderSnapshot,
+  type ServiceRouting,
+} from './rib/rib-builder.js';
+export { DEFAULT_RIB_LEADER_KEY } from './rib/rib-keys.js';
+export {
+  DEFAULT_MAX_PLAN_AGE_MS,
+  DEFAULT_MAX_TABLE_AGE_MS,
+  type RibResolution,
+  type RibResolver,
+  type RibResolverOptions,
+  type RoutingListener,
+  ribResolver,
+} from './rib/rib-resolver.js';
 export {
   type ClientLocality,
   type ClientPlan,
@@ -69,3 +89,18 @@ export {
   type RoutingPlan,
   type ServerLocality,
 } from './rib/routing-plan.js';
+export { endpointOf, type LocalityLoad, type Routing, type RoutingTable } from './rib/routing-table.js';
+export { DEFAULT_RTT_INTERVAL_MS, DEFAULT_RTT_TIMEOUT_MS, type MeasureRttOptions, measureRtt } from './rib/rtt.js';
+export {
+  decodeShardMap,
+  encodeShardMap,
+  newerShardMap,
+  primaryOf,
+  replicasOf,
+  type ShardMap,
+  type ShardReplica,
+  type ShardRole,
+  shardMapKey,
+} from './rib/shard-map.js';
+export { createRouter, type EndpointSnapshot, type Router, type RouterSnapshot } from './router.js';
+export type { RouterRequest } from './router-request.js';

@@ -10,10 +10,12 @@ const MAX_RINGS = 8;
 const SHARE_DIGITS = 6;
 const LOAD_DIGITS = 4;
 
-export function encodeRouting({ localities, rtts, rings, plan }: Routing): unknown {
+/** Parts that are absent stay so; a plan that is there and undefined, because there is none any more, is null. */
+export function encodeRouting(routing: Partial<Routing>): unknown {
   const names = new Names();
+  const { localities, rtts, rings, plan } = routing;
   const encoded = {
-    localities: localities.map(({ locality, endpoints, capacity, utilization, ratePerSecond, errorRatio }) => [
+    localities: localities?.map(({ locality, endpoints, capacity, utilization, ratePerSecond, errorRatio }) => [
       names.index(locality),
       endpoints,
       round(capacity, LOAD_DIGITS),
@@ -21,40 +23,43 @@ export function encodeRouting({ localities, rtts, rings, plan }: Routing): unkno
       maybe(ratePerSecond),
       maybe(errorRatio),
     ]),
-    rtts: rtts.map(({ from, to, rttMs }) => [names.index(from), names.index(to), round(rttMs, LOAD_DIGITS)]),
+    rtts: rtts?.map(({ from, to, rttMs }) => [names.index(from), names.index(to), round(rttMs, LOAD_DIGITS)]),
     rings,
-    plan: plan && {
-      clients: plan.clients.map((client) => [
-        names.index(client.locality),
-        ...client.rings.map((ring) =>
-          ring.localities.flatMap((name, i) => [names.index(name), round(ring.shares[i] ?? 0, SHARE_DIGITS)]),
-        ),
-      ]),
-      full: plan.full.map((name) => names.index(name)),
-      projected: plan.projected.map(({ locality, utilization }) => [names.index(locality), round(utilization, LOAD_DIGITS)]),
-    },
+    plan: 'plan' in routing ? (plan ? encodePlan(plan, names) : null) : undefined,
   };
   return { names: names.list, ...encoded };
 }
 
 /** @throws {EvenkeelError} `invalid-argument` for anything malformed. */
-export function decodeRouting(value: unknown): Routing {
-  const fields = asFields('routing', value);
-  const names = asArray('localities', fields.names, MAX_LOCALITIES).map((name) =>
-    asString('locality', name, MAX_LOCALITY_LENGTH),
-  );
+export function decodeRouting(value: unknown): Partial<Routing> {
+  const { names: listed, localities, rtts, rings, plan } = asFields('routing', value);
+  const names = asArray('localities', listed, MAX_LOCALITIES).map((name) => asString('locality', name, MAX_LOCALITY_LENGTH));
   const nameAt = (index: unknown) => names[asInteger('locality', index)] ?? missing();
-  return {
-    localities: asArray('localities', fields.localities, MAX_LOCALITIES).map((row) =>
+  const parts: { -readonly [K in keyof Routing]?: Routing[K] } = {};
+  if (localities !== undefined) {
+    parts.localities = asArray('localities', localities, MAX_LOCALITIES).map((row) =>
       decodeLocality(asArray('locality', row, 32), nameAt),
-    ),
-    rtts: asArray('rtts', fields.rtts).map((row) => {
-      const [from, to, rttMs] = asArray('rtt', row, 32);
-      return { from: nameAt(from), to: nameAt(to), rttMs: asNumber('rttMs', rttMs) } satisfies Rtt;
-    }),
-    rings: checkRings(asFields('rings', fields.rings) as RingOptions),
-    plan: fields.plan === undefined ? undefined : decodePlan(fields.plan, nameAt),
+    );
+  }
+  if (rtts !== undefined) parts.rtts = asArray('rtts', rtts).map((row) => decodeRtt(asArray('rtt', row, 32), nameAt));
+  if (rings !== undefined) parts.rings = checkRings(asFields('rings', rings) as RingOptions);
+  if (plan !== undefined) parts.plan = plan === null ? undefined : decodePlan(plan, nameAt);
+  return parts;
+}
+
+function encodePlan({ clients, full, projected }: RoutingPlan, names: Names): unknown {
+  return {
+    clients: clients.map(({ locality, rings }) => [
+      names.index(locality),
+      ...rings.map((ring) => ring.localities.flatMap((name, i) => [names.index(name), round(ring.shares[i] ?? 0, SHARE_DIGITS)])),
+    ]),
+    full: full.map((name) => names.index(name)),
+    projected: projected.map(({ locality, utilization }) => [names.index(locality), round(utilization, LOAD_DIGITS)]),
   };
+}
+
+function decodeRtt([from, to, rttMs]: readonly unknown[], nameAt: (index: unknown) => string): Rtt {
+  return { from: nameAt(from), to: nameAt(to), rttMs: asNumber('rttMs', rttMs) };
 }
 
 function decodeLocality(row: readonly unknown[], nameAt: (index: unknown) => string): LocalityLoad {

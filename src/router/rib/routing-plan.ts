@@ -111,7 +111,7 @@ export function planRoutingTable(input: PlanInput): RoutingPlan {
   checkLocalities('clients', input.clients);
   const servers = input.servers.filter(({ capacity }) => capacity > 0);
   const { clients } = input;
-  const workPerCall = checkNumber('workPerCall', input.workPerCall ?? costOf(input), 0);
+  const workPerCall = checkNumber('workPerCall', input.workPerCall ?? workPerCallOf(input), 0);
   const problem = problemOf(servers, clients, rings, input.rtts ?? [], workPerCall);
   const { previous } = input;
 
@@ -188,7 +188,7 @@ function checkLocalities(what: string, values: readonly (ServerLocality | Client
 }
 
 /** Capacity that a call a second takes: where rates are known of the servers, else all load over all demand. */
-function costOf({ servers, clients }: PlanInput): number {
+export function workPerCallOf({ servers, clients }: Pick<PlanInput, 'servers' | 'clients'>): number {
   const telling = servers.filter(({ utilization, errorRatio = 0 }) => {
     return utilization !== undefined && errorRatio < UNTELLING_ERROR_RATIO;
   });

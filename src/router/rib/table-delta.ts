@@ -21,7 +21,8 @@ export interface TableDelta {
   /** Undefined: no longer known. */
   readonly loads: ReadonlyMap<string, number | undefined>;
   readonly shards: ShardDelta | undefined;
-  readonly routing: Routing | undefined;
+  /** The parts that changed, each whole. */
+  readonly routing: Partial<Routing> | undefined;
 }
 
 export interface ShardDelta {
@@ -56,7 +57,7 @@ export function diffTables(a: RoutingTable, b: RoutingTable): TableDelta {
     removed,
     loads: changes(a.loads, b.loads, (x, y) => x === y),
     shards: a.shards === b.shards ? undefined : diffShards(a.shards, b.shards),
-    routing: a.routing === b.routing || sameRouting(a.routing, b.routing) ? undefined : b.routing,
+    routing: diffRouting(a.routing, b.routing),
   };
 }
 
@@ -78,7 +79,7 @@ export function applyDelta(table: RoutingTable, delta: TableDelta): RoutingTable
     endpoints: put.length + removed.length === 0 ? table.endpoints : spliced(table.endpoints, put, removed),
     loads: loads.size === 0 ? table.loads : overlaid(table.loads, loads),
     shards: shards === undefined ? table.shards : withShards(table.shards, shards),
-    routing: routing ?? table.routing,
+    routing: routing === undefined ? table.routing : { ...table.routing, ...routing },
   };
 }
 
@@ -97,7 +98,7 @@ export function mergeDeltas(a: TableDelta, b: TableDelta): TableDelta {
     removed: [...isRemoved],
     loads: new Map([...a.loads, ...b.loads]),
     shards: mergeShards(a.shards, b.shards),
-    routing: b.routing ?? a.routing,
+    routing: a.routing && b.routing ? { ...a.routing, ...b.routing } : (b.routing ?? a.routing),
   };
 }
 
@@ -163,6 +164,10 @@ function withShards(map: ShardMap | undefined, { version, isWhole, changed }: Sh
   };
 }
 
-function sameRouting(a: Routing, b: Routing): boolean {
-  return JSON.stringify(a) === JSON.stringify(b);
+function diffRouting(a: Routing, b: Routing): Partial<Routing> | undefined {
+  if (a === b) return undefined;
+  const changed = (Object.keys(b) as (keyof Routing)[]).filter((part) => {
+    return a[part] !== b[part] && JSON.stringify(a[part]) !== JSON.stringify(b[part]);
+  });
+  return changed.length === 0 ? undefined : Object.fromEntries(changed.map((part) => [part, b[part]]));
 }
