@@ -77,6 +77,8 @@ export {
   type RoutingListener,
   ribResolver,
 } from './rib/rib-resolver.js';
+export type { RingMember } from './rib/ring-groups.js';
+export { RING_SETTLE_MS, RingSelector, type RingSelectorOptions, type RingSet } from './rib/rings.js';
 export {
   type ClientLocality,
   type ClientPlan,
@@ -102,5 +104,13 @@ export {
   type ShardRole,
   shardMapKey,
 } from './rib/shard-map.js';
+export {
+  DEFAULT_MAX_RINGS,
+  DEFAULT_MIN_RATIO,
+  parseRtts,
+  type SuggestedRings,
+  type SuggestRingsOptions,
+  suggestRings,
+} from './rib/suggest-rings.js';
 export { createRouter, type EndpointSnapshot, type Router, type RouterSnapshot } from './router.js';
 export type { RouterRequest } from './router-request.js';

@@ -1,0 +1,280 @@
+/**
+ * Which endpoints a call may go to, by where they stand: rings around the caller, and one of them chosen for each call.
+ *
+ * Who decides? The plan that the caller's table brings, if there is one: its shares, one random number a call. Else what the caller
+ * sees itself: the lowest ring where anybody is open, and from a ring above the threshold a share goes on to the next, as much as
+ * brings it back to the threshold; it comes back slowly, when the ring is below the threshold by more than the hysteresis.
+ * And when a ring dies? A ring without an open endpoint has no share; one of which many are closed has less. What it loses goes outward,
+ * at the next rebuild, without waiting for anybody's plan.
+ */
+import { checkNumber } from '../../core/errors.js';
+import { checkRings, type RingOptions, type RttLookup, ringCount, rttLookup } from './locality.js';
+import { groupByRing, isProportional, type RingGroup, type RingMember, soundness } from './ring-groups.js';
+import { type ClientPlan, DEFAULT_RETURN_STEP, DEFAULT_SPILL_HYSTERESIS, DEFAULT_SPILL_THRESHOLD } from './routing-plan.js';
+import type { RoutingTable } from './routing-table.js';
+
+/** Candidates that are chosen among together: a whole ring, or one locality of it. Has the shape of a PickSet. */
+export interface RingSet<T extends RingMember = RingMember> {
+  /** From 0. */
+  readonly ring: number;
+  /** Of a set that is one locality; undefined: all of the ring. */
+  readonly locality: string | undefined;
+  readonly candidates: readonly T[];
+  readonly version: number;
+}
+
+export interface RingSelectorOptions<T extends RingMember> {
+  /** Where the caller stands. Undefined: nowhere, and everything is one ring. */
+  locality: string | undefined;
+  /** Default: the table's, else by label. */
+  rings?: RingOptions;
+  /** Default 0.75. */
+  threshold?: number;
+  /** Default 0.05. */
+  hysteresis?: number;
+  /** Most of a ring's traffic that comes back in a second. Default 0.25. */
+  returnPerSecond?: number;
+  /** Utilisation of a candidate as the caller sees it, 0 and up; undefined: unknown. Errors count as use. */
+  loadOf?: (candidate: T) => number | undefined;
+}
+
+/** Time for a change to show in the load; then the next one is made. */
+export const RING_SETTLE_MS = 1000;
+/** Most that one look at the load turns away from a ring. */
+const MAX_SPILL = 0.99;
+
+export class RingSelector<T extends RingMember = RingMember> {
+  readonly #options: RingSelectorOptions<T>;
+  readonly #threshold: number;
+  readonly #hysteresis: number;
+  readonly #returnPerMs: number;
+  #table: RoutingTable | undefined;
+  #plan: ClientPlan | undefined;
+  #rings: RingOptions;
+  #rtt: RttLookup = () => undefined;
+  #sets: readonly RingSet<T>[] = [];
+  /** Chance that a call goes to this set or one before it. */
+  #cumulative = new Float64Array(0);
+  /** Share of what reaches a ring that goes on, by ring; for callers without a plan. */
+  #spill: Float64Array;
+  #changedAt = Number.NEGATIVE_INFINITY;
+  #refreshedAt = Number.NEGATIVE_INFINITY;
+  #candidates: readonly T[] = [];
+  #known: Iterable<T> | undefined;
+  #version = 0;
+  /** Of each set how much of its share it can carry; for callers without a plan. */
+  #carries: readonly number[] | undefined;
+  #isStale = true;
+
+  /** @throws {EvenkeelError} `invalid-argument` for an option out of range. */
+  constructor(options: RingSelectorOptions<T>) {
+    this.#options = options;
+    this.#threshold = checkNumber('threshold', options.threshold ?? DEFAULT_SPILL_THRESHOLD, Number.MIN_VALUE, 100);
+    this.#hysteresis = checkNumber('hysteresis', options.hysteresis ?? DEFAULT_SPILL_HYSTERESIS, 0, this.#threshold);
+    this.#returnPerMs = checkNumber('returnPerSecond', options.returnPerSecond ?? DEFAULT_RETURN_STEP, 0, 1) / 1000;
+    this.#rings = checkRings(options.rings);
+    this.#spill = new Float64Array(ringCount(this.#rings));
+  }
+
+  /** What can be chosen, nearest first. Valid until the next call of `update`, `setRouting` or `refresh`. */
+  get sets(): readonly RingSet<T>[] {
+    if (this.#isStale) this.#rebuild();
+    return this.#sets;
+  }
+
+  /** Whether shares come from a plan. */
+  get isPlanned(): boolean {
+    return this.#plan !== undefined;
+  }
+
+  /** The chance of each set, in order of `sets`; for explanations. */
+  chances(): number[] {
+    if (this.#isStale) this.#rebuild();
+    return [...this.#cumulative].map((sum, i) => sum - (i === 0 ? 0 : (this.#cumulative[i - 1] as number)));
+  }
+
+  /**
+   * To be called when the endpoint table's version changes.
+   * @param candidates - Open to calls.
+   * @param known - All that are listed, to tell how much of a ring is open. Default: `candidates`.
+   */
+  update(candidates: readonly T[], known?: Iterable<T>): void {
+    this.#candidates = candidates;
+    this.#known = known;
+    this.#isStale = true;
+  }
+
+  /** A newer table; undefined: no plan to go by. Round trips and rings of the last one stay. */
+  setRouting(table: RoutingTable | undefined): void {
+    const plan = table?.routing.plan?.clients.find(({ locality }) => locality === (this.#options.locality ?? ''));
+    const { rtts, rings } = (table ?? this.#table)?.routing ?? {};
+    const before = this.#table?.routing;
+    // Most tables bring other endpoints or loads, and those are no matter of rings.
+    if (plan === this.#plan && rtts === before?.rtts && rings === before?.rings) return;
+    if (rtts !== undefined && rtts !== before?.rtts) this.#rtt = rttLookup(rtts);
+    this.#rings = this.#options.rings ?? rings ?? {};
+    if (this.#spill.length !== ringCount(this.#rings)) this.#spill = new Float64Array(ringCount(this.#rings));
+    this.#plan = plan;
+    this.#table = table ?? this.#table;
+    this.#isStale = true;
+  }
+
+  /**
+   * An index into `sets`; -1 when there is nobody. Allocates nothing, except at the first call after a change.
+   * @param random - Uniform in [0, 1).
+   */
+  choose(random: number): number {
+    if (this.#isStale) this.#rebuild();
+    const cumulative = this.#cumulative;
+    const last = cumulative.length - 1;
+    for (let i = 0; i < last; i++) if (random < (cumulative[i] as number)) return i;
+    return last;
+  }
+
+  /**
+   * Looks at the load of the rings, for callers without a plan; to be called every 100 ms to 1 s. Costs one look at each candidate.
+   * @param now - Clock.now().
+   */
+  refresh(now: number): void {
+    const elapsed = Math.min(RING_SETTLE_MS, now - this.#refreshedAt);
+    this.#refreshedAt = now;
+    const { loadOf } = this.#options;
+    if (this.#plan !== undefined || loadOf === undefined) return;
+    const hasSettled = now - this.#changedAt >= RING_SETTLE_MS;
+    for (const { ring, candidates } of this.sets) {
+      const load = loadOfSet(candidates, loadOf);
+      const before = this.#spill[ring] as number;
+      if (load === undefined) continue;
+      if (load > this.#threshold && hasSettled) {
+        // What stays is cut down in proportion, as all callers of the ring do, so that together they come to the threshold.
+        this.#spill[ring] = Math.min(MAX_SPILL, 1 - (1 - before) * (this.#threshold / load));
+      } else if (load < this.#threshold - this.#hysteresis && before > 0) {
+        this.#spill[ring] = Math.max(0, before - this.#returnPerMs * elapsed);
+      }
+      if ((this.#spill[ring] as number) > before) this.#changedAt = now;
+    }
+    if (this.#carries !== undefined) this.#weigh(this.#ownShares(this.#sets, this.#carries));
+  }
+
+  #rebuild(): void {
+    this.#isStale = false;
+    this.#version++;
+    const groups = groupByRing(this.#options.locality, this.#candidates, this.#known ?? this.#candidates, this.#rings, this.#rtt);
+    const planned = this.#plan && this.#planned(this.#plan, groups);
+    if (planned !== undefined) {
+      this.#sets = planned.sets;
+      this.#carries = undefined;
+      this.#weigh(planned.shares);
+      return;
+    }
+    const open = groups.filter((ring) => ring.some(({ members }) => members.length > 0));
+    this.#sets = open.map((ring) => this.#wholeRing(ring));
+    this.#carries = open.map((ring) => soundness({ open: sumOf(ring, 'open'), known: sumOf(ring, 'known') }));
+    this.#weigh(this.#ownShares(this.#sets, this.#carries));
+  }
+
+  #weigh(shares: readonly number[]): void {
+    if (this.#cumulative.length !== shares.length) this.#cumulative = new Float64Array(shares.length);
+    const total = shares.reduce((sum, share) => sum + share, 0);
+    let sum = 0;
+    for (const [i, share] of shares.entries()) {
+      sum += share;
+      this.#cumulative[i] = sum / total;
+    }
+  }
+
+  /** Undefined when nobody the plan knows is there. */
+  #planned(plan: ClientPlan, groups: readonly RingGroup<T>[][]): { sets: RingSet<T>[]; shares: number[] } | undefined {
+    const byLocality = new Map(groups.flat().map((group) => [group.locality, group]));
+    const sets: RingSet<T>[] = [];
+    const shares: number[] = [];
+    /** What places that are closed, in part or whole, have lost: it goes to the next ring where anybody is. */
+    let carried = 0;
+    for (const [number, { localities, shares: wanted }] of plan.rings.entries()) {
+      const there: RingGroup<T>[] = [];
+      const kept: number[] = [];
+      let lost = 0;
+      for (const [i, locality] of localities.entries()) {
+        const group = byLocality.get(locality);
+        const share = wanted[i] ?? 0;
+        const stays = group === undefined ? 0 : share * soundness(group);
+        lost += share - stays;
+        if (group === undefined || group.open === 0) continue;
+        there.push({ ...group, ring: number });
+        kept.push(stays);
+      }
+      if (there.length > 0) {
+        this.#addRing(there, withCarried(there, kept, carried), sets, shares);
+        carried = 0;
+      }
+      carried += lost;
+    }
+    return sets.length === 0 ? undefined : { sets, shares };
+  }
+
+  /** As one set where the shares are those of the capacities, else one a locality. */
+  #addRing(groups: readonly RingGroup<T>[], kept: readonly number[], sets: RingSet<T>[], shares: number[]): void {
+    const sum = kept.reduce((total, share) => total + share, 0);
+    if (sum === 0) return;
+    if (isProportional(groups, kept)) {
+      sets.push(this.#wholeRing(groups));
+      shares.push(sum);
+      return;
+    }
+    for (const [i, { ring, locality, members }] of groups.entries()) {
+      if (kept[i] === 0) continue;
+      sets.push({ ring, locality, candidates: members, version: this.#version });
+      shares.push(kept[i] as number);
+    }
+  }
+
+  #wholeRing(groups: readonly RingGroup<T>[]): RingSet<T> {
+    const candidates = groups.flatMap(({ members }) => members);
+    return { ring: groups[0]?.ring ?? 0, locality: undefined, candidates, version: this.#version };
+  }
+
+  #ownShares(sets: readonly RingSet<T>[], carries: readonly number[]): number[] {
+    let reaching = 1;
+    return sets.map(({ ring }, i) => {
+      const stays = i === sets.length - 1 ? 1 : (1 - (this.#spill[ring] as number)) * (carries[i] as number);
+      const share = reaching * stays;
+      reaching *= 1 - stays;
+      return share;
+    });
+  }
+}
+
+/** In proportion to the shares; where there are none, to what is open. */
+function withCarried<T extends RingMember>(
+  groups: readonly RingGroup<T>[],
+  kept: readonly number[],
+  carried: number,
+): readonly number[] {
+  if (carried === 0) return kept;
+  const sum = kept.reduce((total, share) => total + share, 0);
+  const open = sumOf(groups, 'open');
+  return groups.map((group, i) => {
+    const part = sum > 0 ? (kept[i] as number) / sum : group.open / open;
+    return (kept[i] as number) + carried * part;
+  });
+}
+
+function sumOf<T extends RingMember>(groups: readonly RingGroup<T>[], field: 'open' | 'known'): number {
+  return groups.reduce((sum, group) => sum + group[field], 0);
+}
+
+/** Mean of those who are known, by weight. */
+function loadOfSet<T extends RingMember>(
+  candidates: readonly T[],
+  loadOf: (candidate: T) => number | undefined,
+): number | undefined {
+  let weights = 0;
+  let sum = 0;
+  for (const candidate of candidates) {
+    const load = loadOf(candidate);
+    if (load === undefined || !(load >= 0)) continue;
+    weights += candidate.weight;
+    sum += candidate.weight * load;
+  }
+  return weights === 0 ? undefined : sum / weights;
+}
