@@ -23,8 +23,8 @@ export interface SuggestRingsOptions {
 
 export const DEFAULT_MAX_RINGS = 4;
 export const DEFAULT_MIN_RATIO = 1.5;
-/** Below this nobody cares how near. */
-const LEAST_MS = 0.05;
+/** Added before factors are taken: what matters least is how much less than a millisecond something takes. */
+const OFFSET_MS = 1;
 const MAX_RTTS = 1_000_000;
 
 /**
@@ -34,7 +34,7 @@ const MAX_RTTS = 1_000_000;
  * ```ts
  * import { suggestRings } from 'evenkeel/router';
  *
- * console.log(suggestRings([0.4, 0.9, 1.1, 11, 14, 70, 85, 150]).boundsMs); // [3.5, 31, 113]
+ * console.log(suggestRings([0.4, 0.9, 1.1, 11, 14, 70, 85, 150]).boundsMs); // [4, 32, 110]
  * ```
  * @throws {EvenkeelError} `invalid-argument` for no round trips, or one that is no number of milliseconds.
  */
@@ -45,12 +45,12 @@ export function suggestRings(rtts: readonly number[], options: SuggestRingsOptio
     throw invalidArgument('rtts', rtts, `1 to ${MAX_RTTS} of them`);
   const sorted = rtts.map((rtt) => checkNumber('rtt', rtt, 0)).sort((a, b) => a - b);
   const gaps = sorted.slice(1).map((rtt, i) => {
-    const before = Math.max(LEAST_MS, sorted[i] as number);
-    return { before, after: Math.max(LEAST_MS, rtt) };
+    const before = sorted[i] as number;
+    return { before, after: rtt, ratio: (rtt + OFFSET_MS) / (before + OFFSET_MS) };
   });
   const boundsMs = gaps
-    .filter(({ before, after }) => after / before >= minRatio)
-    .sort((a, b) => b.after / b.before - a.after / a.before)
+    .filter(({ ratio }) => ratio >= minRatio)
+    .sort((a, b) => b.ratio - a.ratio)
     .slice(0, most - 1)
     .map(({ before, after }) => roundWithin(before, after))
     .sort((a, b) => a - b);
@@ -71,7 +71,7 @@ export function parseRtts(text: string): readonly Rtt[] {
 
 /** Few digits, for people, unless that leaves the gap. */
 function roundWithin(low: number, high: number): number {
-  const middle = Math.sqrt(low * high);
+  const middle = Math.sqrt((low + OFFSET_MS) * (high + OFFSET_MS)) - OFFSET_MS;
   for (let digits = 2; digits < 10; digits++) {
     const rounded = Number(middle.toPrecision(digits));
     if (rounded >= low && rounded < high) return rounded;
