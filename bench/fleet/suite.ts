@@ -1,11 +1,13 @@
 /** The claims of the whole fleet. */
 import { type Suite, wants } from '../support/claim.js';
+import { rib } from './rib.js';
 import { routing } from './routing.js';
 
 export const fleetSuite: Suite = {
   name: 'fleet',
-  description: 'the router on a simulated fleet, against full information and the rules of the field',
+  description: 'the router on a simulated fleet, against full information and the rules of the field; routing tables of large services',
   async run(options, onClaim) {
     if (['F1', 'F2', 'F3'].some((id) => wants(options, id))) await routing(options, onClaim);
+    if (wants(options, 'F10')) await rib(options, onClaim);
   },
 };

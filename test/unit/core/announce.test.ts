@@ -130,7 +130,55 @@ describe('announce', () => {
     expect(drained.is).toBe(true);
   });
 
+  it('tells its load with each renewal, in a few bytes, and is nobody else for it', async () => {
+    const { clock, log, open, state } = await setUp();
+    let utilization = 0.123456;
+    const load = () => ({
+      applicationUtilization: utilization,
+      cpuUtilization: 0.9,
+      rps: 10,
+      eps: Number.NaN,
+      namedMetrics: { x: 1 },
+    });
+    const announcement = open({ load });
+    await clock.settle();
+    const told = async () => {
+      const value = (await state.get(announcementKey('search', 'a')))?.value ?? new Uint8Array();
+      return { load: JSON.parse(new TextDecoder().decode(value)).load, bytes: value.length };
+    };
+    expect((await told()).load).toEqual({ utilization: 0.1235, rps: 10 });
+    utilization = 0.5;
+    await clock.advance(2000);
+    expect((await told()).load.utilization).toBe(0.5);
+    expect((await told()).bytes).toBeLessThan(200);
+    // Others see a list that has not changed.
+    expect(log.lists).toHaveLength(2);
+    for (const fault of ['lost-answer', 'unavailable'] as const) {
+      state.fault = fault;
+      utilization += 0.1;
+      await clock.advance(2000);
+      state.fault = undefined;
+      await clock.advance(2000);
+      expect(announcement.isHeld).toBe(true);
+    }
+    await announcement.close();
+    expect(await state.get(announcementKey('search', 'a'))).toBeUndefined();
+  });
+
+  it('is known all the same when its load cannot be read', async () => {
+    const { clock, log, open, runtime } = await setUp();
+    open({
+      load: () => {
+        throw new Error('no meter');
+      },
+    });
+    await clock.settle();
+    expect(log.last).toEqual(['a']);
+    expect(runtime.host.warnings).toHaveLength(1);
+  });
+
   it.each<[string, Partial<AnnounceOptions>]>([
+    ['a load that is no function', { load: 1 as never }],
     ['a malformed endpoint', { endpoint: 'a' }],
     ['an empty service', { service: '' }],
     ['a lease too short', { leaseMs: 10 }],

@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { announcementKey, decodeAnnouncement, encodeAnnouncement } from '../../../src/core/announcement.js';
+import {
+  announcedService,
+  announcementKey,
+  announcementPrefix,
+  decodeAnnouncement,
+  decodeUnder,
+  encodeAnnouncement,
+} from '../../../src/core/announcement.js';
 import { parseEndpoint } from '../../../src/core/endpoint.js';
 import { checkKey } from '../../../src/core/internal/keys.js';
 
@@ -27,6 +34,25 @@ describe('an announcement', () => {
     expect(decodeAnnouncement('s', announcementKey('s', 'a'), bytes)).toEqual(endpoint);
     const later = new TextEncoder().encode(JSON.stringify({ v: 1, endpoint: { ...endpoint, new: 1 }, holder: 'h', more: [] }));
     expect(decodeAnnouncement('s', announcementKey('s', 'a'), later)).toEqual(endpoint);
+  });
+
+  it('brings the load of those who told it, and leaves out what is none', () => {
+    const endpoint = parseEndpoint('http://a:1');
+    const key = announcementKey('s', endpoint.id);
+    const decode = (load: unknown) => {
+      const bytes = new TextEncoder().encode(JSON.stringify({ v: 1, endpoint, holder: 'h', load }));
+      return decodeUnder(announcementPrefix('s'), key, bytes).load;
+    };
+    expect(decode({ utilization: 0.5, rps: 1, eps: 0 })).toEqual({ utilization: 0.5, rps: 1, eps: 0 });
+    expect(decode({ utilization: -1, rps: 'x' })).toEqual({});
+    expect([decode(undefined), decode(null), decode(3)]).toEqual([undefined, undefined, undefined]);
+  });
+
+  it('names the service in its key', () => {
+    expect(announcedService(announcementKey('Team/search', 'a'))).toBe('Team%2Fsearch');
+    for (const key of ['services/a', 'services/a/endpoints/', 'other/a/endpoints/x', 'services/a/endpoints/x/y', '']) {
+      expect(announcedService(key)).toBeUndefined();
+    }
   });
 
   it.each([
