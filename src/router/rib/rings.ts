@@ -10,7 +10,13 @@
 import { checkNumber } from '../../core/errors.js';
 import { checkRings, type RingOptions, type RttLookup, ringCount, rttLookup } from './locality.js';
 import { groupByRing, isProportional, type RingGroup, type RingMember, soundness } from './ring-groups.js';
-import { type ClientPlan, DEFAULT_RETURN_STEP, DEFAULT_SPILL_HYSTERESIS, DEFAULT_SPILL_THRESHOLD } from './routing-plan.js';
+import {
+  type ClientPlan,
+  DEFAULT_RETURN_STEP,
+  DEFAULT_SPILL_HYSTERESIS,
+  DEFAULT_SPILL_THRESHOLD,
+  type PlannedRing,
+} from './routing-plan.js';
 import type { RoutingTable } from './routing-table.js';
 
 /** Candidates that are chosen among together: a whole ring, or one locality of it. Has the shape of a PickSet. */
@@ -185,24 +191,19 @@ export class RingSelector<T extends RingMember = RingMember> {
 
   /** Undefined when nobody the plan knows is there. */
   #planned(plan: ClientPlan, groups: readonly RingGroup<T>[][]): { sets: RingSet<T>[]; shares: number[] } | undefined {
-    const byLocality = new Map(groups.flat().map((group) => [group.locality, group]));
+    const wanted = new Map(
+      plan.rings.flatMap(({ localities, shares }) => localities.map((name, i) => [name, shares[i] ?? 0] as const)),
+    );
+    const here = new Set(groups.flat().map(({ locality }) => locality));
     const sets: RingSet<T>[] = [];
     const shares: number[] = [];
     /** What places that are closed, in part or whole, have lost: it goes to the next ring where anybody is. */
     let carried = 0;
-    for (const [number, { localities, shares: wanted }] of plan.rings.entries()) {
-      const there: RingGroup<T>[] = [];
-      const kept: number[] = [];
-      let lost = 0;
-      for (const [i, locality] of localities.entries()) {
-        const group = byLocality.get(locality);
-        const share = wanted[i] ?? 0;
-        const stays = group === undefined ? 0 : share * soundness(group);
-        lost += share - stays;
-        if (group === undefined || group.open === 0) continue;
-        there.push({ ...group, ring: number });
-        kept.push(stays);
-      }
+    for (const [number, ring] of groups.entries()) {
+      const there = ring.filter(({ open }) => open > 0);
+      const kept = there.map((group) => (wanted.get(group.locality) ?? 0) * soundness(group));
+      const all = ring.reduce((sum, { locality }) => sum + (wanted.get(locality) ?? 0), 0);
+      const lost = all - kept.reduce((sum, share) => sum + share, 0) + missingFrom(plan.rings[number], here);
       if (there.length > 0) {
         this.#addRing(there, withCarried(there, kept, carried), sets, shares);
         carried = 0;
@@ -257,6 +258,11 @@ function withCarried<T extends RingMember>(
     const part = sum > 0 ? (kept[i] as number) / sum : group.open / open;
     return (kept[i] as number) + carried * part;
   });
+}
+
+/** Of places that are not even listed here. */
+function missingFrom(ring: PlannedRing | undefined, here: ReadonlySet<string>): number {
+  return (ring?.localities ?? []).reduce((sum, name, i) => sum + (here.has(name) ? 0 : (ring?.shares[i] ?? 0)), 0);
 }
 
 function sumOf<T extends RingMember>(groups: readonly RingGroup<T>[], field: 'open' | 'known'): number {

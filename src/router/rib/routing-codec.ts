@@ -1,7 +1,7 @@
 /** Localities, round trips, rings and the plan, as they stand in a table's document; localities by their number in one list. */
 import { asArray, asFields, asInteger, asNumber, asString, malformed } from './document-fields.js';
 import { checkRings, MAX_LOCALITY_LENGTH, type RingOptions, type Rtt } from './locality.js';
-import type { ClientPlan, RoutingPlan } from './routing-plan.js';
+import type { ClientPlan, PlannedRing, RoutingPlan } from './routing-plan.js';
 import type { LocalityLoad, Routing } from './routing-table.js';
 
 const MAX_LOCALITIES = 4096;
@@ -49,13 +49,18 @@ export function decodeRouting(value: unknown): Partial<Routing> {
 
 function encodePlan({ clients, full, projected }: RoutingPlan, names: Names): unknown {
   return {
-    clients: clients.map(({ locality, rings }) => [
-      names.index(locality),
-      ...rings.map((ring) => ring.localities.flatMap((name, i) => [names.index(name), round(ring.shares[i] ?? 0, SHARE_DIGITS)])),
-    ]),
+    clients: clients.map(({ locality, rings }) => [names.index(locality), ...rings.map((ring) => withShares(ring, names))]),
     full: full.map((name) => names.index(name)),
     projected: projected.map(({ locality, utilization }) => [names.index(locality), round(utilization, LOAD_DIGITS)]),
   };
+}
+
+/** The few that have a share: which ring the others are in, each caller knows. */
+function withShares({ localities, shares }: PlannedRing, names: Names): number[] {
+  return localities.flatMap((name, i) => {
+    const share = round(shares[i] ?? 0, SHARE_DIGITS);
+    return share === 0 ? [] : [names.index(name), share];
+  });
 }
 
 function decodeRtt([from, to, rttMs]: readonly unknown[], nameAt: (index: unknown) => string): Rtt {

@@ -59,7 +59,7 @@ export interface RoutingPlan {
 
 export interface ClientPlan {
   readonly locality: string;
-  /** Nearest first; a ring may be empty. */
+  /** Nearest first; a ring may be empty. In a published plan only localities that have a share. */
   readonly rings: readonly PlannedRing[];
 }
 

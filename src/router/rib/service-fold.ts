@@ -21,6 +21,7 @@ import {
 } from './routing-plan.js';
 import { type LocalityLoad, sortedById } from './routing-table.js';
 import { decodeShardMap, newerShardMap, type ShardMap } from './shard-map.js';
+import { spliced } from './table-delta.js';
 
 export type PlanSettings = Pick<PlanInput, 'rings' | 'threshold' | 'hysteresis' | 'probeRatio'> & {
   /** Most of a client's traffic that comes back in a second. */
@@ -47,11 +48,13 @@ export class ServiceFold {
   readonly #demand = new Map<string, Demand>();
   #shards: ShardMap | undefined;
   #endpoints: readonly Endpoint[] = [];
-  #isListDirty = false;
+  /** Since that list was made, by id; undefined: gone. */
+  readonly #changed = new Map<string, Endpoint | undefined>();
   #isWithdrawal = false;
   #estimate: readonly ClientLocality[] = [];
   #workPerCall: number | undefined;
   #plan: RoutingPlan | undefined;
+  #toldPlan: RoutingPlan | undefined;
   #plannedAt = Number.NEGATIVE_INFINITY;
   #told: readonly LocalityLoad[] = [];
   #last: TableContent | undefined;
@@ -91,13 +94,15 @@ export class ServiceFold {
       throw new EvenkeelError('resource-exhausted', `more than ${MAX_ENDPOINTS} endpoints announce one service`);
     }
     this.#servers.set(key, { endpoint, load });
-    this.#isListDirty = true;
+    this.#changed.set(endpoint.id, endpoint);
     return true;
   }
 
   withdraw(key: string, isWithdrawal: boolean): void {
-    if (!this.#servers.delete(key)) return;
-    this.#isListDirty = true;
+    const known = this.#servers.get(key);
+    if (known === undefined) return;
+    this.#servers.delete(key);
+    this.#changed.set(known.endpoint.id, undefined);
     this.#isWithdrawal = isWithdrawal;
   }
 
@@ -124,21 +129,25 @@ export class ServiceFold {
       return this.#last;
     this.#refreshList();
     const { loads, localities } = this.#aggregate();
-    const plan = this.#replan(now, localities, rtts, settings);
+    this.#replan(now, localities, rtts, settings);
+    this.#tellPlan();
     if (this.#isNews(localities)) this.#told = localities;
     this.#last = {
       endpoints: this.#endpoints,
       loads,
       shards: this.#shards,
-      routing: { localities: this.#told, rtts, rings: settings.rings ?? {}, plan },
+      routing: { localities: this.#told, rtts, rings: settings.rings ?? {}, plan: this.#toldPlan },
     };
     return this.#last;
   }
 
+  /** Sorting all for each change would be most of the work. */
   #refreshList(): void {
-    if (!this.#isListDirty) return;
-    this.#isListDirty = false;
-    this.#endpoints = sortedById([...this.#servers.values()].map(({ endpoint }) => endpoint));
+    if (this.#changed.size === 0) return;
+    const put = sortedById([...this.#changed.values()].filter((endpoint) => endpoint !== undefined));
+    const removed = [...this.#changed.keys()].filter((id) => this.#changed.get(id) === undefined);
+    this.#endpoints = spliced(this.#endpoints, put, removed);
+    this.#changed.clear();
   }
 
   #aggregate(): { loads: ReadonlyMap<string, number>; localities: readonly LocalityLoad[] } {
@@ -156,13 +165,8 @@ export class ServiceFold {
     return { loads, localities };
   }
 
-  #replan(
-    now: number,
-    servers: readonly ServerLocality[],
-    rtts: readonly Rtt[],
-    settings: PlanSettings,
-  ): RoutingPlan | undefined {
-    if (servers.length === 0) return this.#plan;
+  #replan(now: number, servers: readonly ServerLocality[], rtts: readonly Rtt[], settings: PlanSettings): void {
+    if (servers.length === 0) return;
     const clients = this.#clients(servers);
     const elapsed = now - this.#plannedAt;
     const cost = workPerCallOf({ servers, clients });
@@ -181,7 +185,19 @@ export class ServiceFold {
     });
     this.#plannedAt = now;
     this.#plan = next;
-    return next;
+  }
+
+  /** What a locality will come to is no news by itself. */
+  #tellPlan(): void {
+    const [told, plan] = [this.#toldPlan, this.#plan];
+    const isSame =
+      told !== undefined &&
+      plan !== undefined &&
+      JSON.stringify([told.clients, told.full]) === JSON.stringify([plan.clients, plan.full]) &&
+      told.projected.every(
+        ({ utilization }, i) => Math.abs(utilization - (plan.projected[i]?.utilization ?? 0)) < UTILIZATION_STEP,
+      );
+    if (!isSame) this.#toldPlan = plan;
   }
 
   /** All who call, and whoever stands where servers do: they may begin to. */

@@ -102,8 +102,8 @@ export function mergeDeltas(a: TableDelta, b: TableDelta): TableDelta {
   };
 }
 
-/** Long runs that nobody touched are copied, not walked. */
-function spliced(endpoints: readonly Endpoint[], put: readonly Endpoint[], removed: readonly string[]): Endpoint[] {
+/** Long runs that nobody touched are copied, not walked. @param put - Sorted by id. */
+export function spliced(endpoints: readonly Endpoint[], put: readonly Endpoint[], removed: readonly string[]): Endpoint[] {
   const gone = new Set(removed);
   const touched = [...put.map(({ id }) => id), ...removed].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
   const parts: (readonly Endpoint[])[] = [];

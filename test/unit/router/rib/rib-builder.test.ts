@@ -63,12 +63,12 @@ describe('a builder of routing tables', () => {
       const client = log.table?.routing.plan?.clients.find((plan) => plan.locality === locality);
       return client?.rings.map(({ shares }) => shares.map((share) => Number(share.toFixed(2))));
     };
-    expect(sharesFrom('eu/w')).toEqual([[1], [0]]);
+    expect(sharesFrom('eu/w')).toEqual([[1], []]);
     utilization = 1;
     await clock.advance(6000);
     // Full at 0.75, so from now on 0.70 of the capacity, of a demand of 1.
     expect(sharesFrom('eu/w')).toEqual([[0.7], [0.3]]);
-    expect(sharesFrom('us/e')).toEqual([[1], [0]]);
+    expect(sharesFrom('us/e')).toEqual([[1], []]);
   });
 
   it('sends all but a probe away from a locality that fails fast', async () => {

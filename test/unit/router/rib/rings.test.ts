@@ -171,7 +171,7 @@ describe('rings with a plan', () => {
   it('go by the caller’s own view when the plan does not know it, or is too old', () => {
     const rings = selector();
     rings.update([...HOME, ...FAR]);
-    const plan = planned([{ localities: ['us/e/a'], shares: [1] }]);
+    const plan = planned([{ localities: ['us/e/a'], shares: [1] }], 'us/e/a');
     rings.setRouting(plan);
     expect(spread(rings)).toEqual({ '0 *': 1000 });
     const far = planned([
@@ -179,7 +179,7 @@ describe('rings with a plan', () => {
       { localities: ['us/e/a'], shares: [1] },
     ]);
     rings.setRouting(far);
-    expect(spread(rings)).toEqual({ '1 *': 1000 });
+    expect(spread(rings)).toEqual({ '3 *': 1000 });
     rings.setRouting(undefined);
     expect(spread(rings)).toEqual({ '0 *': 1000 });
   });
