@@ -64,3 +64,21 @@ export function isProportional<T extends RingMember>(groups: readonly RingGroup<
     return Math.abs((shares[i] as number) / share - expected) <= expected * PROPORTION_TOLERANCE;
   });
 }
+
+/** Mean of those who are known, by weight. */
+export function meanLoad<T extends RingMember>(
+  sets: readonly { readonly candidates: readonly T[] }[],
+  loadOf: (candidate: T) => number | undefined,
+): number | undefined {
+  let weights = 0;
+  let sum = 0;
+  for (const { candidates } of sets) {
+    for (const candidate of candidates) {
+      const load = loadOf(candidate);
+      if (load === undefined || !(load >= 0)) continue;
+      weights += candidate.weight;
+      sum += candidate.weight * load;
+    }
+  }
+  return weights === 0 ? undefined : sum / weights;
+}

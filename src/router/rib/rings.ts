@@ -1,15 +1,18 @@
 /**
  * Which endpoints a call may go to, by where they stand: rings around the caller, and one of them chosen for each call.
  *
- * Who decides? The plan that the caller's table brings, if there is one: its shares, one random number a call. Else what the caller
- * sees itself: the lowest ring where anybody is open, and from a ring above the threshold a share goes on to the next, as much as
- * brings it back to the threshold; it comes back slowly, when the ring is below the threshold by more than the hysteresis.
+ * Who decides? The plan that the caller's table brings, if there is one: its shares, one random number a call. Else the lowest ring
+ * where anybody is open.
+ * And when a ring is too full? Of a ring above the threshold, as the caller itself sees it, a share goes on to the next, as much as brings
+ * it back to the threshold, as long as there is one that is not too full itself; it comes back slowly, when the ring is below the
+ * threshold by more than the hysteresis. With a plan that is for emergencies only, from a hysteresis above the threshold: a region that
+ * died a moment ago, a plan that nobody renews.
  * And when a ring dies? A ring without an open endpoint has no share; one of which many are closed has less. What it loses goes outward,
  * at the next rebuild, without waiting for anybody's plan.
  */
 import { checkNumber } from '../../core/errors.js';
 import { checkRings, type RingOptions, type RttLookup, ringCount, rttLookup } from './locality.js';
-import { groupByRing, isProportional, type RingGroup, type RingMember, soundness } from './ring-groups.js';
+import { groupByRing, isProportional, meanLoad, type RingGroup, type RingMember, soundness } from './ring-groups.js';
 import {
   type ClientPlan,
   DEFAULT_RETURN_STEP,
@@ -61,15 +64,15 @@ export class RingSelector<T extends RingMember = RingMember> {
   #sets: readonly RingSet<T>[] = [];
   /** Chance that a call goes to this set or one before it. */
   #cumulative = new Float64Array(0);
-  /** Share of what reaches a ring that goes on, by ring; for callers without a plan. */
+  /** Chance of each set before anything goes on for being too full. */
+  #base: readonly number[] = [];
+  /** Share of what reaches a ring that goes on, by ring. */
   #spill: Float64Array;
   #changedAt = Number.NEGATIVE_INFINITY;
   #refreshedAt = Number.NEGATIVE_INFINITY;
   #candidates: readonly T[] = [];
   #known: Iterable<T> | undefined;
   #version = 0;
-  /** Of each set how much of its share it can carry; for callers without a plan. */
-  #carries: readonly number[] | undefined;
   #isStale = true;
 
   /** @throws {EvenkeelError} `invalid-argument` for an option out of range. */
@@ -138,59 +141,94 @@ export class RingSelector<T extends RingMember = RingMember> {
   }
 
   /**
-   * Looks at the load of the rings, for callers without a plan; to be called every 100 ms to 1 s. Costs one look at each candidate.
+   * Looks at the load of the rings; to be called every 100 ms to 1 s. Costs one look at each candidate that has a share, or may get one.
    * @param now - Clock.now().
    */
   refresh(now: number): void {
     const elapsed = Math.min(RING_SETTLE_MS, now - this.#refreshedAt);
     this.#refreshedAt = now;
     const { loadOf } = this.#options;
-    if (this.#plan !== undefined || loadOf === undefined) return;
-    const hasSettled = now - this.#changedAt >= RING_SETTLE_MS;
-    for (const { ring, candidates } of this.sets) {
-      const load = loadOfSet(candidates, loadOf);
+    if (loadOf === undefined) return;
+    const isPatient = now - this.#changedAt < RING_SETTLE_MS;
+    const margin = this.#plan === undefined ? 0 : this.#hysteresis;
+    const loads = this.#loadsByRing(loadOf);
+    for (const [ring, load] of loads.entries()) {
       const before = this.#spill[ring] as number;
       if (load === undefined) continue;
-      if (load > this.#threshold && hasSettled) {
+      // Where all are full, everybody's excess would meet in the outermost ring.
+      const hasRoomBeyond = loads.some((other, at) => at > ring && (other === undefined || other < this.#threshold));
+      if (load > this.#threshold + margin && hasRoomBeyond) {
+        if (isPatient) continue;
         // What stays is cut down in proportion, as all callers of the ring do, so that together they come to the threshold.
         this.#spill[ring] = Math.min(MAX_SPILL, 1 - (1 - before) * (this.#threshold / load));
-      } else if (load < this.#threshold - this.#hysteresis && before > 0) {
+        this.#changedAt = now;
+      } else if (before > 0 && (!hasRoomBeyond || load < this.#threshold + margin - this.#hysteresis)) {
         this.#spill[ring] = Math.max(0, before - this.#returnPerMs * elapsed);
       }
-      if ((this.#spill[ring] as number) > before) this.#changedAt = now;
     }
-    if (this.#carries !== undefined) this.#weigh(this.#ownShares(this.#sets, this.#carries));
+    this.#weigh();
+  }
+
+  /** By ring; undefined where nobody tells. A ring without a set counts as full: nothing can go there. */
+  #loadsByRing(loadOf: (candidate: T) => number | undefined): (number | undefined)[] {
+    const loads: (number | undefined)[] = Array.from(this.#spill, () => Number.POSITIVE_INFINITY);
+    const { sets } = this;
+    for (let i = 0; i < sets.length; ) {
+      const ring = (sets[i] as RingSet<T>).ring;
+      const first = i;
+      while (sets[i]?.ring === ring) i++;
+      loads[ring] = meanLoad(sets.slice(first, i), loadOf);
+    }
+    return loads;
   }
 
   #rebuild(): void {
     this.#isStale = false;
     this.#version++;
     const groups = groupByRing(this.#options.locality, this.#candidates, this.#known ?? this.#candidates, this.#rings, this.#rtt);
-    const planned = this.#plan && this.#planned(this.#plan, groups);
-    if (planned !== undefined) {
-      this.#sets = planned.sets;
-      this.#carries = undefined;
-      this.#weigh(planned.shares);
-      return;
-    }
-    const open = groups.filter((ring) => ring.some(({ members }) => members.length > 0));
-    this.#sets = open.map((ring) => this.#wholeRing(ring));
-    this.#carries = open.map((ring) => soundness({ open: sumOf(ring, 'open'), known: sumOf(ring, 'known') }));
-    this.#weigh(this.#ownShares(this.#sets, this.#carries));
+    const { sets, shares } = (this.#plan && this.#planned(this.#plan, groups)) ?? this.#unplanned(groups);
+    this.#sets = sets;
+    this.#base = shares;
+    this.#weigh();
   }
 
-  #weigh(shares: readonly number[]): void {
-    if (this.#cumulative.length !== shares.length) this.#cumulative = new Float64Array(shares.length);
-    const total = shares.reduce((sum, share) => sum + share, 0);
+  /** Ring by ring: what is there, and what came from further in, less what goes on. */
+  #weigh(): void {
+    const sets = this.#sets;
+    const base = this.#base;
+    if (this.#cumulative.length !== sets.length) this.#cumulative = new Float64Array(sets.length);
+    const total = base.reduce((sum, share) => sum + share, 0);
+    let carried = 0;
     let sum = 0;
-    for (const [i, share] of shares.entries()) {
-      sum += share;
-      this.#cumulative[i] = sum / total;
+    for (let first = 0, next = 0; first < sets.length; first = next) {
+      const ring = (sets[first] as RingSet<T>).ring;
+      let planned = 0;
+      for (next = first; sets[next]?.ring === ring; next++) planned += base[next] as number;
+      const stays = next === sets.length ? 1 : 1 - (this.#spill[ring] as number);
+      for (let i = first; i < next; i++) {
+        const part = planned > 0 ? (base[i] as number) / planned : 1 / (next - first);
+        sum += ((planned + carried) * part * stays) / total;
+        this.#cumulative[i] = sum;
+      }
+      carried = (planned + carried) * (1 - stays);
     }
+  }
+
+  /** Everything to the first ring, and what that cannot carry outward. */
+  #unplanned(groups: readonly RingGroup<T>[][]): Choice<T> {
+    const open = groups.filter((ring) => ring.some(({ members }) => members.length > 0));
+    let reaching = 1;
+    const shares = open.map((ring, i) => {
+      const stays = i === open.length - 1 ? 1 : soundness({ open: sumOf(ring, 'open'), known: sumOf(ring, 'known') });
+      const share = reaching * stays;
+      reaching -= share;
+      return share;
+    });
+    return { sets: open.map((ring) => this.#wholeRing(ring)), shares };
   }
 
   /** Undefined when nobody the plan knows is there. */
-  #planned(plan: ClientPlan, groups: readonly RingGroup<T>[][]): { sets: RingSet<T>[]; shares: number[] } | undefined {
+  #planned(plan: ClientPlan, groups: readonly RingGroup<T>[][]): Choice<T> | undefined {
     const wanted = new Map(
       plan.rings.flatMap(({ localities, shares }) => localities.map((name, i) => [name, shares[i] ?? 0] as const)),
     );
@@ -210,14 +248,14 @@ export class RingSelector<T extends RingMember = RingMember> {
       }
       carried += lost;
     }
-    return sets.length === 0 ? undefined : { sets, shares };
+    return shares.some((share) => share > 0) ? { sets, shares } : undefined;
   }
 
   /** As one set where the shares are those of the capacities, else one a locality. */
   #addRing(groups: readonly RingGroup<T>[], kept: readonly number[], sets: RingSet<T>[], shares: number[]): void {
     const sum = kept.reduce((total, share) => total + share, 0);
-    if (sum === 0) return;
-    if (isProportional(groups, kept)) {
+    // A ring without a share is there for what others cannot take.
+    if (sum === 0 || isProportional(groups, kept)) {
       sets.push(this.#wholeRing(groups));
       shares.push(sum);
       return;
@@ -233,16 +271,12 @@ export class RingSelector<T extends RingMember = RingMember> {
     const candidates = groups.flatMap(({ members }) => members);
     return { ring: groups[0]?.ring ?? 0, locality: undefined, candidates, version: this.#version };
   }
+}
 
-  #ownShares(sets: readonly RingSet<T>[], carries: readonly number[]): number[] {
-    let reaching = 1;
-    return sets.map(({ ring }, i) => {
-      const stays = i === sets.length - 1 ? 1 : (1 - (this.#spill[ring] as number)) * (carries[i] as number);
-      const share = reaching * stays;
-      reaching *= 1 - stays;
-      return share;
-    });
-  }
+interface Choice<T extends RingMember> {
+  /** In order of rings. */
+  readonly sets: RingSet<T>[];
+  readonly shares: number[];
 }
 
 /** In proportion to the shares; where there are none, to what is open. */
@@ -267,20 +301,4 @@ function missingFrom(ring: PlannedRing | undefined, here: ReadonlySet<string>): 
 
 function sumOf<T extends RingMember>(groups: readonly RingGroup<T>[], field: 'open' | 'known'): number {
   return groups.reduce((sum, group) => sum + group[field], 0);
-}
-
-/** Mean of those who are known, by weight. */
-function loadOfSet<T extends RingMember>(
-  candidates: readonly T[],
-  loadOf: (candidate: T) => number | undefined,
-): number | undefined {
-  let weights = 0;
-  let sum = 0;
-  for (const candidate of candidates) {
-    const load = loadOf(candidate);
-    if (load === undefined || !(load >= 0)) continue;
-    weights += candidate.weight;
-    sum += candidate.weight * load;
-  }
-  return weights === 0 ? undefined : sum / weights;
 }

@@ -114,6 +114,13 @@ describe('rings without a plan', () => {
     expect(new Set(seen.slice(-100)).size).toBe(1);
   });
 
+  it('keep what they have when those beyond are full as well', () => {
+    const rings = selector({ loadOf: () => 1 });
+    rings.update([...HOME, ...NEAR, ...FAR]);
+    for (let now = 0; now < 20_000; now += 500) rings.refresh(now);
+    expect(spread(rings)).toEqual({ '0 *': 1000 });
+  });
+
   it('keep their sets while only shares change', () => {
     let load = 1;
     const rings = selector({ loadOf: () => load });
@@ -181,6 +188,21 @@ describe('rings with a plan', () => {
     rings.setRouting(far);
     expect(spread(rings)).toEqual({ '3 *': 1000 });
     rings.setRouting(undefined);
+    expect(spread(rings)).toEqual({ '0 *': 1000 });
+  });
+
+  it('send on in an emergency what the plan did not foresee, and only then', () => {
+    let load = 0.79;
+    const rings = selector({ loadOf: ({ endpoint }) => (endpoint.locality?.startsWith('eu') ? load : 0.1) });
+    rings.update([...HOME, ...FAR]);
+    rings.setRouting(planned([{ localities: ['eu/w/a', 'eu/w/b'], shares: [0.5, 0.5] }]));
+    rings.refresh(0);
+    expect(spread(rings)).toEqual({ '0 *': 1000 });
+    load = 1;
+    rings.refresh(2000);
+    expect(spread(rings)).toEqual({ '0 *': 750, '3 *': 250 });
+    load = 0.7;
+    for (let now = 3000; now < 6000; now += 250) rings.refresh(now);
     expect(spread(rings)).toEqual({ '0 *': 1000 });
   });
 
