@@ -49,6 +49,8 @@ export interface RingSelectorOptions<T extends RingMember> {
 
 /** Time for a change to show in the load; then the next one is made. */
 export const RING_SETTLE_MS = 1000;
+/** The load of a ring without anybody: nothing can go there. */
+const NOBODY = Number.POSITIVE_INFINITY;
 /** Most that one look at the load turns away from a ring. */
 const MAX_SPILL = 0.99;
 
@@ -155,6 +157,11 @@ export class RingSelector<T extends RingMember = RingMember> {
     for (const [ring, load] of loads.entries()) {
       const before = this.#spill[ring] as number;
       if (load === undefined) continue;
+      if (load === NOBODY) {
+        // When somebody is there again, traffic comes back as slowly as from any other ring; a plan sees to that itself.
+        if (this.#sets.length > 0) this.#spill[ring] = this.#plan === undefined ? MAX_SPILL : 0;
+        continue;
+      }
       // Where all are full, everybody's excess would meet in the outermost ring.
       const hasRoomBeyond = loads.some((other, at) => at > ring && (other === undefined || other < this.#threshold));
       if (load > this.#threshold + margin && hasRoomBeyond) {
@@ -169,9 +176,9 @@ export class RingSelector<T extends RingMember = RingMember> {
     this.#weigh();
   }
 
-  /** By ring; undefined where nobody tells. A ring without a set counts as full: nothing can go there. */
+  /** By ring; undefined where nobody tells. */
   #loadsByRing(loadOf: (candidate: T) => number | undefined): (number | undefined)[] {
-    const loads: (number | undefined)[] = Array.from(this.#spill, () => Number.POSITIVE_INFINITY);
+    const loads: (number | undefined)[] = Array.from(this.#spill, () => NOBODY);
     const { sets } = this;
     for (let i = 0; i < sets.length; ) {
       const ring = (sets[i] as RingSet<T>).ring;

@@ -114,6 +114,17 @@ describe('rings without a plan', () => {
     expect(new Set(seen.slice(-100)).size).toBe(1);
   });
 
+  it('take a ring back slowly that was empty', () => {
+    const rings = selector({ loadOf: () => 0.1 });
+    rings.update(FAR);
+    rings.refresh(0);
+    rings.update([...HOME, ...FAR]);
+    rings.refresh(500);
+    expect(spread(rings)['0 *']).toBeLessThan(150);
+    for (let now = 1000; now <= 4500; now += 500) rings.refresh(now);
+    expect(spread(rings)).toEqual({ '0 *': 1000 });
+  });
+
   it('keep what they have when those beyond are full as well', () => {
     const rings = selector({ loadOf: () => 1 });
     rings.update([...HOME, ...NEAR, ...FAR]);
