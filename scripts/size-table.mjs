@@ -14,7 +14,7 @@ import { presentSubpaths, root } from './lib/subpaths.mjs';
 const LIMITS_KB = new Map([
   ['evenkeel', 39],
   ['evenkeel/core', 23],
-  ['evenkeel/router', 31],
+  ['evenkeel/router', 56],
   ['evenkeel/http', 5.5],
   ['evenkeel/grpc', 9],
   ['evenkeel/nats', 28],

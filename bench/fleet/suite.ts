@@ -5,7 +5,8 @@ import { routing } from './routing.js';
 
 export const fleetSuite: Suite = {
   name: 'fleet',
-  description: 'the router on a simulated fleet, against full information and the rules of the field; routing tables of large services',
+  description:
+    'the router on a simulated fleet, against full information and the rules of the field; routing tables of large services',
   async run(options, onClaim) {
     if (['F1', 'F2', 'F3'].some((id) => wants(options, id))) await routing(options, onClaim);
     if (wants(options, 'F10')) await rib(options, onClaim);

@@ -9,7 +9,7 @@
  */
 import { keySegment } from '../../core/announcement.js';
 import type { Timer } from '../../core/clock.js';
-import type { Endpoint } from '../../core/endpoint.js';
+import { type Endpoint, sameEndpoint } from '../../core/endpoint.js';
 import { checkNumber, EvenkeelError, invalidArgument } from '../../core/errors.js';
 import { checkKey } from '../../core/internal/keys.js';
 import type { EndpointSource, Resolution, Resolver, ResolverListener, ResolverRuntime } from '../../core/resolver.js';
@@ -18,7 +18,7 @@ import type { StateEntry, StateTransport } from '../../core/transport/state.js';
 import { DEFAULT_RIB_LEADER_KEY, headKey, ribPrefix } from './rib-keys.js';
 import type { RoutingTable } from './routing-table.js';
 import { TableAssembler } from './table-assembler.js';
-import { decodeCachedTable, encodeCachedTable, MAX_TABLE_CACHE_BYTES } from './table-cache.js';
+import { TableFile } from './table-cache.js';
 import { WatchedDocuments } from './watched-documents.js';
 
 export interface RibResolverOptions {
@@ -56,7 +56,6 @@ export const DEFAULT_MAX_TABLE_AGE_MS = 30_000;
 export const DEFAULT_MAX_PLAN_AGE_MS = 600_000;
 /** Looks at the age this often in `maxTableAgeMs`. */
 const CHECKS = 10;
-const SAVE_EVERY_MS = 60_000;
 
 /**
  * Follows the table of one service. A change reaches the caller as fast as the store tells it, some 200 ms after the server's
@@ -91,6 +90,7 @@ class TableResolution implements RibResolution {
   readonly #maxPlanAgeMs: number;
   readonly #prefix: string;
   readonly #assembler: TableAssembler;
+  readonly #file: TableFile | undefined;
   #tables: WatchedDocuments | undefined;
   #leader: WatchedDocuments | undefined;
   /** Announcements, while no builder lives. */
@@ -99,15 +99,13 @@ class TableResolution implements RibResolution {
   #source: RibResolution['source'] = 'none';
   #endpoints: readonly Endpoint[] | undefined;
   #endpointSource: EndpointSource | undefined;
+  #toldFrom: RibResolution['source'] = 'none';
   #isPlanDropped = false;
   /** Clock.now() of the last sign that a builder lives; of a table from disk, when it was saved. */
   #builderSeenAt = Number.NEGATIVE_INFINITY;
   /** A head has been known since then of which documents are missing. */
   #behindSince: number | undefined;
   #timer: Timer | undefined;
-  #savedAt = Number.NEGATIVE_INFINITY;
-  #savedTable: RoutingTable | undefined;
-  #isSaving = false;
   #isAdvancing = false;
   #isClosed = false;
 
@@ -121,7 +119,8 @@ class TableResolution implements RibResolution {
     const segment = keySegment(options.service);
     this.#prefix = ribPrefix(segment);
     this.#assembler = new TableAssembler(segment, this.#prefix);
-    if (options.cacheFile !== undefined) void this.#load(options.cacheFile);
+    this.#file = options.cacheFile === undefined ? undefined : new TableFile(name, options.cacheFile, runtime);
+    if (this.#file !== undefined) void this.#load(this.#file);
     queueMicrotask(() => this.refresh());
     this.#arm();
   }
@@ -230,8 +229,11 @@ class TableResolution implements RibResolution {
   /** A whole list, where it is another than before or was only known from disk. */
   #tellEndpoints(endpoints: readonly Endpoint[], source: EndpointSource): void {
     const isConfirmed = source === 'live' && this.#endpointSource === 'cache';
-    if (endpoints === this.#endpoints && !isConfirmed) return;
+    const before = this.#endpoints;
     this.#endpoints = endpoints;
+    const hasSwitched = this.#source !== this.#toldFrom;
+    this.#toldFrom = this.#source;
+    if (!isConfirmed && (endpoints === before || (hasSwitched && sameList(before, endpoints)))) return;
     this.#endpointSource = source;
     this.#tell(() => this.#listener.onEndpoints(Object.freeze(endpoints), { source }));
   }
@@ -291,40 +293,27 @@ class TableResolution implements RibResolution {
     this.#runtime.diagnostics.report(`resolver ${this.#name}`, error);
   }
 
-  async #load(path: string): Promise<void> {
-    const { clock, host } = this.#runtime;
-    try {
-      const bytes = await host.readFile(path, MAX_TABLE_CACHE_BYTES);
-      if (bytes === undefined || this.#isClosed || this.#source !== 'none') return;
-      const { table, savedAt } = decodeCachedTable(this.#name, bytes);
-      // The calendar may have been set back meanwhile.
-      const ageMs = Math.max(0, clock.wallTime() - savedAt);
-      this.#builderSeenAt = Math.max(this.#builderSeenAt, clock.now() - ageMs);
-      this.#use(table, 'cache');
-    } catch (error) {
-      this.#report(error);
-    }
+  async #load(file: TableFile): Promise<void> {
+    const cached = await file.load();
+    if (cached === undefined || this.#isClosed || this.#source !== 'none') return;
+    const { clock } = this.#runtime;
+    // The calendar may have been set back meanwhile.
+    const ageMs = Math.max(0, clock.wallTime() - cached.savedAt);
+    this.#builderSeenAt = Math.max(this.#builderSeenAt, clock.now() - ageMs);
+    this.#use(cached.table, 'cache');
   }
 
   #saveIfDue(): void {
-    const { cacheFile } = this.#options;
-    const isDue = this.#source === 'table' && this.#table !== this.#savedTable && this.#table?.endpoints.length !== 0;
-    if (cacheFile === undefined || !isDue || this.#isSaving || this.#isClosed) return;
-    if (this.#runtime.clock.now() - this.#savedAt < SAVE_EVERY_MS) return;
-    void this.#save(cacheFile, this.#table as RoutingTable);
+    if (this.#source === 'table' && this.#table !== undefined && !this.#isClosed) this.#file?.saveIfDue(this.#table);
   }
+}
 
-  async #save(path: string, table: RoutingTable): Promise<void> {
-    const { clock, host } = this.#runtime;
-    this.#isSaving = true;
-    this.#savedAt = clock.now();
-    this.#savedTable = table;
-    try {
-      await host.writeFile(path, encodeCachedTable(this.#name, { table, savedAt: clock.wallTime() }));
-    } catch (error) {
-      this.#report(error);
-    } finally {
-      this.#isSaving = false;
-    }
-  }
+/** Order aside: announcements come as they may. */
+function sameList(before: readonly Endpoint[] | undefined, now: readonly Endpoint[]): boolean {
+  if (before?.length !== now.length) return false;
+  const known = new Map(before.map((endpoint) => [endpoint.id, endpoint]));
+  return now.every((endpoint) => {
+    const other = known.get(endpoint.id);
+    return other !== undefined && (other === endpoint || sameEndpoint(other, endpoint));
+  });
 }
