@@ -10,7 +10,7 @@ import { fanOut } from '../../core/fan-out.js';
 import type { Runtime } from '../../core/runtime.js';
 import type { StateTransport } from '../../core/transport/state.js';
 import { type LastTable, readLastTables } from './last-tables.js';
-import { ribPrefix } from './rib-keys.js';
+import { ribPrefix, tokenOf } from './rib-keys.js';
 import { type Publication, RibPublisher } from './rib-publisher.js';
 import { type Change, RibSources } from './rib-sources.js';
 import type { PlanSettings, ServiceFold } from './service-fold.js';
@@ -35,6 +35,8 @@ const CONCURRENCY = 16;
 const PUBLISH_TIMEOUT_MS = 10_000;
 /** Beside the interval itself. */
 const RETRY_MS = 800;
+/** The table of a service that nobody announces, calls or shards is deleted after this. */
+const RETIRE_MS = 600_000;
 /** Of the time, for planning and publishing numbers. */
 const MAX_LOAD_RATIO = 0.1;
 
@@ -44,7 +46,8 @@ interface Pace {
   publishedAt: number;
   foldedAt: number;
   publisher: RibPublisher | undefined;
-  isBusy: boolean;
+  /** Nobody has anything to do with the service since then. */
+  emptySince: number | undefined;
 }
 
 export class BuilderTerm {
@@ -56,19 +59,18 @@ export class BuilderTerm {
   #timer: Timer | undefined;
   #isRunning = false;
   #loadIntervalMs: number;
+  #retirement: Timer | undefined;
+  #lastRetired = 0;
   #isOver = false;
 
   /** @throws What the store's `watch` throws. */
   constructor(options: TermOptions) {
     this.#options = options;
     this.#loadIntervalMs = options.loadIntervalMs;
-    const { state, signal, only, onMalformed, onError } = options;
+    const { state, signal, only, onMalformed } = options;
     this.#sources = new RibSources({ state, only, onMalformed, onChange: (segment, change) => this.#mark(segment, change) });
     signal.addEventListener('abort', () => this.end(), { once: true });
-    readLastTables(state, signal, onMalformed).then((last) => {
-      this.#last = last;
-      this.#arm();
-    }, onError);
+    this.#catchUp();
   }
 
   get services(): number {
@@ -89,12 +91,30 @@ export class BuilderTerm {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#timer?.cancel();
+    this.#retirement?.cancel();
     this.#sources.close();
+  }
+
+  /** Nothing is published before it is known what is there. */
+  #catchUp(): void {
+    const { state, signal, runtime, onMalformed, onError } = this.#options;
+    readLastTables(state, signal, onMalformed).then(
+      (last) => {
+        this.#last = last;
+        this.#arm();
+      },
+      (error) => {
+        if (this.#isOver) return;
+        onError(error);
+        runtime.clock.timer(RETRY_MS, () => !this.#isOver && this.#catchUp());
+      },
+    );
   }
 
   #mark(segment: string | undefined, change: Change): void {
     const segments = segment === undefined ? this.#sources.folds.keys() : [segment];
     for (const of of segments) {
+      if (!this.#sources.folds.has(of)) continue;
       const pace = this.#paceOf(of);
       if (change === 'list') pace.listDirty = true;
       else pace.loadDirty = true;
@@ -112,7 +132,7 @@ export class BuilderTerm {
       publishedAt: never,
       foldedAt: never,
       publisher: undefined,
-      isBusy: false,
+      emptySince: undefined,
     };
     this.#paces.set(segment, pace);
     return pace;
@@ -167,6 +187,8 @@ export class BuilderTerm {
         return publisher.publish(content, AbortSignal.any([deadline, this.#options.signal]));
       });
       if (publication !== undefined && !this.#isOver) onPublished(segment, publication);
+      pace.emptySince = fold.isEmpty ? (pace.emptySince ?? clock.now()) : undefined;
+      if (pace.emptySince !== undefined) this.#armRetirement();
     } catch (error) {
       if (this.#isOver) return;
       onError(error);
@@ -182,6 +204,43 @@ export class BuilderTerm {
     const { version = 0, table, keys = [] } = this.#last?.get(segment) ?? {};
     this.#last?.delete(segment);
     fold.resume(table?.routing.plan);
-    return new RibPublisher({ state, prefix: ribPrefix(segment), service: segment, token, lastVersion: version, garbage: keys });
+    const prefix = ribPrefix(segment);
+    // What a later term has written by now is none of our business.
+    const garbage = keys.filter((key) => (tokenOf(prefix, key) ?? token) < token);
+    return new RibPublisher({
+      state,
+      prefix,
+      service: segment,
+      token,
+      lastVersion: Math.max(version, this.#lastRetired),
+      garbage,
+    });
+  }
+
+  #armRetirement(): void {
+    this.#retirement ??= this.#options.runtime.clock.timer(RETIRE_MS, () => {
+      this.#retirement = undefined;
+      void this.#retire();
+    });
+  }
+
+  /** Services that are no more cost nothing after a while. */
+  async #retire(): Promise<void> {
+    const { runtime, signal, onError } = this.#options;
+    const { clock } = runtime;
+    for (const [segment, { emptySince, publisher }] of this.#paces) {
+      if (this.#isOver) return;
+      if (emptySince === undefined) continue;
+      if (clock.now() - emptySince < RETIRE_MS || !this.#sources.folds.get(segment)?.isEmpty) {
+        this.#armRetirement();
+        continue;
+      }
+      this.#sources.folds.delete(segment);
+      this.#paces.delete(segment);
+      if (publisher === undefined) continue;
+      // Should it come back, nobody may take its new tables for older ones.
+      this.#lastRetired = Math.max(this.#lastRetired, publisher.table.version);
+      await within(clock, PUBLISH_TIMEOUT_MS, (deadline) => publisher.remove(AbortSignal.any([deadline, signal]))).catch(onError);
+    }
   }
 }

@@ -85,6 +85,7 @@ export interface RibBuilder extends Drainable {
 export const DEFAULT_RIB_MIN_INTERVAL_MS = 200;
 export const DEFAULT_RIB_LOAD_INTERVAL_MS = 1000;
 export const DEFAULT_PROBE_RATIO = 0.01;
+const RETRY_MS = 1000;
 
 /**
  * Campaigns to be the builder, and builds while it is. Any number of processes may run one. Costs the leader a watch on all
@@ -193,6 +194,10 @@ class ElectedBuilder implements RibBuilder {
       this.events.emit('elected', { token });
     } catch (error) {
       this.#onError(error);
+      // To lead and not to build would be the worst.
+      this.#runtime.clock.timer(RETRY_MS, () => {
+        if (this.#campaign.term?.token === token) this.#begin(token, signal);
+      });
     }
   }
 

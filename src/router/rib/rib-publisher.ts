@@ -9,7 +9,7 @@
 import { EvenkeelError } from '../../core/errors.js';
 import { type FencedValue, putFenced } from '../../core/fenced-document.js';
 import type { StateTransport } from '../../core/transport/state.js';
-import { cut, headKey, headValue, pieceKeys, type RibDocument, type RibHead } from './rib-keys.js';
+import { cut, decodeHead, headKey, headValue, pieceKeys, type RibDocument, type RibHead } from './rib-keys.js';
 import { emptyTable, type RoutingTable } from './routing-table.js';
 import { checksumIn, encodeDelta, encodeTable } from './table-codec.js';
 import { diffTables, isEmptyDelta, mergeDeltas, type TableDelta } from './table-delta.js';
@@ -99,6 +99,18 @@ export class RibPublisher {
     this.#unsure = undefined;
     await this.#tidy(signal);
     return { table, bytes: bytes.length, kind };
+  }
+
+  /** Deletes it all, unless a later term has published. */
+  async remove(signal: AbortSignal): Promise<void> {
+    const key = headKey(this.#prefix);
+    const entry = await this.#state.get(key, { signal });
+    if (entry !== undefined && decodeHead(entry.value).token === this.#token) {
+      await this.#state.delete(key, { expect: entry.revision, signal });
+    }
+    this.#garbage.push(...this.#documents.flatMap((document) => pieceKeys(this.#prefix, this.#token, document)));
+    this.#documents = [];
+    await this.#tidy(signal);
   }
 
   #encode(

@@ -9,14 +9,14 @@
  */
 import { keySegment } from '../../core/announcement.js';
 import type { Timer } from '../../core/clock.js';
-import { type Endpoint, sameEndpoint } from '../../core/endpoint.js';
+import type { Endpoint } from '../../core/endpoint.js';
 import { checkNumber, EvenkeelError, invalidArgument } from '../../core/errors.js';
 import { checkKey } from '../../core/internal/keys.js';
 import type { EndpointSource, Resolution, Resolver, ResolverListener, ResolverRuntime } from '../../core/resolver.js';
 import { stateResolver } from '../../core/resolver-state.js';
 import type { StateEntry, StateTransport } from '../../core/transport/state.js';
 import { DEFAULT_RIB_LEADER_KEY, headKey, ribPrefix } from './rib-keys.js';
-import type { RoutingTable } from './routing-table.js';
+import { type RoutingTable, sameEndpoints } from './routing-table.js';
 import { TableAssembler } from './table-assembler.js';
 import { TableFile } from './table-cache.js';
 import { WatchedDocuments } from './watched-documents.js';
@@ -145,7 +145,7 @@ class TableResolution implements RibResolution {
     try {
       this.#tables ??= new WatchedDocuments(state, this.#prefix, {
         onPut: (entry) => this.#onTable(entry),
-        onGone: (key) => this.#assembler.forget(key),
+        onGone: (key) => this.#onGone(key),
         onSynced: () => this.#advanceSoon(),
         onRestart: () => this.#assembler.restart(),
       });
@@ -185,6 +185,12 @@ class TableResolution implements RibResolution {
     // What is listed may be of a builder that is long dead: only news is a sign of life.
     if (key === headKey(this.#prefix) && this.#tables?.isComplete) this.#onBuilder();
     this.#advanceSoon();
+  }
+
+  #onGone(key: string): void {
+    // Without a head the next one begins anew; the table stays until then.
+    if (key === headKey(this.#prefix)) this.#assembler.restart();
+    else this.#assembler.forget(key);
   }
 
   /** Once for all events of one batch. */
@@ -233,7 +239,7 @@ class TableResolution implements RibResolution {
     this.#endpoints = endpoints;
     const hasSwitched = this.#source !== this.#toldFrom;
     this.#toldFrom = this.#source;
-    if (!isConfirmed && (endpoints === before || (hasSwitched && sameList(before, endpoints)))) return;
+    if (!isConfirmed && (endpoints === before || (hasSwitched && sameEndpoints(before, endpoints)))) return;
     this.#endpointSource = source;
     this.#tell(() => this.#listener.onEndpoints(Object.freeze(endpoints), { source }));
   }
@@ -306,14 +312,4 @@ class TableResolution implements RibResolution {
   #saveIfDue(): void {
     if (this.#source === 'table' && this.#table !== undefined && !this.#isClosed) this.#file?.saveIfDue(this.#table);
   }
-}
-
-/** Order aside: announcements come as they may. */
-function sameList(before: readonly Endpoint[] | undefined, now: readonly Endpoint[]): boolean {
-  if (before?.length !== now.length) return false;
-  const known = new Map(before.map((endpoint) => [endpoint.id, endpoint]));
-  return now.every((endpoint) => {
-    const other = known.get(endpoint.id);
-    return other !== undefined && (other === endpoint || sameEndpoint(other, endpoint));
-  });
 }

@@ -74,7 +74,6 @@ export class RibSources {
         this.folds.get(segment ?? '')?.withdraw(key, isWithdrawal);
         if (segment !== undefined) this.#options.onChange(segment, 'list');
       },
-      onSynced: () => this.#options.onChange(undefined, 'list'),
     };
   }
 
@@ -136,6 +135,7 @@ export class RibSources {
         this.#options.onMalformed(entry.key, error);
       }
     };
-    return { ...listener, onPut: guard };
+    // Whichever comes last completes them.
+    return { ...listener, onPut: guard, onSynced: () => this.#options.onChange(undefined, 'list') };
   }
 }

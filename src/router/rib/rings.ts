@@ -11,7 +11,7 @@
  * at the next rebuild, without waiting for anybody's plan.
  */
 import { checkNumber } from '../../core/errors.js';
-import { checkRings, type RingOptions, type RttLookup, ringCount, rttLookup } from './locality.js';
+import { checkRings, type RingOptions, type RttLookup, regionOf, ringCount, rttLookup } from './locality.js';
 import { groupByRing, isProportional, meanLoad, type RingGroup, type RingMember, soundness } from './ring-groups.js';
 import {
   type ClientPlan,
@@ -19,6 +19,7 @@ import {
   DEFAULT_SPILL_HYSTERESIS,
   DEFAULT_SPILL_THRESHOLD,
   type PlannedRing,
+  type RoutingPlan,
 } from './routing-plan.js';
 import type { RoutingTable } from './routing-table.js';
 
@@ -117,7 +118,7 @@ export class RingSelector<T extends RingMember = RingMember> {
 
   /** A newer table; undefined: no plan to go by. Round trips and rings of the last one stay. */
   setRouting(table: RoutingTable | undefined): void {
-    const plan = table?.routing.plan?.clients.find(({ locality }) => locality === (this.#options.locality ?? ''));
+    const plan = planFor(this.#options.locality ?? '', table?.routing.plan);
     const { rtts, rings } = (table ?? this.#table)?.routing ?? {};
     const before = this.#table?.routing;
     // Most tables bring other endpoints or loads, and those are no matter of rings.
@@ -284,6 +285,13 @@ interface Choice<T extends RingMember> {
   /** In order of rings. */
   readonly sets: RingSet<T>[];
   readonly shares: number[];
+}
+
+/** Of the locality, else of any in its region: they are as near to everybody. */
+function planFor(locality: string, plan: RoutingPlan | undefined): ClientPlan | undefined {
+  const exact = plan?.clients.find((client) => client.locality === locality);
+  if (exact !== undefined || regionOf(locality) === '') return exact;
+  return plan?.clients.find((client) => regionOf(client.locality) === regionOf(locality));
 }
 
 /** In proportion to the shares; where there are none, to what is open. */

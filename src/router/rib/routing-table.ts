@@ -4,7 +4,7 @@
  * Which of two tables is newer? The one of the later term (`token`), and within a term the higher `version`; versions go on rising over
  * terms, so that one number tells the age of a table to people. Tables are immutable: a delta makes a new one.
  */
-import type { Endpoint } from '../../core/endpoint.js';
+import { type Endpoint, sameEndpoint } from '../../core/endpoint.js';
 import type { RingOptions, Rtt } from './locality.js';
 import type { RoutingPlan, ServerLocality } from './routing-plan.js';
 import type { ShardMap } from './shard-map.js';
@@ -66,4 +66,14 @@ export function positionOf(endpoints: readonly Endpoint[], id: string, from = 0)
 
 export function sortedById(endpoints: Iterable<Endpoint>): Endpoint[] {
   return [...endpoints].sort((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0));
+}
+
+/** The same endpoints, in whatever order. */
+export function sameEndpoints(before: readonly Endpoint[] | undefined, now: readonly Endpoint[]): boolean {
+  if (before?.length !== now.length) return false;
+  const known = new Map(before.map((endpoint) => [endpoint.id, endpoint]));
+  return now.every((endpoint) => {
+    const other = known.get(endpoint.id);
+    return other !== undefined && (other === endpoint || sameEndpoint(other, endpoint));
+  });
 }

@@ -117,7 +117,14 @@ export function spliced(endpoints: readonly Endpoint[], put: readonly Endpoint[]
     parts.push(put.slice(next, ++next));
   }
   parts.push(endpoints.slice(at));
-  return parts.flat();
+  return joined(parts);
+}
+
+/** As flat(), which takes several times as long. */
+function joined(parts: readonly (readonly Endpoint[])[]): Endpoint[] {
+  const all: Endpoint[] = [];
+  for (const part of parts) for (const endpoint of part) all.push(endpoint);
+  return all;
 }
 
 function overlaid<V>(map: ReadonlyMap<string, V>, changed: ReadonlyMap<string, V | undefined>): Map<string, V> {

@@ -208,6 +208,48 @@ describe('a builder of routing tables', () => {
     expect(log.last).toEqual(['a']);
   });
 
+  it('deletes the table of a service that is no more, and begins above its versions when it comes back', async () => {
+    const { clock, builder, reader, server, state } = ribRig();
+    const built = builder();
+    const { log } = reader();
+    for (let i = 0; i < 5; i++) {
+      const { announcement } = server(`s${i}`);
+      await clock.advance(500);
+      await announcement.drain();
+      await clock.advance(500);
+    }
+    const { version = 0 } = log.table ?? {};
+    expect(log.last).toEqual([]);
+    await clock.advance(1_300_000);
+    expect(built.builder.snapshot().services).toBe(0);
+    const keys: string[] = [];
+    const watch = state.watch('rib/', ({ entry }) => entry && keys.push(entry.key));
+    await clock.settle();
+    watch.close();
+    expect(keys).toEqual([]);
+    server('back');
+    await clock.advance(1000);
+    expect(log.last).toEqual(['back']);
+    expect(log.table?.version).toBeGreaterThan(version);
+    expect(log.disorders).toEqual([]);
+  });
+
+  it('builds after a store that refused its watches', async () => {
+    const { clock, builder, reader, server } = ribRig();
+    const built = builder({ leaseMs: 60_000 });
+    const { watch } = built.state;
+    let refusals = 5;
+    built.state.watch = (...args) => {
+      if (refusals-- > 0) throw new Error('not now');
+      return watch.apply(built.state, args);
+    };
+    server('a');
+    const { log, resolution } = reader();
+    await clock.advance(10_000);
+    expect(resolution.source).toBe('table');
+    expect(log.last).toEqual(['a']);
+  });
+
   it('builds only the services it was told to', async () => {
     const { clock, builder, server } = ribRig();
     const built = builder({ services: ['search'] });

@@ -169,6 +169,18 @@ describe('rings with a plan', () => {
     expect(spread(rings)).toEqual({ '0 eu/w/a': 900, '0 eu/w/b': 100 });
   });
 
+  it('are those of the region where the plan does not know the zone', () => {
+    const rings = selector({ locality: 'eu/w/z' });
+    rings.update([...HOME, ...FAR]);
+    rings.setRouting(
+      planned([
+        { localities: ['eu/w/a', 'eu/w/b'], shares: [0.25, 0.25] },
+        { localities: ['us/e/a'], shares: [0.5] },
+      ]),
+    );
+    expect(spread(rings)).toEqual({ '0 *': 500, '3 *': 500 });
+  });
+
   it('pass on what a dead one was to have, outward, without another plan', () => {
     const rings = selector();
     const plan = planned([
