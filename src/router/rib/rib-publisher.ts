@@ -154,8 +154,12 @@ export class RibPublisher {
     const value = (present: FencedValue | undefined) => {
       signal.throwIfAborted();
       // One of our own that was given up and goes on must not write over its successor.
-      const isLate = typeof present?.version === 'number' && present.version >= head.version;
-      if (isLate) throw new EvenkeelError('cancelled', `version ${head.version} comes after ${present.version}`);
+      const { version } = present ?? {};
+      if (typeof version === 'number' && version >= head.version) {
+        // Whoever wrote it: the next attempt goes above it.
+        if (Number.isSafeInteger(version)) this.#table = { ...this.#table, version };
+        throw new EvenkeelError('cancelled', `version ${head.version} comes after ${version}`);
+      }
       return headValue(head);
     };
     await putFenced(this.#state, headKey(this.#prefix), value, this.#token, { signal });

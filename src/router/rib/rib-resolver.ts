@@ -145,7 +145,7 @@ class TableResolution implements RibResolution {
     try {
       this.#tables ??= new WatchedDocuments(state, this.#prefix, {
         onPut: (entry) => this.#onTable(entry),
-        onGone: (key) => this.#onGone(key),
+        onGone: (key) => this.#assembler.forget(key),
         onSynced: () => this.#advanceSoon(),
         onRestart: () => this.#assembler.restart(),
       });
@@ -185,12 +185,6 @@ class TableResolution implements RibResolution {
     // What is listed may be of a builder that is long dead: only news is a sign of life.
     if (key === headKey(this.#prefix) && this.#tables?.isComplete) this.#onBuilder();
     this.#advanceSoon();
-  }
-
-  #onGone(key: string): void {
-    // Without a head the next one begins anew; the table stays until then.
-    if (key === headKey(this.#prefix)) this.#assembler.restart();
-    else this.#assembler.forget(key);
   }
 
   /** Once for all events of one batch. */

@@ -53,7 +53,9 @@ export class TableAssembler {
     this.#heldBytes += value.length;
   }
 
+  /** What is gone. Without a head the table stays: the next head is of a higher version. */
   forget(key: string): void {
+    if (key === headKey(this.#prefix)) this.#head = undefined;
     this.#heldBytes -= this.#pieces.get(key)?.length ?? 0;
     this.#pieces.delete(key);
   }

@@ -138,6 +138,50 @@ describe('a resolver of routing tables', () => {
     expect(log.last).toEqual(log.table?.endpoints.map(({ id }) => id).sort());
   });
 
+  it('keeps the last table when what is published is damaged, and comes to the next one', async () => {
+    const { clock, builder, reader, server, state } = ribRig();
+    builder();
+    server('a');
+    const { log, resolution, host } = reader();
+    await clock.advance(2000);
+    const { token = 0, version = 0 } = log.table ?? {};
+    const text = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
+    const putHead = (documents: unknown) =>
+      state.put(`rib/${SERVICE}/head`, text({ v: 1, token, value: { v: 1, version: version + 10, documents } }));
+    await state.put(`rib/${SERVICE}/${token}/0-${version + 10}/0`, new TextEncoder().encode('0123456789abcdef\n{}'));
+    await putHead([[0, version + 10, 1, '0123456789abcdef']]);
+    await clock.advance(1000);
+    await putHead([[0, version + 10, 3, 'feedfeedfeedfeed']]);
+    await clock.advance(1000);
+    await state.put(`rib/${SERVICE}/head`, new TextEncoder().encode('{'));
+    await state.put(`rib/${SERVICE}/x/y`, new Uint8Array(10));
+    await clock.advance(1000);
+    expect([log.last, log.table?.version, resolution.source]).toEqual([['a'], version, 'table']);
+    expect(host.warnings.length).toBeGreaterThan(0);
+    await state.delete(`rib/${SERVICE}/head`);
+    await putHead([[0, version + 10, 1, '0123456789abcdef']]);
+    server('b');
+    await clock.advance(5000);
+    expect(log.last).toEqual(['a', 'b']);
+    expect(log.table?.version).toBeGreaterThan(version + 10);
+  });
+
+  it('watches announcements when parts of a table never come', async () => {
+    const { clock, builder, reader, server, state } = ribRig();
+    builder();
+    server('a');
+    const { log, resolution } = reader({ maxTableAgeMs: 5000 });
+    await clock.advance(2000);
+    const { token = 0, version = 0 } = log.table ?? {};
+    const head = { v: 1, token, value: { v: 1, version: version + 1, documents: [[0, version + 1, 3, 'feedfeedfeedfeed']] } };
+    await state.put(`rib/${SERVICE}/head`, new TextEncoder().encode(JSON.stringify(head)));
+    await clock.advance(4000);
+    expect(resolution.source).toBe('table');
+    await clock.advance(3000);
+    expect(resolution.source).toBe('announcements');
+    expect(log.last).toEqual(['a']);
+  });
+
   it('follows a store that was emptied, whose tokens begin anew', async () => {
     const { clock, builder, reader, server, store } = ribRig();
     builder();
