@@ -44,6 +44,8 @@ export class Candidate {
 
   report: LoadReport | undefined;
   reportAtMs = 0;
+  /** Name of the load source it came from. */
+  reportSource = '';
   /** Our own work in flight when the report came: the rest of what it tells is other callers'. */
   ownAtReport = 0;
   /** Other callers' pieces of work at that time, by the host's counter. */
@@ -82,8 +84,9 @@ export class Candidate {
     }
   }
 
-  onReport(report: LoadReport, now: number): void {
+  onReport(report: LoadReport, now: number, source = ''): void {
     this.report = report;
+    this.reportSource = source;
     this.reportAtMs = now;
     this.ownAtReport = this.counter.inFlight;
     this.#ownThen = this.#own.size === 0 ? undefined : new Map(this.#own);

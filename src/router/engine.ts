@@ -15,7 +15,7 @@ import { Lifecycle } from '../core/lifecycle.js';
 import { modelKey } from '../core/load-board.js';
 import type { Outcome } from '../core/load-counter.js';
 import type { LoadReport } from '../core/load-report.js';
-import type { Random } from '../core/random.js';
+import { type Random, randomId } from '../core/random.js';
 import type { Resolution } from '../core/resolver.js';
 import { RetryBudget } from '../core/retry-budget.js';
 import type { Runtime } from '../core/runtime.js';
@@ -26,19 +26,26 @@ import type { Candidate } from './candidate.js';
 import { EndpointTable, type Member } from './endpoint-table.js';
 import type { RouterEvents } from './events.js';
 import { startHealthChecks } from './health-checks.js';
+import type { PickExplanation } from './last-picks.js';
 import { LoadProber } from './load-prober.js';
 import { RunningSources } from './load-sources/running.js';
 import { type ResolvedOptions, type RouterOptions, resolveOptions } from './options.js';
 import { type EjectionOptions, OutlierEjection } from './outlier-ejection.js';
-import { type Pick, PickedWork } from './picked-work.js';
+import { type Pick, PickedWork, type WorkRequest } from './picked-work.js';
 import type { Picker, ProberOptions } from './pickers/picker.js';
+import { switchedPicker } from './pickers/switched.js';
 import { prepareRequest } from './request-head.js';
 import type { CallResponse } from './response.js';
 import { RetryPolicy } from './retry-policy.js';
+import type { RoutingListener } from './rib/rib-resolver.js';
+import type { RoutingTable } from './rib/routing-table.js';
 import { type CallEngine, RoutedCall } from './routed-call.js';
 import type { RouterRequest } from './router-request.js';
 import { RouterTelemetry } from './router-telemetry.js';
-import { Selection } from './selection.js';
+import { Routes } from './routes/routes.js';
+import { checkSubset } from './routes/subset.js';
+import { ASKING, Selection } from './selection.js';
+import { ALWAYS_ON } from './switches.js';
 import { WaitingCalls } from './waiting-calls.js';
 
 /** Nothing was sent. */
@@ -49,7 +56,7 @@ export class RouterEngine implements CallEngine {
   readonly transport: CallTransport;
   readonly runtime: Runtime;
   readonly table: EndpointTable;
-  readonly picker: Picker;
+  readonly routes: Routes;
   readonly budget: RetryBudget;
   readonly events: EventSource<RouterEvents>;
   readonly lifecycle: Lifecycle;
@@ -112,18 +119,16 @@ export class RouterEngine implements CallEngine {
     this.#policy = new RetryPolicy(retry, this.#random.fork('backoff'));
     this.maxAttempts = this.#policy.maxAttempts;
     this.budget = new RetryBudget(runtime.clock, retry.budget);
-    this.picker = this.options.picker(this.#random.fork('picker'), {
-      prober: (probes) => this.#startProber(probes),
-    });
     const full = `every endpoint of ${service} is at its limit`;
     this.#noEndpoints = prebuiltError('unavailable', `no endpoint of ${service} is known`, TURNED_AWAY);
     this.#noRoom = prebuiltError('resource-exhausted', full, TURNED_AWAY);
     this.#queueFull = prebuiltError('resource-exhausted', `${full} and the queue is full`, TURNED_AWAY);
     this.waiting = new WaitingCalls(this.options.maxQueued);
     this.table = this.#makeTable();
+    this.routes = this.#makeRoutes(options);
     this.#selection = new Selection(
       this.table,
-      this.picker,
+      this.routes,
       this.#random,
       this.options.maxInFlightPerEndpoint,
       events,
@@ -189,17 +194,26 @@ export class RouterEngine implements CallEngine {
     this.#wheel.disarm(entry);
   }
 
+  get picker(): Picker {
+    return this.routes.picker;
+  }
+
+  lastPicks(): PickExplanation[] {
+    return this.#selection.lastPicks();
+  }
+
   pick(call: RoutedCall, avoid: Member | undefined): Member | undefined {
     return this.#selection.pick(call, avoid);
   }
 
   /** For work that is not a call of ours. */
-  pickFor({ model, weight = 1 }: { model?: string; weight?: number }): Pick {
+  pickFor({ model, weight = 1, shard, affinity }: WorkRequest): Pick {
     if (!this.lifecycle.isOpen) throw this.lifecycle.refusal;
     checkNumber('weight', weight, Number.MIN_VALUE);
     const now = this.#clock.now();
     const loadKey = model === undefined ? undefined : modelKey(model);
-    const member = this.#selection.pick({ now, weight, loadKey, attempts: 0, span: undefined }, undefined);
+    const request = { now, weight, loadKey, attempts: 0, span: undefined, shard, shardRole: 'any', affinity } as const;
+    const member = this.#selection.pick(request, undefined);
     if (member === undefined) throw this.table.size === 0 ? this.#noEndpoints : this.#noRoom;
     this.picks.enter();
     return new PickedWork(member, weight, loadKey, this.#clock, (outcome, endedAt) => {
@@ -208,22 +222,37 @@ export class RouterEngine implements CallEngine {
     });
   }
 
-  asksFirst(call: RoutedCall): boolean {
-    if (this.table.candidates.length === 0 || this.#asking >= this.options.maxQueued) return false;
-    return this.#sources.asksFirst || this.#selection.mustAsk(call);
-  }
-
-  choose(call: RoutedCall, done: (member: Member | undefined) => void): void {
-    this.#asking++;
-    const chosen = (candidate: Candidate | undefined) => {
-      this.#asking--;
+  pickOrAsk(call: RoutedCall, avoid: Member | undefined): Member | undefined | typeof ASKING {
+    if (this.table.candidates.length === 0 || this.#asking >= this.options.maxQueued) return this.pick(call, avoid);
+    if (!this.#sources.asksFirst) return this.#selection.pickOrAsk(call, avoid);
+    call.onAsk();
+    this.#sources.choose(call, (candidate) => {
       const member = candidate as Member | undefined;
       const isUsable = member !== undefined && this.#selection.hasRoom(member);
-      if (isUsable) this.#selection.explain(member, call, 'asked before dispatch');
-      done(isUsable ? member : undefined);
-    };
-    if (this.#sources.asksFirst) this.#sources.choose(call, chosen);
-    else this.#selection.choose(call, chosen);
+      if (isUsable) this.#selection.explain(member, call, 'asked before dispatch', undefined);
+      call.onChosen(isUsable ? member : undefined);
+    });
+    return ASKING;
+  }
+
+  onAsk(): void {
+    this.#asking++;
+  }
+
+  onAnswer(): void {
+    this.#asking--;
+  }
+
+  name(call: RoutedCall): EvenkeelError | undefined {
+    const { shardOf, affinityOf } = this.options;
+    if (shardOf === undefined && affinityOf === undefined) return undefined;
+    try {
+      call.shard ??= shardOf?.(call.request);
+      call.affinity ??= affinityOf?.(call.request);
+      return undefined;
+    } catch (cause) {
+      return new EvenkeelError('invalid-argument', `the call has no place: ${cause}`, { cause });
+    }
   }
 
   enqueue(call: RoutedCall): void {
@@ -330,7 +359,7 @@ export class RouterEngine implements CallEngine {
   }
 
   #startResolver({ resolver }: RouterOptions): Resolution {
-    return resolver.start(this.runtime, {
+    const listener: RoutingListener = {
       onEndpoints: (endpoints, { source }) => {
         if (this.lifecycle.isClosed) return;
         this.#isResolved = true;
@@ -338,8 +367,13 @@ export class RouterEngine implements CallEngine {
         this.events.emit('endpoints', { endpoints: endpoints.length, source });
         this.#sendWaiting();
       },
-      onError: (error) => this.#diagnostics.report(`resolver ${resolver.name} of ${this.options.service}`, error),
-    });
+      onRouting: (table: RoutingTable | undefined) => {
+        this.routes.setRouting(table);
+        this.#sendWaiting();
+      },
+      onError: (error: EvenkeelError) => this.#diagnostics.report(`resolver ${resolver.name} of ${this.options.service}`, error),
+    };
+    return resolver.start(this.runtime, listener);
   }
 
   #makeTable(): EndpointTable {
@@ -368,13 +402,44 @@ export class RouterEngine implements CallEngine {
     });
   }
 
+  /** One picker for each place that calls are sent to; all of one kind. */
+  #makeRoutes({ locality, rings, ringThreshold, subset, versions, tiers, switches = {} }: RouterOptions): Routes {
+    const environment = { prober: (options: ProberOptions) => this.#startProber(options) };
+    let made = 0;
+    const makePicker = () => {
+      // The first as in a router without places: its draws do not depend on what else was asked for.
+      const label = made++ === 0 ? 'picker' : `picker ${made}`;
+      return switchedPicker(
+        this.options.picker(this.#random.fork(label), environment),
+        this.#random.fork('p2c'),
+        switches.picker,
+      );
+    };
+    const options = {
+      locality,
+      rings,
+      ringThreshold,
+      subset: subset === false ? undefined : checkSubset(subset),
+      splits: [versions, tiers].filter((split) => split !== undefined),
+      subsetting: switches.subsets ?? ALWAYS_ON,
+    };
+    return new Routes(
+      options,
+      this.table,
+      this.#clock,
+      this.#random.fork('routes'),
+      randomId(this.#random.fork('client')),
+      makePicker,
+    );
+  }
+
   #startProber(options: ProberOptions): LoadProber {
     const prober = new LoadProber(
       {
         transport: this.transport,
         clock: this.#clock,
         wheel: this.#wheel,
-        onReport: (candidate, report, now) => this.#onReport(candidate, report, now),
+        onReport: (candidate, report, now) => this.#onReport(candidate, report, now, 'probe'),
         onBroken: (candidate, error) => this.#onBrokenReport(candidate, error),
       },
       options,
@@ -383,8 +448,8 @@ export class RouterEngine implements CallEngine {
     return prober;
   }
 
-  #onReport(candidate: Candidate, report: LoadReport, now: number): void {
-    candidate.onReport(report, now);
+  #onReport(candidate: Candidate, report: LoadReport, now: number, source: string | undefined): void {
+    candidate.onReport(report, now, source);
     this.runtime.load.setRemote(candidate.endpoint.id, report);
   }
 
@@ -401,7 +466,7 @@ export class RouterEngine implements CallEngine {
       transport: this.transport,
       open: this.table,
       members: () => this.table.members(),
-      onReport: (candidate, report, now) => this.#onReport(candidate, report, now),
+      onReport: (candidate, report, now, source) => this.#onReport(candidate, report, now, source),
       onBroken: (candidate, error) => this.#onBrokenReport(candidate, error),
     });
   }

@@ -1,18 +1,9 @@
 /** What a router tells those who listen. Nothing is built for an event without a listener. */
+import type { PickExplanation } from './last-picks.js';
+
 export type RouterEvents = {
   /** An endpoint was chosen, and why. */
-  pick: {
-    readonly endpoint: string;
-    readonly attempt: number;
-    readonly picker: string;
-    readonly reason: string;
-    /** What the picker compared; lower is better. */
-    readonly score: number | undefined;
-    /** Endpoints to choose from. */
-    readonly open: number;
-    readonly inFlight: number;
-    readonly reportAgeMs: number | undefined;
-  };
+  pick: PickExplanation;
   /** An attempt failed and another follows. */
   retry: { readonly endpoint: string; readonly attempt: number; readonly cause: string };
   eject: { readonly endpoint: string; readonly reason: string; readonly forMs: number };

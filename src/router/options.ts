@@ -10,6 +10,11 @@ import type { LoadSource } from './load-sources/source.js';
 import type { EjectionOptions } from './outlier-ejection.js';
 import { auto, type PickerFactory } from './pickers/index.js';
 import type { RetryOptions } from './retry-policy.js';
+import type { RingOptions } from './rib/locality.js';
+import type { RouterRequest } from './router-request.js';
+import type { SubsetOptions } from './routes/subset.js';
+import type { TrafficSplit } from './routes/traffic-split.js';
+import type { RouterSwitches } from './switches.js';
 
 export interface RouterOptions {
   /** Name of the service called: in errors, metrics, and spans. 1 to 200 characters. */
@@ -22,6 +27,24 @@ export interface RouterOptions {
   runtime?: Runtime;
   /** How an endpoint is chosen. Default `auto()`. */
   picker?: PickerFactory;
+  /** Where this router stands, `continent/region/zone`: calls go to the nearest ring with room. Default: nowhere, and all are near. */
+  locality?: string;
+  /** How rings are cut around the caller, by round trips or labels. Default: the resolver's table's, else by label. */
+  rings?: RingOptions;
+  /** Utilisation of a ring above which calls go on to the next. Default 0.75. */
+  ringThreshold?: number;
+  /** The part of a long list that this router uses. Default: up to 512 endpoints of a ring. `false`: all. */
+  subset?: SubsetOptions | false;
+  /** How traffic is split between versions of a model, by an attribute of the endpoints. Default: by capacity. */
+  versions?: TrafficSplit;
+  /** How traffic is split between tiers of machines, by another attribute. Default: by capacity. */
+  tiers?: TrafficSplit;
+  /** Names the shard of a call that does not name it itself. What it throws fails the call. */
+  shardOf?: (request: RouterRequest) => string | undefined;
+  /** Names the keys of a call that does not name them itself. */
+  affinityOf?: (request: RouterRequest) => readonly string[] | undefined;
+  /** Optional algorithms that can be turned off while the process runs. */
+  switches?: RouterSwitches;
   /** Where reports of the servers' load come from. Default `[responseHeader()]`. */
   loadSources?: readonly LoadSource[];
   /** Milliseconds for the whole call, attempts and waits included, to the last byte. Default 600,000. Servers are told of it when the call has a context. */
@@ -60,6 +83,8 @@ export interface ResolvedOptions {
   readonly service: string;
   readonly picker: PickerFactory;
   readonly loadSources: readonly LoadSource[];
+  readonly shardOf: RouterOptions['shardOf'];
+  readonly affinityOf: RouterOptions['affinityOf'];
   readonly timeoutMs: number;
   /** Infinity: none. */
   readonly attemptTimeoutMs: number;
@@ -96,6 +121,8 @@ export function resolveOptions(options: RouterOptions): ResolvedOptions {
     service,
     picker: options.picker ?? auto(),
     loadSources: options.loadSources ?? [responseHeader()],
+    shardOf: options.shardOf,
+    affinityOf: options.affinityOf,
     timeoutMs,
     attemptTimeoutMs,
     firstByteTimeoutMs,

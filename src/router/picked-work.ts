@@ -4,6 +4,15 @@ import type { Endpoint } from '../core/endpoint.js';
 import type { Outcome } from '../core/load-counter.js';
 import type { Member } from './endpoint-table.js';
 
+/** Work that an endpoint is chosen for. */
+export interface WorkRequest {
+  readonly model?: string;
+  /** Default 1; above 0. */
+  readonly weight?: number;
+  readonly shard?: string;
+  readonly affinity?: readonly string[];
+}
+
 export interface Pick {
   readonly endpoint: Endpoint;
   /** The work is over; the first call counts. Default `ok`. Its outcome and its time count like a call's. */

@@ -13,20 +13,23 @@ import { Attempt, type AttemptEngine, type ResponseUse } from './attempt.js';
 import { BodyStream } from './body-stream.js';
 import { cancelledError, isAborted, listenForAbort, stopListening } from './call-signals.js';
 import type { Member } from './endpoint-table.js';
-import type { PickRequest } from './pickers/picker.js';
 import { CallResponse } from './response.js';
 import { isErrorRetryable, isIdempotent, isStatusRetryable, wasRejected } from './retry-policy.js';
 import { faultOf, type RouterRequest } from './router-request.js';
+import { ASKING, type Asker } from './selection.js';
 
 /** What a call needs of its router. */
 export interface CallEngine extends AttemptEngine {
   readonly timeoutMs: number;
   /** Chooses an endpoint; undefined: none has room, or there is none. `avoid`: used only when there is no other. */
   pick(call: RoutedCall, avoid: Member | undefined): Member | undefined;
-  /** The picker, or a load source, wants to ask endpoints before this dispatch: `choose` instead of `pick`. */
-  asksFirst(call: RoutedCall): boolean;
-  /** Calls `done` once, later; with undefined when nobody could be asked. */
-  choose(call: RoutedCall, done: (member: Member | undefined) => void): void;
+  /** The same, where the picker or a load source may ask endpoints first; then `onAsk` and `onChosen` of the call are called. */
+  pickOrAsk(call: RoutedCall, avoid: Member | undefined): Member | undefined | typeof ASKING;
+  /** Endpoints are being asked for a call; they have answered. */
+  onAsk(): void;
+  onAnswer(): void;
+  /** Finds the call's shard and its affinity where it does not name them itself; what went wrong, if anything. */
+  name(call: RoutedCall): EvenkeelError | undefined;
   /** Takes the call into the queue, or fails it when that is full or no endpoint is known. */
   enqueue(call: RoutedCall): void;
   dequeue(call: RoutedCall): void;
@@ -46,12 +49,14 @@ export interface CallEngine extends AttemptEngine {
   onCallEnd(call: RoutedCall, error: EvenkeelError | undefined, now: number): void;
 }
 
-export class RoutedCall extends Attempt<CallEngine> implements PickRequest {
+export class RoutedCall extends Attempt<CallEngine> implements Asker {
   readonly request: RouterRequest;
   readonly context: CallContext | undefined;
   readonly loadKey: string | undefined;
   readonly startedAt: number;
   attempts = 0;
+  shard: string | undefined;
+  affinity: readonly string[] | undefined;
   span: CallSpan | undefined = undefined;
   readonly #resolve: (response: CallResponse) => void;
   readonly #reject: (error: EvenkeelError) => void;
@@ -75,12 +80,18 @@ export class RoutedCall extends Attempt<CallEngine> implements PickRequest {
     this.startedAt = now;
     // Anything else is found out by `start`.
     this.loadKey = typeof request.model === 'string' ? modelKey(request.model) : undefined;
+    this.shard = request.shard;
+    this.affinity = request.affinity;
     this.#resolve = resolve;
     this.#reject = reject;
   }
 
   get deadline(): number {
     return Math.min(this.startedAt + this.engine.timeoutMs, this.context?.deadline ?? Number.POSITIVE_INFINITY);
+  }
+
+  get shardRole(): 'any' | 'primary' {
+    return this.request.shardRole ?? 'any';
   }
 
   get #isIdempotent(): boolean {
@@ -101,6 +112,11 @@ export class RoutedCall extends Attempt<CallEngine> implements PickRequest {
       this.fail(new EvenkeelError('deadline-exceeded', 'the deadline was past before the call began'));
     else if (isAborted(this)) this.fail(cancelledError(this));
     else {
+      const unnamed = this.engine.name(this);
+      if (unnamed !== undefined) {
+        this.fail(unnamed);
+        return;
+      }
       this.#listenForAbort();
       this.dispatch(this.now);
     }
@@ -109,13 +125,15 @@ export class RoutedCall extends Attempt<CallEngine> implements PickRequest {
   /** Sends the call to an endpoint, or into the queue. */
   dispatch(now: number): void {
     this.now = now;
-    if (this.engine.asksFirst(this)) {
-      // It may take longer than the call has.
-      this.engine.arm(this, this.deadline, now);
-      this.engine.choose(this, (member) => this.#chosen(member));
-      return;
-    }
-    if (!this.#sendTo(this.engine.pick(this, this.member))) this.engine.enqueue(this);
+    const member = this.engine.pickOrAsk(this, this.member);
+    if (member !== ASKING && !this.#sendTo(member)) this.engine.enqueue(this);
+  }
+
+  onAsk(): void {
+    const { engine } = this;
+    engine.onAsk();
+    // It may take longer than the call has.
+    engine.arm(this, this.deadline, this.now);
   }
 
   /**
@@ -237,7 +255,8 @@ export class RoutedCall extends Attempt<CallEngine> implements PickRequest {
     else engine.arm(this, Math.min(this.deadline, now + waitMs), now);
   }
 
-  #chosen(member: Member | undefined): void {
+  onChosen(member: Member | undefined): void {
+    this.engine.onAnswer();
     const now = this.engine.now();
     if (this.#isTooLate(now)) return;
     this.engine.disarm(this);

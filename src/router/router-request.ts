@@ -18,6 +18,12 @@ export interface RouterRequest {
   readonly idempotent?: boolean;
   /** Name of the model asked for: its own load counter on the servers is compared, where they report it. */
   readonly model?: string;
+  /** The shard that the call is for: it goes to those who hold it, by the resolver's map. */
+  readonly shard?: string;
+  /** Who of them: `primary` for what only the primary may do. Default `any`. */
+  readonly shardRole?: 'any' | 'primary';
+  /** Keys that the call shares with others, for pickers that keep such calls together: one key, or a chain of hashes of ever longer prefixes. */
+  readonly affinity?: readonly string[];
   /** Expected work, in one unit for all calls of the router (tokens, say). Default 1; above 0. */
   readonly weight?: number;
   /** The work it really was, from the buffered body (a `usage` field, say); undefined: as expected. What it throws is ignored. */
@@ -28,12 +34,16 @@ export interface RouterRequest {
 
 /** What is wrong with a call before it begins, if anything. Paths and headers are checked in full by the transport. */
 export function faultOf(request: RouterRequest, context: CallContext | undefined): EvenkeelError | undefined {
-  const { path, weight, model, signal } = request;
+  const { path, weight, model, shard, affinity, signal } = request;
   if (typeof path !== 'string' || !path.startsWith('/')) return invalidArgument('path', path, 'a string that begins with /');
   if (weight !== undefined && !(typeof weight === 'number' && weight > 0 && weight < Number.POSITIVE_INFINITY)) {
     return invalidArgument('weight', weight, 'a finite number above 0');
   }
   if (model !== undefined && typeof model !== 'string') return invalidArgument('model', model, 'a string');
+  if (shard !== undefined && typeof shard !== 'string') return invalidArgument('shard', shard, 'the name of a shard');
+  if (affinity !== undefined && !(Array.isArray(affinity) && affinity.length <= MAX_AFFINITY_KEYS)) {
+    return invalidArgument('affinity', affinity, `an array of at most ${MAX_AFFINITY_KEYS} keys`);
+  }
   if (!isSignal(signal)) return invalidArgument('signal', signal, 'an AbortSignal');
   if (!isSignal(context?.signal)) return invalidArgument('context.signal', context?.signal, 'an AbortSignal');
   if (context?.deadline !== undefined && Number.isNaN(context.deadline)) {
@@ -46,3 +56,6 @@ export function faultOf(request: RouterRequest, context: CallContext | undefined
 function isSignal(signal: unknown): boolean {
   return signal === undefined || typeof (signal as AbortSignal | null)?.addEventListener === 'function';
 }
+
+/** Blocks of 64 tokens of a context of a quarter of a million. */
+export const MAX_AFFINITY_KEYS = 4096;

@@ -13,8 +13,9 @@ import { createRuntime } from '../core/runtime.js';
 import { RouterEngine } from './engine.js';
 import type { RouterEvents } from './events.js';
 import { createRouterFetch, type RouterFetch } from './fetch.js';
+import type { PickExplanation } from './last-picks.js';
 import type { RouterOptions } from './options.js';
-import type { Pick } from './picked-work.js';
+import type { Pick, WorkRequest } from './picked-work.js';
 import type { CallResponse } from './response.js';
 import type { RouterRequest } from './router-request.js';
 
@@ -34,7 +35,7 @@ export interface Router extends Drainable {
    * @throws {EvenkeelError} `unavailable` when no endpoint is known; `resource-exhausted` when none has room; `failed-precondition` after
    *   `drain` or `close`.
    */
-  pick(request?: { model?: string; weight?: number }): Pick;
+  pick(request?: WorkRequest): Pick;
   /** The endpoints known, with what the router knows of each. */
   endpoints(): EndpointSnapshot[];
   snapshot(): RouterSnapshot;
@@ -72,6 +73,8 @@ export interface RouterSnapshot {
   readonly ejections: number;
   readonly panics: number;
   readonly brokenReports: number;
+  /** The last picks, latest first: where calls went, and why. */
+  readonly picks: readonly PickExplanation[];
   readonly endpoints: readonly EndpointSnapshot[];
 }
 
@@ -116,7 +119,7 @@ class ServiceRouter implements Router {
     return new Promise((resolve, reject) => this.#engine.call(request, context, resolve, reject));
   }
 
-  pick(request: { model?: string; weight?: number } = {}): Pick {
+  pick(request: WorkRequest = {}): Pick {
     return this.#engine.pickFor(request);
   }
 
@@ -151,6 +154,7 @@ class ServiceRouter implements Router {
       ejections,
       panics,
       brokenReports,
+      picks: this.#engine.lastPicks(),
       endpoints: this.endpoints(),
     };
   }

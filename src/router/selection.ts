@@ -6,74 +6,114 @@ import type { Random } from '../core/random.js';
 import type { CallSpan } from '../core/telemetry.js';
 import type { EndpointTable, Member } from './endpoint-table.js';
 import type { RouterEvents } from './events.js';
-import type { Picker, PickRequest } from './pickers/picker.js';
+import { explanationOf, LastPicks, type PickExplanation } from './last-picks.js';
+import type { PickRequest } from './pickers/picker.js';
+import type { Route } from './routes/pool.js';
+import type { RouteRequest, Routes } from './routes/routes.js';
 
 /** Random re-picks before the endpoints are looked through one by one. */
 const REPICKS = 2;
 
 /** A pick for a call, or for a user of `router.pick`. */
-export interface Selecting extends PickRequest {
+export interface Selecting extends PickRequest, RouteRequest {
   /** Attempts made before. */
   readonly attempts: number;
   readonly span: CallSpan | undefined;
 }
 
+/** A call that can wait for its endpoint while others are asked. */
+export interface Asker extends Selecting {
+  /** Endpoints are being asked. */
+  onAsk(): void;
+  /** After it, once; undefined: the one that was chosen has no room. */
+  onChosen(member: Member | undefined): void;
+}
+
+/** The endpoint will be told later, to the asker. */
+export const ASKING = Symbol('asking');
+
 export class Selection {
   readonly #table: EndpointTable;
-  readonly #picker: Picker;
+  readonly #routes: Routes;
   readonly #random: Random;
   readonly #maxInFlight: number;
   readonly #events: EventSource<RouterEvents>;
   readonly #diagnostics: Diagnostics;
+  readonly #last = new LastPicks();
 
   constructor(
     table: EndpointTable,
-    picker: Picker,
+    routes: Routes,
     random: Random,
     maxInFlightPerEndpoint: number,
     events: EventSource<RouterEvents>,
     diagnostics: Diagnostics,
   ) {
     this.#table = table;
-    this.#picker = picker;
+    this.#routes = routes;
     this.#random = random;
     this.#maxInFlight = maxInFlightPerEndpoint;
     this.#events = events;
     this.#diagnostics = diagnostics;
   }
 
-  /** Undefined when no endpoint is open or has room. `avoid`, where the call has just failed, is taken only when it is the only one. */
+  /** The last picks, latest first. */
+  lastPicks(): PickExplanation[] {
+    return this.#last.all();
+  }
+
+  /**
+   * Undefined when no endpoint is open or has room. `avoid`, where the call has just failed, is taken only when it is the only one.
+   */
   pick(request: Selecting, avoid: Member | undefined): Member | undefined {
-    const { candidates } = this.#table;
-    if (candidates.length === 0) return undefined;
+    const route = this.#routes.routeOf(request);
+    return route === undefined ? undefined : this.#pickFrom(route, request, avoid);
+  }
+
+  /** The same, where the picker may ask endpoints first. */
+  pickOrAsk(asker: Asker, avoid: Member | undefined): Member | undefined | typeof ASKING {
+    const route = this.#routes.routeOf(asker);
+    if (route === undefined) return undefined;
+    if (!this.#asks(route, asker)) return this.#pickFrom(route, asker, avoid);
+    this.#ask(route, asker);
+    return ASKING;
+  }
+
+  #pickFrom(route: Route, request: Selecting, avoid: Member | undefined): Member | undefined {
+    if (route.set.candidates.length === 0) return undefined;
     for (let tries = 0; tries <= REPICKS; tries++) {
-      const member = candidates[this.#pickIndex(request)];
+      const member = route.set.candidates[this.#pickIndex(route, request)] as Member | undefined;
       if (member !== undefined && member !== avoid && this.hasRoom(member)) {
-        this.explain(member, request, tries === 0 ? 'picked' : 'picked again');
+        this.explain(member, request, tries === 0 ? 'picked' : 'picked again', route);
         return member;
       }
     }
-    return this.#leastLoadedWithRoom(request, avoid);
+    return this.#leastLoadedWithRoom(request, route, avoid);
   }
 
-  /** The picker wants to ask endpoints before this call is sent. */
-  mustAsk(request: Selecting): boolean {
+  #asks({ picker, set }: Route, request: Selecting): boolean {
     try {
-      return this.#picker.mustAsk?.(this.#table, request) === true;
+      return picker.mustAsk?.(set, request) === true;
     } catch (error) {
       this.#diagnostics.report('router:picker', error);
       return false;
     }
   }
 
-  /** Calls `done` once, after the picker has asked; with undefined when the endpoint it chose is gone. */
-  choose(request: Selecting, done: (member: Member | undefined) => void): void {
-    const { candidates } = this.#table;
+  #ask(route: Route, asker: Asker): void {
+    const { candidates } = route.set;
+    asker.onAsk();
+    const chosen = (index: number) => {
+      const member = candidates[index] as Member | undefined;
+      const isUsable = member !== undefined && this.hasRoom(member);
+      if (isUsable) this.explain(member, asker, 'asked before dispatch', route);
+      asker.onChosen(isUsable ? member : undefined);
+    };
     try {
-      this.#picker.choose?.(this.#table, request, (index) => done(candidates[index]));
+      route.picker.choose?.(route.set, asker, chosen);
     } catch (error) {
       this.#diagnostics.report('router:picker', error);
-      done(undefined);
+      chosen(-1);
     }
   }
 
@@ -83,37 +123,52 @@ export class Selection {
     return ownInFlight < this.#maxInFlight && !(member.isOnProbation && ownInFlight > 0);
   }
 
-  explain(member: Member, request: Selecting, how: string): void {
-    const { span } = request;
-    if (span === undefined && !this.#events.has('pick')) return;
+  explain(member: Member, request: Selecting, how: string, route: Route | undefined): void {
     const reason = this.#table.isPanicking ? `${how}, in panic` : how;
+    const { span } = request;
     span?.set(ATTRIBUTES.endpoint, member.endpoint.id);
     span?.set(ATTRIBUTES.reason, reason);
-    if (!this.#events.has('pick')) return;
-    this.#events.emit('pick', {
-      endpoint: member.endpoint.id,
-      attempt: request.attempts + 1,
-      picker: this.#picker.name,
-      reason,
-      score: this.#picker.score?.(member, request),
-      open: this.#table.candidates.length,
-      inFlight: member.counter.inFlight,
-      reportAgeMs: member.report === undefined ? undefined : request.now - member.reportAtMs,
-    });
+    if (!this.#events.has('pick')) {
+      this.#last.note(member, request, reason, route, Number.NaN);
+      return;
+    }
+    const explanation = explanationOf(member, request, reason, route);
+    this.#last.note(member, request, reason, route, explanation.score ?? Number.NaN);
+    this.#events.emit('pick', explanation);
   }
 
   /** Pickers may be the user's own: one that throws is as good as none. */
-  #pickIndex(request: Selecting): number {
+  #pickIndex({ picker, set }: Route, request: Selecting): number {
     try {
-      return this.#picker.pickIndex(this.#table, request);
+      return picker.pickIndex(set, request);
     } catch (error) {
       this.#diagnostics.report('router:picker', error);
       return -1;
     }
   }
 
-  #leastLoadedWithRoom(request: Selecting, avoid: Member | undefined): Member | undefined {
-    const { candidates } = this.#table;
+  /** First on the call's own route, then wherever it may go at all. */
+  #leastLoadedWithRoom(request: Selecting, route: Route, avoid: Member | undefined): Member | undefined {
+    const near = route.set.candidates as readonly Member[];
+    const best = this.#leastLoadedOf(near, avoid);
+    if (best !== undefined) {
+      this.explain(best, request, 'others have no room', route);
+      return best;
+    }
+    const anywhere = this.#routes.widened(request);
+    if (anywhere.length > near.length) {
+      const further = this.#leastLoadedOf(anywhere, avoid);
+      if (further !== undefined) {
+        this.explain(further, request, 'nobody near has room', route);
+        return further;
+      }
+    }
+    if (avoid === undefined || !anywhere.includes(avoid) || !this.hasRoom(avoid)) return undefined;
+    this.explain(avoid, request, 'the only one', route);
+    return avoid;
+  }
+
+  #leastLoadedOf(candidates: readonly Member[], avoid: Member | undefined): Member | undefined {
     let best: Member | undefined;
     let index = this.#random.int(candidates.length);
     for (let looked = 0; looked < candidates.length; looked++) {
@@ -122,12 +177,6 @@ export class Selection {
       if (member === avoid || !this.hasRoom(member)) continue;
       if (best === undefined || member.counter.weight / member.weight < best.counter.weight / best.weight) best = member;
     }
-    if (best !== undefined) {
-      this.explain(best, request, 'others have no room');
-      return best;
-    }
-    if (avoid === undefined || !candidates.includes(avoid) || !this.hasRoom(avoid)) return undefined;
-    this.explain(avoid, request, 'the only one');
-    return avoid;
+    return best;
   }
 }

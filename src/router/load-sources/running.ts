@@ -16,7 +16,13 @@ export class RunningSources {
 
   constructor(sources: readonly LoadSource[], environment: LoadSourceEnvironment) {
     this.#onBroken = environment.onBroken;
-    this.#sessions = sources.map((source) => source.start(environment));
+    this.#sessions = sources.map((source) => {
+      const { name } = source;
+      return source.start({
+        ...environment,
+        onReport: (candidate, report, now) => environment.onReport(candidate, report, now, name),
+      });
+    });
     this.#readers = this.#sessions.filter((session) => session.onHeaders !== undefined);
     this.#chooser = this.#sessions.find((session) => session.choose !== undefined);
     this.requestHeaders = this.#sessions.flatMap(({ requestHeaders = [] }) => requestHeaders);

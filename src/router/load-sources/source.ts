@@ -23,7 +23,7 @@ export interface LoadSourceEnvironment {
   /** All known ones. */
   members(): Iterable<Candidate>;
   /** Takes over a report: the pickers and the load board see it. */
-  onReport(candidate: Candidate, report: LoadReport, now: number): void;
+  onReport(candidate: Candidate, report: LoadReport, now: number, source?: string): void;
   /** A report did not parse, or did not come (of nobody in particular: the source failed). Old ones fade; silence is not overload. */
   onBroken(candidate: Candidate | undefined, error: unknown): void;
 }

@@ -17,6 +17,8 @@ export interface PickRequest {
   readonly weight: number;
   /** Key of the load counter that matters on the server (`model:NAME`), else the host's. */
   readonly loadKey: string | undefined;
+  /** What the call has in common with others that had better go to the same endpoint: hashes of ever longer prefixes, or one key. */
+  readonly affinity?: readonly string[] | undefined;
 }
 
 export interface Picker {

@@ -154,6 +154,7 @@ describe('the snapshot', () => {
       ejections: 0,
       panics: 0,
       brokenReports: 0,
+      picks: snapshot.picks.map((one) => JSON.parse(JSON.stringify(one))),
       endpoints: snapshot.endpoints.map((one) => JSON.parse(JSON.stringify(one))),
     });
     expect(snapshot.endpoints).toHaveLength(2);

@@ -1,0 +1,82 @@
+/**
+ * Shares of traffic for tiers of machines (guaranteed and elastic pools, kinds of hardware), so that all are used alike.
+ *
+ * A start by compute capacity, not by the number of hosts; then a small feedback: a tier that is used more than the mean loses share in
+ * proportion. What is measured now is the effect of shares of a while ago, and a controller that forgets this overshoots. So each
+ * measurement is set against the shares that were in force when it was made, and no delay makes it swing.
+ * @see Meta, "Taming the tail utilization of ads inference", cross-service load balancing
+ */
+import { checkNumber, invalidArgument } from '../../core/errors.js';
+
+export interface TierSample {
+  readonly tier: string;
+  /** Compute capacity, in any unit that is the same for all tiers; above 0. */
+  readonly capacity: number;
+  /** Mean utilisation of its servers, 0 and up; undefined: unknown. */
+  readonly utilization: number | undefined;
+  /** When it was so, by the same clock as `now`. */
+  readonly atMs: number;
+}
+
+export interface TierBalanceOptions {
+  /** Share of the way to the calculated shares that one step takes. Default 0.8; above 0, to 1. Less, and noise moves less. */
+  readonly gain?: number;
+  /** Most by which a step multiplies or divides a share. Default 1.5. */
+  readonly maxStep?: number;
+}
+
+/** No tier is given up for good: it could never show that it has room again. */
+const LEAST_SHARE = 0.001;
+/** Steps remembered: delays of more of them are taken for this many. */
+const HISTORY = 64;
+
+export class TierBalance {
+  readonly #gain: number;
+  readonly #maxStep: number;
+  readonly #history: { readonly atMs: number; readonly shares: ReadonlyMap<string, number> }[] = [];
+
+  constructor(options: TierBalanceOptions = {}) {
+    this.#gain = checkNumber('gain', options.gain ?? 0.8, 0.01, 1);
+    this.#maxStep = checkNumber('maxStep', options.maxStep ?? 1.5, 1.01);
+  }
+
+  /** One control period: shares of 1 by tier, from now on. Pure but for its memory of the shares it gave. */
+  step(samples: readonly TierSample[], now: number): ReadonlyMap<string, number> {
+    if (samples.length === 0) throw invalidArgument('samples', samples, 'one tier at least');
+    const last = this.#history.at(-1)?.shares;
+    const byCapacity = normalized(
+      samples.map(({ tier, capacity }) => [tier, checkNumber('capacity', capacity, Number.MIN_VALUE)]),
+    );
+    const wanted = normalized(samples.map((sample) => [sample.tier, this.#wanted(sample, byCapacity)]));
+    const shares = normalized(
+      samples.map(({ tier }) => {
+        const from = last?.get(tier) ?? (byCapacity.get(tier) as number);
+        const to = last === undefined ? from : from * ((wanted.get(tier) as number) / from) ** this.#gain;
+        return [tier, Math.max(LEAST_SHARE, Math.min(from * this.#maxStep, Math.max(from / this.#maxStep, to)))];
+      }),
+    );
+    this.#history.push({ atMs: now, shares });
+    if (this.#history.length > HISTORY) this.#history.shift();
+    return shares;
+  }
+
+  /** The share at which this tier would be used as the others are: what it had, over the use that this made. */
+  #wanted({ tier, utilization, atMs }: TierSample, byCapacity: ReadonlyMap<string, number>): number {
+    const then = this.#sharesAt(atMs)?.get(tier) ?? (byCapacity.get(tier) as number);
+    if (utilization === undefined || !(utilization > 0)) return then;
+    return then / utilization;
+  }
+
+  #sharesAt(atMs: number): ReadonlyMap<string, number> | undefined {
+    for (let i = this.#history.length - 1; i >= 0; i--) {
+      const entry = this.#history[i];
+      if (entry !== undefined && entry.atMs <= atMs) return entry.shares;
+    }
+    return this.#history[0]?.shares;
+  }
+}
+
+function normalized(entries: readonly (readonly [string, number])[]): Map<string, number> {
+  const total = entries.reduce((sum, [, value]) => sum + value, 0);
+  return new Map(entries.map(([name, value]) => [name, value / total]));
+}
