@@ -40,6 +40,10 @@ export const HEADERS = {
   loadFormat: headerName('endpoint-load-metrics-format'),
   /** `1`: the server turned the call away before it did any work, so that it may be sent elsewhere. */
   rejected: headerName('evenkeel-rejected'),
+  /** Name of the shard a call is for. */
+  shard: headerName('evenkeel-shard'),
+  /** Version of the shard map: the caller's on a request; the server's on a 421 that says the shard is not here. */
+  shardMap: headerName('evenkeel-shard-map'),
   retryAfter: headerName('retry-after'),
   grpcPushback: headerName('grpc-retry-pushback-ms'),
 } as const satisfies Record<string, HeaderName>;

@@ -59,12 +59,17 @@ export class Candidate {
   /** As it was when the report came. */
   #ownThen: ReadonlyMap<string, number> | undefined;
 
-  /** @param fleet - Shared by all candidates of a router. */
-  constructor(endpoint: Endpoint, counter: WorkCounter, fleet: FleetView = new FleetView()) {
+  /** Slow start: until then it gets less, from `leastWarmth` of its share at `warmFromMs` on. */
+  warmFromMs = 0;
+  warmUntilMs = 0;
+  leastWarmth = 1;
+
+  /** @param fleet - Shared by all candidates of a router. @param weight - Default: the endpoint's own. */
+  constructor(endpoint: Endpoint, counter: WorkCounter, fleet: FleetView = new FleetView(), weight = endpoint.weight ?? 1) {
     this.endpoint = endpoint;
     this.counter = counter;
     this.fleet = fleet;
-    this.weight = endpoint.weight ?? 1;
+    this.weight = weight;
     this.inverseWeight = 1 / this.weight;
   }
 
@@ -169,7 +174,13 @@ export class Candidate {
 
   /** 1 for an endpoint that does not fail, up to FAILURE_SLOWDOWN: failing fast must not look like being fast. */
   slowdown(now: number): number {
-    return this.failureShare === 0 ? 1 : this.#slowdownOfFailing(now);
+    return this.failureShare === 0 && now >= this.warmUntilMs ? 1 : this.#slowdownOfFailing(now) / this.warmth(now);
+  }
+
+  /** 1, or less while it starts slowly. @see Envoy, slow start mode, linear */
+  warmth(now: number): number {
+    if (now >= this.warmUntilMs) return 1;
+    return Math.max(this.leastWarmth, (now - this.warmFromMs) / (this.warmUntilMs - this.warmFromMs));
   }
 
   #slowdownOfFailing(now: number): number {

@@ -11,6 +11,7 @@ import type { WorkCounter } from '../core/load-counter.js';
 import { Candidate } from './candidate.js';
 import { FleetView } from './fleet-view.js';
 import type { PickSet } from './pickers/picker.js';
+import type { ResolvedSlowStart } from './slow-start.js';
 
 /** Below this share of open endpoints all known ones are used. Envoy's and Finagle's. */
 export const DEFAULT_PANIC_THRESHOLD = 0.5;
@@ -54,10 +55,19 @@ export interface TableListener {
   onPanic(open: number, known: number): void;
 }
 
+export interface TableOptions {
+  /** Relative capacity, by kind of hardware perhaps; undefined: the endpoint's own weight. */
+  readonly weightOf?: (endpoint: Endpoint) => number | undefined;
+  readonly slowStart?: ResolvedSlowStart;
+  /** An endpoint has joined a list that had others. */
+  readonly onNew?: (member: Member) => void;
+}
+
 export class EndpointTable implements PickSet {
   readonly #load: LoadBoard;
   readonly #listener: TableListener;
   readonly #panicThreshold: number;
+  readonly #options: TableOptions;
   readonly #members = new Map<string, Member>();
   readonly #fleet = new FleetView();
   #addresses: ReadonlySet<string> = new Set();
@@ -65,7 +75,8 @@ export class EndpointTable implements PickSet {
   version = 0;
   isPanicking = false;
 
-  constructor(load: LoadBoard, panicThreshold: number, listener: TableListener) {
+  constructor(load: LoadBoard, panicThreshold: number, listener: TableListener, options: TableOptions = {}) {
+    this.#options = options;
     this.#load = load;
     this.#panicThreshold = panicThreshold;
     this.#listener = listener;
@@ -85,14 +96,15 @@ export class EndpointTable implements PickSet {
   }
 
   /** Takes over a new list. An endpoint whose address or weight changed is a new one under its old name. */
-  update(endpoints: readonly Endpoint[]): void {
+  update(endpoints: readonly Endpoint[], now = 0): void {
+    const isFirst = this.#members.size === 0;
     const listed = new Map(endpoints.map((endpoint) => [endpoint.id, endpoint]));
     const gone = [...this.#members.values()].filter((member) => {
       const endpoint = listed.get(member.endpoint.id);
       return endpoint === undefined || !sameEndpoint(endpoint, member.endpoint);
     });
     for (const member of gone) this.#remove(member);
-    for (const endpoint of endpoints) if (!this.#members.has(endpoint.id)) this.#add(endpoint);
+    for (const endpoint of endpoints) if (!this.#members.has(endpoint.id)) this.#add(endpoint, now, isFirst);
     this.#addresses = new Set(endpoints.map(({ address }) => address));
     this.refresh();
     // After the additions, so that the listener sees which addresses are still in use.
@@ -119,9 +131,17 @@ export class EndpointTable implements PickSet {
     for (const member of gone) this.#listener.onRemove(member);
   }
 
-  #add(endpoint: Endpoint): void {
+  /** Who is there from the start need not start slowly: all would. */
+  #add(endpoint: Endpoint, now: number, isFirst: boolean): void {
+    const { weightOf, slowStart } = this.#options;
     const counter = this.#load.useEndpoint(endpoint.id) as WorkCounter;
-    const member = new Member(endpoint, counter, this.#fleet);
+    const member = new Member(endpoint, counter, this.#fleet, weightOf?.(endpoint) ?? endpoint.weight);
+    if (slowStart !== undefined && !isFirst) {
+      member.warmFromMs = now;
+      member.warmUntilMs = now + slowStart.windowMs;
+      member.leastWarmth = slowStart.leastRatio;
+      this.#options.onNew?.(member);
+    }
     this.#members.set(endpoint.id, member);
   }
 

@@ -14,26 +14,24 @@ import type { HeaderList } from '../core/headers.js';
 import { Lifecycle } from '../core/lifecycle.js';
 import { modelKey } from '../core/load-board.js';
 import type { Outcome } from '../core/load-counter.js';
-import type { LoadReport } from '../core/load-report.js';
-import { type Random, randomId } from '../core/random.js';
+import type { Random } from '../core/random.js';
 import type { Resolution } from '../core/resolver.js';
 import { RetryBudget } from '../core/retry-budget.js';
 import type { Runtime } from '../core/runtime.js';
 import { TimerWheel, type WheelEntry } from '../core/timer-wheel.js';
 import type { CallExtension, CallRequest, CallTransport } from '../core/transport/call.js';
 import type { Attempt } from './attempt.js';
-import type { Candidate } from './candidate.js';
-import { EndpointTable, type Member } from './endpoint-table.js';
+import { EndpointTable, type Member, type TableListener } from './endpoint-table.js';
 import type { RouterEvents } from './events.js';
 import { startHealthChecks } from './health-checks.js';
 import type { PickExplanation } from './last-picks.js';
-import { LoadProber } from './load-prober.js';
-import { RunningSources } from './load-sources/running.js';
+import { LoadNews } from './load-news.js';
+import type { RunningSources } from './load-sources/running.js';
 import { type ResolvedOptions, type RouterOptions, resolveOptions } from './options.js';
 import { type EjectionOptions, OutlierEjection } from './outlier-ejection.js';
 import { type Pick, PickedWork, type WorkRequest } from './picked-work.js';
 import type { Picker, ProberOptions } from './pickers/picker.js';
-import { switchedPicker } from './pickers/switched.js';
+import { probe } from './probe.js';
 import { prepareRequest } from './request-head.js';
 import type { CallResponse } from './response.js';
 import { RetryPolicy } from './retry-policy.js';
@@ -42,11 +40,13 @@ import type { RoutingTable } from './rib/routing-table.js';
 import { type CallEngine, RoutedCall } from './routed-call.js';
 import type { RouterRequest } from './router-request.js';
 import { RouterTelemetry } from './router-telemetry.js';
-import { Routes } from './routes/routes.js';
-import { checkSubset } from './routes/subset.js';
+import { makeRoutes } from './routes/make-routes.js';
+import type { Routes } from './routes/routes.js';
 import { ASKING, Selection } from './selection.js';
-import { ALWAYS_ON } from './switches.js';
+import { checkSlowStart } from './slow-start.js';
 import { WaitingCalls } from './waiting-calls.js';
+
+const WARM_UP_TIMEOUT_MS = 5000;
 
 /** Nothing was sent. */
 const TURNED_AWAY = { retryable: 'yes', rejected: true, attempts: 0 } as const;
@@ -79,9 +79,9 @@ export class RouterEngine implements CallEngine {
   readonly #selection: Selection;
   readonly #ejection: OutlierEjection | undefined;
   readonly #extensions: readonly CallExtension[];
+  readonly #news: LoadNews;
   readonly #sources: RunningSources;
   readonly #resolution: Resolution;
-  readonly #probers: LoadProber[] = [];
   readonly #stopHealth = new AbortController();
   readonly #noEndpoints: EvenkeelError;
   readonly #noRoom: EvenkeelError;
@@ -124,8 +124,17 @@ export class RouterEngine implements CallEngine {
     this.#noRoom = prebuiltError('resource-exhausted', full, TURNED_AWAY);
     this.#queueFull = prebuiltError('resource-exhausted', `${full} and the queue is full`, TURNED_AWAY);
     this.waiting = new WaitingCalls(this.options.maxQueued);
-    this.table = this.#makeTable();
-    this.routes = this.#makeRoutes(options);
+    this.table = this.#makeTable(options);
+    this.#news = new LoadNews({
+      service,
+      runtime,
+      transport: options.transport,
+      wheel: this.#wheel,
+      events,
+      switches: options.switches ?? {},
+    });
+    const environment = { prober: (probes: ProberOptions) => this.#news.prober(probes) };
+    this.routes = makeRoutes(options, this.options.picker, environment, this.table, this.#clock, this.#random);
     this.#selection = new Selection(
       this.table,
       this.routes,
@@ -138,7 +147,7 @@ export class RouterEngine implements CallEngine {
     this.telemetry = new RouterTelemetry(this, runtime);
     try {
       if (options.health !== undefined) this.#startHealth(options.health);
-      this.#sources = this.#startSources();
+      this.#sources = this.#news.start(this.options.loadSources, this.#random.fork('load source'), this.table);
       this.#resolution = this.#startResolver(options);
     } catch (error) {
       // Nothing is left running by a router that was not made.
@@ -266,7 +275,9 @@ export class RouterEngine implements CallEngine {
   }
 
   prepare(request: RouterRequest, call: RoutedCall, now: number): CallRequest {
-    return prepareRequest(request, call, now, this.#sources.requestHeaders, this.#extensions, this.#diagnostics);
+    const { requestHeaders } = this.#sources;
+    const { shardMapVersion } = this.routes;
+    return prepareRequest(request, call, now, requestHeaders, this.#extensions, this.#diagnostics, shardMapVersion);
   }
 
   onHeaders(member: Member, headers: HeaderList, now: number): void {
@@ -282,6 +293,10 @@ export class RouterEngine implements CallEngine {
 
   hasRoom(member: Member): boolean {
     return this.#selection.hasRoom(member);
+  }
+
+  get news(): LoadNews {
+    return this.#news;
   }
 
   get isClosed(): boolean {
@@ -316,6 +331,11 @@ export class RouterEngine implements CallEngine {
     if (this.events.has('retry')) this.events.emit('retry', { endpoint: member.endpoint.id, attempt: call.attempts, cause });
   }
 
+  onWrongShard(mapVersion: number): void {
+    this.telemetry.wrongShards++;
+    if (mapVersion > this.routes.shardMapVersion) this.#resolution.refresh();
+  }
+
   onCallEnd(call: RoutedCall, error: EvenkeelError | undefined, now: number): void {
     this.telemetry.onCallEnd(call, error, now);
     this.lifecycle.leave();
@@ -337,8 +357,7 @@ export class RouterEngine implements CallEngine {
       }
       this.#resolution.close();
       this.#stopHealth.abort();
-      this.#sources.close();
-      for (const prober of this.#probers) prober.close();
+      this.#news.close();
       this.#ejection?.close();
       this.table.close();
       this.telemetry.close();
@@ -363,7 +382,7 @@ export class RouterEngine implements CallEngine {
       onEndpoints: (endpoints, { source }) => {
         if (this.lifecycle.isClosed) return;
         this.#isResolved = true;
-        this.table.update(endpoints);
+        this.table.update(endpoints, this.#clock.now());
         this.events.emit('endpoints', { endpoints: endpoints.length, source });
         this.#sendWaiting();
       },
@@ -376,8 +395,15 @@ export class RouterEngine implements CallEngine {
     return resolver.start(this.runtime, listener);
   }
 
-  #makeTable(): EndpointTable {
-    return new EndpointTable(this.runtime.load, this.options.panicThreshold, {
+  #makeTable({ weightOf, slowStart }: RouterOptions): EndpointTable {
+    const slow = slowStart === undefined || slowStart === false ? undefined : checkSlowStart(slowStart);
+    const warmUp = slow?.warmUpPath;
+    const options = {
+      ...(weightOf === undefined ? undefined : { weightOf }),
+      ...(slow === undefined ? undefined : { slowStart: slow }),
+      ...(warmUp === undefined ? undefined : { onNew: (member: Member) => this.#connect(member, warmUp) }),
+    };
+    const listener: TableListener = {
       onRemove: (member) => {
         this.#ejection?.forget(member);
         this.#forgetIfIdle(member);
@@ -386,7 +412,13 @@ export class RouterEngine implements CallEngine {
         this.telemetry.panics++;
         this.events.emit('panic', { open, known });
       },
-    });
+    };
+    return new EndpointTable(this.runtime.load, this.options.panicThreshold, listener, options);
+  }
+
+  /** One small request, so that a connection is there before the first call. What becomes of it is nobody's matter. */
+  #connect({ endpoint }: Member, path: string): void {
+    probe(this.transport, this.#clock, endpoint, path, WARM_UP_TIMEOUT_MS, this.#stopHealth.signal).catch(() => {});
   }
 
   #makeEjection(options: EjectionOptions): OutlierEjection {
@@ -399,75 +431,6 @@ export class RouterEngine implements CallEngine {
         this.events.emit('return', { endpoint: member.endpoint.id });
         this.#sendWaiting();
       },
-    });
-  }
-
-  /** One picker for each place that calls are sent to; all of one kind. */
-  #makeRoutes({ locality, rings, ringThreshold, subset, versions, tiers, switches = {} }: RouterOptions): Routes {
-    const environment = { prober: (options: ProberOptions) => this.#startProber(options) };
-    let made = 0;
-    const makePicker = () => {
-      // The first as in a router without places: its draws do not depend on what else was asked for.
-      const label = made++ === 0 ? 'picker' : `picker ${made}`;
-      return switchedPicker(
-        this.options.picker(this.#random.fork(label), environment),
-        this.#random.fork('p2c'),
-        switches.picker,
-      );
-    };
-    const options = {
-      locality,
-      rings,
-      ringThreshold,
-      subset: subset === false ? undefined : checkSubset(subset),
-      splits: [versions, tiers].filter((split) => split !== undefined),
-      subsetting: switches.subsets ?? ALWAYS_ON,
-    };
-    return new Routes(
-      options,
-      this.table,
-      this.#clock,
-      this.#random.fork('routes'),
-      randomId(this.#random.fork('client')),
-      makePicker,
-    );
-  }
-
-  #startProber(options: ProberOptions): LoadProber {
-    const prober = new LoadProber(
-      {
-        transport: this.transport,
-        clock: this.#clock,
-        wheel: this.#wheel,
-        onReport: (candidate, report, now) => this.#onReport(candidate, report, now, 'probe'),
-        onBroken: (candidate, error) => this.#onBrokenReport(candidate, error),
-      },
-      options,
-    );
-    this.#probers.push(prober);
-    return prober;
-  }
-
-  #onReport(candidate: Candidate, report: LoadReport, now: number, source: string | undefined): void {
-    candidate.onReport(report, now, source);
-    this.runtime.load.setRemote(candidate.endpoint.id, report);
-  }
-
-  #onBrokenReport(candidate: Candidate | undefined, error: unknown): void {
-    this.telemetry.brokenReports++;
-    this.#diagnostics.report(`load report of ${this.options.service}`, error);
-    if (this.events.has('broken-report')) this.events.emit('broken-report', { endpoint: candidate?.endpoint.id ?? '', error });
-  }
-
-  #startSources(): RunningSources {
-    return new RunningSources(this.options.loadSources, {
-      runtime: this.runtime,
-      random: this.#random.fork('load source'),
-      transport: this.transport,
-      open: this.table,
-      members: () => this.table.members(),
-      onReport: (candidate, report, now, source) => this.#onReport(candidate, report, now, source),
-      onBroken: (candidate, error) => this.#onBrokenReport(candidate, error),
     });
   }
 

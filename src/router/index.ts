@@ -4,6 +4,7 @@ export { DEFAULT_PANIC_THRESHOLD } from './endpoint-table.js';
 export type { RouterEvents } from './events.js';
 export type { RouterFetch, RouterFetchInit } from './fetch.js';
 export type { HealthOptions } from './health-checks.js';
+export type { PickExplanation } from './last-picks.js';
 export {
   type BegunCall,
   createLoadReporter,
@@ -114,3 +115,14 @@ export {
 } from './rib/suggest-rings.js';
 export { createRouter, type EndpointSnapshot, type Router, type RouterSnapshot } from './router.js';
 export type { RouterRequest } from './router-request.js';
+export { DEFAULT_SUBSET_ENDPOINTS, DEFAULT_SUBSET_FROM, type SubsetOptions } from './routes/subset.js';
+export { TierBalance, type TierBalanceOptions, type TierSample } from './routes/tier-balance.js';
+export {
+  createTrafficSplit,
+  DEFAULT_SPLIT_PER_SECOND,
+  type TrafficSplit,
+  type TrafficSplitOptions,
+} from './routes/traffic-split.js';
+export { requestedShard, WRONG_SHARD_STATUS, wrongShardAnswer } from './routes/wrong-shard.js';
+export { DEFAULT_LEAST_RATIO, DEFAULT_SLOW_START_MS, type SlowStartOptions } from './slow-start.js';
+export type { RouterSwitches } from './switches.js';

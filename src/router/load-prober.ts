@@ -6,6 +6,7 @@
  */
 import type { Clock } from '../core/clock.js';
 import { checkNumber, EvenkeelError, invalidArgument } from '../core/errors.js';
+import type { FeatureSwitch } from '../core/feature-switch.js';
 import type { HeaderList } from '../core/headers.js';
 import type { LoadReport } from '../core/load-report.js';
 import { readLoadHeaders } from '../core/orca/header.js';
@@ -20,6 +21,8 @@ export interface ProberParts {
   readonly transport: CallTransport;
   readonly clock: Clock;
   readonly wheel: TimerWheel;
+  /** Nobody is asked while it is off. */
+  readonly isUsed: FeatureSwitch;
   onReport(candidate: Candidate, report: LoadReport, now: number): void;
   onBroken(candidate: Candidate, error: unknown): void;
 }
@@ -60,7 +63,8 @@ export class LoadProber implements Prober {
   }
 
   isAllowed(now: number): boolean {
-    if (this.#isClosed || now < this.#silentUntilMs || this.#underWay.size >= MAX_UNDER_WAY) return false;
+    if (this.#isClosed || !this.parts.isUsed.isOn || now < this.#silentUntilMs || this.#underWay.size >= MAX_UNDER_WAY)
+      return false;
     if (now > this.#atMs) {
       this.#tokens = Math.min(this.#perMs * 1000, this.#tokens + (now - this.#atMs) * this.#perMs);
       this.#atMs = now;

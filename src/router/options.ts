@@ -1,4 +1,6 @@
 /** Options of a router: documented once, checked once, resolved once. */
+
+import type { Endpoint } from '../core/endpoint.js';
 import { checkInteger, checkNumber, invalidArgument } from '../core/errors.js';
 import type { Resolver } from '../core/resolver.js';
 import type { Runtime } from '../core/runtime.js';
@@ -14,6 +16,7 @@ import type { RingOptions } from './rib/locality.js';
 import type { RouterRequest } from './router-request.js';
 import type { SubsetOptions } from './routes/subset.js';
 import type { TrafficSplit } from './routes/traffic-split.js';
+import type { SlowStartOptions } from './slow-start.js';
 import type { RouterSwitches } from './switches.js';
 
 export interface RouterOptions {
@@ -43,6 +46,10 @@ export interface RouterOptions {
   shardOf?: (request: RouterRequest) => string | undefined;
   /** Names the keys of a call that does not name them itself. */
   affinityOf?: (request: RouterRequest) => readonly string[] | undefined;
+  /** Relative capacity of an endpoint, by its kind of hardware say; undefined: its own weight. */
+  weightOf?: (endpoint: Endpoint) => number | undefined;
+  /** Endpoints that join the list get less at first. Default: they do not. */
+  slowStart?: SlowStartOptions | false;
   /** Optional algorithms that can be turned off while the process runs. */
   switches?: RouterSwitches;
   /** Where reports of the servers' load come from. Default `[responseHeader()]`. */

@@ -1,6 +1,7 @@
 /** The headers that travel with an attempt: the caller's, the load sources', the context's, the extensions', the span's. */
 import { writeCriticality, writeTimeoutHeader } from '../core/context-headers.js';
 import type { Diagnostics } from '../core/diagnostics.js';
+import { HEADERS } from '../core/headers.js';
 import type { CallExtension, CallRequest } from '../core/transport/call.js';
 import type { RoutedCall } from './routed-call.js';
 import type { RouterRequest } from './router-request.js';
@@ -13,12 +14,17 @@ export function prepareRequest(
   more: readonly string[],
   extensions: readonly CallExtension[],
   diagnostics: Diagnostics,
+  shardMapVersion: number,
 ): CallRequest {
-  const { context, span } = call;
-  const isPlain = context === undefined && span === undefined && extensions.length === 0 && more.length === 0;
+  const { context, span, shard } = call;
+  const isPlain =
+    context === undefined && span === undefined && shard === undefined && extensions.length === 0 && more.length === 0;
   if (isPlain && (request.headers === undefined || Array.isArray(request.headers))) return request as CallRequest;
   const headers = flatHeaders(request.headers);
   if (more.length > 0) headers.push(...more);
+  if (shard !== undefined) {
+    headers.push(HEADERS.shard.text, encodeURIComponent(shard), HEADERS.shardMap.text, String(shardMapVersion));
+  }
   // First, for propagated baggage may hold an older criticality.
   span?.inject(headers);
   if (context !== undefined) {

@@ -16,6 +16,7 @@ import type { Member } from './endpoint-table.js';
 import { CallResponse } from './response.js';
 import { isErrorRetryable, isIdempotent, isStatusRetryable, wasRejected } from './retry-policy.js';
 import { faultOf, type RouterRequest } from './router-request.js';
+import { wrongShardVersion } from './routes/wrong-shard.js';
 import { ASKING, type Asker } from './selection.js';
 
 /** What a call needs of its router. */
@@ -40,6 +41,8 @@ export interface CallEngine extends AttemptEngine {
   backoffMs(next: number, isUnsent: boolean): number;
   /** Takes a retry from the budget. */
   mayRetry(now: number): boolean;
+  /** A server does not hold the shard it was asked for, by a map of that version. */
+  onWrongShard(mapVersion: number): void;
   onRetry(call: RoutedCall, member: Member, cause: string): void;
   /** An attempt goes out. */
   onSend(call: RoutedCall): void;
@@ -187,6 +190,7 @@ export class RoutedCall extends Attempt<CallEngine> implements Asker {
   // What its attempt tells.
 
   protected override takeResponse(status: number, headers: HeaderList): ResponseUse {
+    if (this.shard !== undefined && this.#isElsewhere(status, headers)) return 'discard';
     if (status >= 429 && this.#shouldRetryStatus(status, headers)) return 'discard';
     if (this.request.response !== 'stream') return 'buffer';
     const stream = new BodyStream(this);
@@ -225,6 +229,14 @@ export class RoutedCall extends Attempt<CallEngine> implements Asker {
   #shouldRetryStatus(status: number, headers: HeaderList): boolean {
     if (!this.#isReplayable || !isStatusRetryable(status, wasRejected(headers), this.#isIdempotent)) return false;
     return this.#canRetry(this.engine.now());
+  }
+
+  /** The server does not hold the shard: another may, by our map or by the one that we are about to hear of. */
+  #isElsewhere(status: number, headers: HeaderList): boolean {
+    const version = wrongShardVersion(status, headers);
+    if (version === undefined) return false;
+    this.engine.onWrongShard(version);
+    return this.#isReplayable && this.#canRetry(this.engine.now());
   }
 
   #shouldRetryError(error: EvenkeelError, now: number): boolean {

@@ -12,6 +12,7 @@ export interface RouterReadings {
   readonly table: EndpointTable;
   readonly waiting: { readonly size: number };
   readonly tableAgeMs: number;
+  readonly news: { readonly broken: number };
 }
 
 export class RouterTelemetry {
@@ -20,7 +21,8 @@ export class RouterTelemetry {
   retriesRefused = 0;
   ejections = 0;
   panics = 0;
-  brokenReports = 0;
+  /** Answers that a shard is elsewhere. */
+  wrongShards = 0;
   /** Calls ended, by outcome: `ok` or the error's code. */
   readonly calls = new Map<string, number>([['ok', 0]]);
   readonly #telemetry: Telemetry | undefined;
@@ -78,7 +80,7 @@ export class RouterTelemetry {
     keep(telemetry.observable('evenkeel.router.retries.refused', (observe) => observe(this.retriesRefused, service)));
     keep(telemetry.observable('evenkeel.router.ejections', (observe) => observe(this.ejections, service)));
     keep(telemetry.observable('evenkeel.router.panics', (observe) => observe(this.panics, service)));
-    keep(telemetry.observable('evenkeel.router.reports.broken', (observe) => observe(this.brokenReports, service)));
+    keep(telemetry.observable('evenkeel.router.reports.broken', (observe) => observe(readings.news.broken, service)));
     keep(telemetry.observable('evenkeel.router.queued', (observe) => observe(readings.waiting.size, service)));
     keep(
       telemetry.observable('evenkeel.router.table.age', (observe) => {

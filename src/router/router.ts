@@ -73,6 +73,10 @@ export interface RouterSnapshot {
   readonly ejections: number;
   readonly panics: number;
   readonly brokenReports: number;
+  /** Requests for load that pickers sent beside the calls. */
+  readonly probes: number;
+  /** Answers that a shard is elsewhere. */
+  readonly wrongShards: number;
   /** The last picks, latest first: where calls went, and why. */
   readonly picks: readonly PickExplanation[];
   readonly endpoints: readonly EndpointSnapshot[];
@@ -137,8 +141,8 @@ class ServiceRouter implements Router {
   }
 
   snapshot(): RouterSnapshot {
-    const { options, picker, table, tableAgeMs, lifecycle, picks, waiting, telemetry, budget } = this.#engine;
-    const { attempts, retries, retriesRefused, ejections, panics, brokenReports } = telemetry;
+    const { options, picker, table, tableAgeMs, lifecycle, picks, waiting, telemetry, budget, news } = this.#engine;
+    const { attempts, retries, retriesRefused, ejections, panics, wrongShards } = telemetry;
     return {
       service: options.service,
       picker: picker.name,
@@ -153,7 +157,9 @@ class ServiceRouter implements Router {
       retriesAvailable: budget.available,
       ejections,
       panics,
-      brokenReports,
+      brokenReports: news.broken,
+      probes: news.probes,
+      wrongShards,
       picks: this.#engine.lastPicks(),
       endpoints: this.endpoints(),
     };

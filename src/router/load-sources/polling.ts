@@ -15,6 +15,7 @@ import { outstandingOf } from '../candidate.js';
 import { parseLoadBody } from '../load-body.js';
 import { LoadProber } from '../load-prober.js';
 import { probe } from '../probe.js';
+import { ALWAYS_ON } from '../switches.js';
 import type { LoadSource, LoadSourceEnvironment, LoadSourceSession } from './source.js';
 
 export interface PollingOptions {
@@ -58,7 +59,7 @@ export function polling(options: PollingOptions): LoadSource {
       if (isBackground) return pollInBackground(env, new Poller(env, path, timeoutMs, parse), intervalMs);
       const { clock, diagnostics } = env.runtime;
       const wheel = new TimerWheel(clock, (error) => diagnostics.report('polling', error));
-      const parts = { transport: env.transport, clock, wheel, onReport: env.onReport, onBroken: env.onBroken };
+      const parts = { transport: env.transport, clock, wheel, isUsed: ALWAYS_ON, onReport: env.onReport, onBroken: env.onBroken };
       const prober = new LoadProber(parts, { path, timeoutMs, maxPerSecond: Number.MAX_SAFE_INTEGER, parse });
       return pollBeforeDispatch(env, prober, choices);
     },

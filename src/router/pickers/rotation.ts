@@ -62,7 +62,9 @@ export class WeightedRoundRobinPicker implements Picker {
     const known = weights.filter((weight) => weight !== undefined);
     // Endpoints without a usable report weigh what the others weigh on average; with fewer than two there is nothing to compare.
     const mean = known.length < 2 ? undefined : known.reduce((sum, weight) => sum + weight, 0) / known.length;
-    const final = candidates.map((candidate, i) => (mean === undefined ? 1 : (weights[i] ?? mean)) * candidate.weight);
+    const final = candidates.map(
+      (candidate, i) => (mean === undefined ? 1 : (weights[i] ?? mean)) * candidate.weight * candidate.warmth(now),
+    );
     // Not Math.max(...final): a hundred thousand arguments are too many for the stack.
     const largest = final.reduce((most, weight) => Math.max(most, weight), 0);
     this.#strides = Uint16Array.from(final, (weight) => Math.max(1, Math.round((weight / largest) * MAX_WEIGHT)));

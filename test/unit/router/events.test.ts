@@ -154,6 +154,8 @@ describe('the snapshot', () => {
       ejections: 0,
       panics: 0,
       brokenReports: 0,
+      probes: 0,
+      wrongShards: 0,
       picks: snapshot.picks.map((one) => JSON.parse(JSON.stringify(one))),
       endpoints: snapshot.endpoints.map((one) => JSON.parse(JSON.stringify(one))),
     });
