@@ -21,7 +21,7 @@ export interface Cache<K extends {}, V extends {}> {
  * @param options.onEvict - Told of every entry that leaves by age or for lack of room; not of those deleted, cleared or replaced.
  */
 export function createCache<K extends {}, V extends {}>(options: {
-  clock: Clock;
+  clock: Pick<Clock, 'now'>;
   maxEntries: number;
   ttlMs?: number;
   onEvict?: (value: V, key: K) => void;

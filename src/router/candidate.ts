@@ -114,6 +114,16 @@ export class Candidate {
     return outstanding === undefined ? 0 : Math.max(0, outstanding - this.ownAtReport);
   }
 
+  /** Our own calls in flight there that are for the counter `loadKey`. */
+  ownOf(loadKey: string): number {
+    return this.#own.get(loadKey) ?? 0;
+  }
+
+  /** Other callers' work for that counter when the report came; 0 when it does not tell of it. */
+  othersOfModel(loadKey: string): number {
+    return Math.max(0, (this.report?.namedMetrics?.[loadKey] ?? 0) - (this.#ownThen?.get(loadKey) ?? 0));
+  }
+
   #countOwn(loadKey: string, difference: 1 | -1): void {
     const count = (this.#own.get(loadKey) ?? 0) + difference;
     if (count > 0) this.#own.set(loadKey, count);

@@ -133,7 +133,10 @@ export class RouterEngine implements CallEngine {
       events,
       switches: options.switches ?? {},
     });
-    const environment = { prober: (probes: ProberOptions) => this.#news.prober(probes) };
+    const environment = {
+      prober: (probes: ProberOptions) => this.#news.prober(probes),
+      affinity: options.switches?.affinity,
+    };
     this.routes = makeRoutes(options, this.options.picker, environment, this.table, this.#clock, this.#random);
     this.#selection = new Selection(
       this.table,

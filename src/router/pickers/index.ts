@@ -1,14 +1,28 @@
 /** The pickers by name. */
 import { checkInteger } from '../../core/errors.js';
+import type { FeatureSwitch } from '../../core/feature-switch.js';
+import { ALWAYS_ON } from '../switches.js';
 import { AUTO_CHOICES, AutoPicker } from './auto.js';
-import { expectedTime, ownLoad, peakEwmaLoad, reportedLoad } from './load.js';
+import type { CounterBlend } from './counter-blend.js';
+import { blendedLoad, expectedTime, ownLoad, peakEwmaLoad, reportedLoad } from './load.js';
 import type { PickerFactory } from './picker.js';
+import { checkPrefixAffinity, type PrefixAffinityOptions, PrefixAffinityPicker } from './prefix-affinity.js';
 import { checkProbePool, ProbePool, type ProbePoolOptions, proberOf } from './probe-pool.js';
+import { checkRingHash, type RingHashOptions, RingHashPicker } from './ring-hash.js';
 import { RoundRobinPicker, WeightedRoundRobinPicker } from './rotation.js';
 import { DEFAULT_CHOICES, MAX_CHOICES, SamplingPicker } from './sampling.js';
 
+export {
+  CounterBlend,
+  type CounterBlendOptions,
+  type CounterName,
+  createCounterBlend,
+  DEFAULT_BLEND_MS,
+} from './counter-blend.js';
 export type { Picker, PickerEnvironment, PickerFactory, PickRequest, PickSet, Prober, ProberOptions } from './picker.js';
+export type { PrefixAffinityOptions } from './prefix-affinity.js';
 export type { ProbePoolOptions } from './probe-pool.js';
+export type { RingHashOptions } from './ring-hash.js';
 
 /**
  * The default: of eight random endpoints the one where this call would end first, by what endpoints told of their outstanding work at
@@ -44,10 +58,12 @@ export function probePool(options: ProbePoolOptions = {}): PickerFactory {
  * Power of k choices on own work in flight.
  * @param options.choices - Default 2; 1 to 64.
  * @param options.load - `own` (default), or `reported`: own plus what servers tell of other callers'.
+ * @param options.counter - Reported load, by the host's counter, the model's, or something between: see `createCounterBlend`.
  * @see Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing"
  */
-export function p2c(options: { choices?: number; load?: 'own' | 'reported' } = {}): PickerFactory {
-  const score = options.load === 'reported' ? reportedLoad : ownLoad;
+export function p2c(options: { choices?: number; load?: 'own' | 'reported'; counter?: CounterBlend } = {}): PickerFactory {
+  const { counter } = options;
+  const score = counter !== undefined ? blendedLoad(counter) : options.load === 'reported' ? reportedLoad : ownLoad;
   const choices = checkChoices(options.choices);
   return (random) => new SamplingPicker('p2c', random, choices, score);
 }
@@ -73,6 +89,30 @@ export function roundRobin(): PickerFactory {
 
 export function weightedRoundRobin(): PickerFactory {
   return (stream) => new WeightedRoundRobinPicker(stream);
+}
+
+/**
+ * Calls of one key (`affinity`) go to one endpoint, with bounded load. Calls without a key: power of two choices.
+ * @throws {EvenkeelError} `invalid-argument` naming the option.
+ */
+export function ringHash(options: RingHashOptions = {}): PickerFactory {
+  const resolved = checkRingHash(options);
+  return (random) => new RingHashPicker(resolved, new SamplingPicker('ring-hash', random, DEFAULT_CHOICES, ownLoad));
+}
+
+/**
+ * Calls that share a prefix (`affinity`: hashes of ever longer prefixes) go where it was last worked on, below a load gate. Calls without
+ * keys: as `auto` without probes. Costs a look at each endpoint: for fleets of up to some hundred.
+ * @param options.switch - Off: as if no call had keys.
+ * @throws {EvenkeelError} `invalid-argument` naming the option.
+ */
+export function prefixAffinity(options: PrefixAffinityOptions & { switch?: FeatureSwitch } = {}): PickerFactory {
+  const resolved = checkPrefixAffinity(options);
+  const plain = auto({ probes: false });
+  return (random, environment) => {
+    const isUsed = options.switch ?? environment?.affinity ?? ALWAYS_ON;
+    return new PrefixAffinityPicker(random, resolved, plain(random, environment), isUsed);
+  };
 }
 
 function checkChoices(choices = DEFAULT_CHOICES): number {

@@ -1,5 +1,6 @@
 /** The load metrics that pickers compare. Lower is better; each is what the next call would meet, relative to the endpoint's weight. */
 import type { Candidate } from '../candidate.js';
+import type { CounterBlend } from './counter-blend.js';
 import type { PickRequest } from './picker.js';
 
 /** A report fades with this time constant: what it told of other callers is old news soon. */
@@ -22,6 +23,23 @@ export function ownLoad(candidate: Candidate, request: PickRequest): number {
 export function reportedLoad(candidate: Candidate, request: PickRequest): number {
   const load = candidate.counter.weight + othersLoad(candidate, request) + request.weight;
   return load * candidate.slowdown(request.now) * candidate.inverseWeight;
+}
+
+/** The whole host's work counts for this much of a call beside its model's: it decides where the model has next to none. */
+const HOST_AS_TIE_BREAK = 0.5;
+
+/** As {@link reportedLoad}, by the counters that `blend` says. */
+export function blendedLoad(blend: CounterBlend): (candidate: Candidate, request: PickRequest) => number {
+  return (candidate, request) => {
+    const { loadKey, now, weight } = request;
+    const share = loadKey === undefined ? 0 : blend.at(now);
+    const fading = REPORT_FADE_MS / (REPORT_FADE_MS + now - candidate.reportAtMs);
+    const host = candidate.counter.weight + candidate.others * weight * fading;
+    if (loadKey === undefined || share === 0) return (host + weight) * candidate.slowdown(now) * candidate.inverseWeight;
+    const model = candidate.ownOf(loadKey) * weight + candidate.othersOfModel(loadKey) * weight * fading;
+    const own = model + (HOST_AS_TIE_BREAK * host) / (host + weight);
+    return (share * own + (1 - share) * host + weight) * candidate.slowdown(now) * candidate.inverseWeight;
+  };
 }
 
 /** Peak latency times own work. @see Finagle, PeakEwma.scala */

@@ -1,4 +1,5 @@
 /** What a picker is: a calculator that chooses among the endpoints open to calls. It has no I/O, no timers, and allocates nothing. */
+import type { FeatureSwitch } from '../../core/feature-switch.js';
 import type { LoadReport } from '../../core/load-report.js';
 import type { Random } from '../../core/random.js';
 import type { Candidate } from '../candidate.js';
@@ -55,6 +56,8 @@ export interface ProberOptions {
 /** What a router offers its picker. */
 export interface PickerEnvironment {
   prober(options: ProberOptions): Prober;
+  /** Stickiness may be used now. Absent: it may. */
+  readonly affinity?: FeatureSwitch | undefined;
 }
 
 /** Pickers hold state, so each router makes its own. `environment`: absent where there is no router, in tests and measurements. */

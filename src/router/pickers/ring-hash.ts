@@ -1,0 +1,107 @@
+/**
+ * Consistent hashing with bounded loads: calls of one key go to one endpoint, as long as that has no more than its share of the work.
+ *
+ * Endpoints stand on a ring at many points each, in proportion to weight; a key belongs to the first point after its own hash, and walks
+ * on past endpoints that are full. An endpoint that comes or goes moves its own keys and no others.
+ * @see Karger et al., STOC'97; Mirrokni, Thorup and Zadimoghaddam, "Consistent Hashing with Bounded Loads", SODA'18
+ */
+import { checkInteger, checkNumber } from '../../core/errors.js';
+import type { Candidate } from '../candidate.js';
+import { hash } from '../routes/subset.js';
+import type { Picker, PickRequest, PickSet } from './picker.js';
+
+export interface RingHashOptions {
+  /** An endpoint takes calls of its keys up to so many times the mean of the work in flight from here. Default 1.25; Infinity: no bound. */
+  readonly loadFactor?: number;
+  /** Points on the ring for an endpoint of mean weight. Default 100; 1 to 1000. */
+  readonly points?: number;
+}
+
+export const DEFAULT_LOAD_FACTOR = 1.25;
+export const DEFAULT_RING_POINTS = 100;
+/** Of all endpoints together. */
+const MAX_POINTS = 1 << 20;
+
+/** @throws {EvenkeelError} `invalid-argument` naming the option. */
+export function checkRingHash(options: RingHashOptions): { readonly loadFactor: number; readonly points: number } {
+  const { loadFactor = DEFAULT_LOAD_FACTOR } = options;
+  return {
+    loadFactor: loadFactor === Number.POSITIVE_INFINITY ? loadFactor : checkNumber('loadFactor', loadFactor, 1.01),
+    points: checkInteger('points', options.points ?? DEFAULT_RING_POINTS, 1, 1000),
+  };
+}
+
+export class RingHashPicker implements Picker {
+  readonly name = 'ring-hash';
+  readonly #loadFactor: number;
+  readonly #points: number;
+  /** For calls without a key. */
+  readonly #keyless: Picker;
+  #version = -1;
+  /** Hashes in order, and whose they are. */
+  #hashes = new Uint32Array(0);
+  #owners = new Uint32Array(0);
+
+  constructor(options: { readonly loadFactor: number; readonly points: number }, keyless: Picker) {
+    this.#loadFactor = options.loadFactor;
+    this.#points = options.points;
+    this.#keyless = keyless;
+  }
+
+  pickIndex(set: PickSet, request: PickRequest): number {
+    const key = request.affinity?.[0];
+    if (key === undefined) return this.#keyless.pickIndex(set, request);
+    if (set.version !== this.#version) this.#build(set);
+    const { candidates } = set;
+    const owners = this.#owners;
+    const first = this.#firstAfter(hash(key, KEY_SEED));
+    const most = this.#loadFactor * meanWork(candidates, request);
+    for (let walked = 0, at = first; walked < owners.length; walked++, at = at + 1 === owners.length ? 0 : at + 1) {
+      const owner = owners[at] as number;
+      const { counter, inverseWeight } = candidates[owner] as Candidate;
+      if ((counter.weight + request.weight) * inverseWeight <= most || this.#loadFactor === Number.POSITIVE_INFINITY)
+        return owner;
+    }
+    return owners[first] as number;
+  }
+
+  #firstAfter(target: number): number {
+    const hashes = this.#hashes;
+    let low = 0;
+    let high = hashes.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((hashes[middle] as number) < target) low = middle + 1;
+      else high = middle;
+    }
+    return low === hashes.length ? 0 : low;
+  }
+
+  #build({ candidates, version }: PickSet): void {
+    const mean = candidates.reduce((sum, { weight }) => sum + weight, 0) / candidates.length;
+    const perWeight = Math.min(this.#points, MAX_POINTS / candidates.length) / mean;
+    const points: { readonly hash: number; readonly owner: number }[] = [];
+    for (const [owner, { endpoint, weight }] of candidates.entries()) {
+      const count = Math.max(1, Math.round(weight * perWeight));
+      for (let i = 0; i < count; i++) points.push({ hash: hash(endpoint.id, i + 1), owner });
+    }
+    points.sort((a, b) => a.hash - b.hash || a.owner - b.owner);
+    this.#hashes = Uint32Array.from(points, (point) => point.hash);
+    this.#owners = Uint32Array.from(points, (point) => point.owner);
+    this.#version = version;
+  }
+}
+
+const KEY_SEED = 0;
+
+/** Work from here by weight of endpoint, this call included. */
+function meanWork(candidates: readonly Candidate[], request: PickRequest): number {
+  let work = request.weight;
+  let weights = 0;
+  for (const { counter, weight } of candidates) {
+    work += counter.weight;
+    weights += weight;
+  }
+  // One call among many endpoints must find room on an empty one.
+  return Math.max(work / weights, request.weight);
+}
