@@ -5,16 +5,14 @@
  * All of it is callbacks, so time passes without promises in between. Requests and their work are drawn apart from everything else: two
  * policies with one seed get the same requests at the same moments, and differ in nothing but where they send them.
  */
-import { EventSource } from '../../core/events.js';
 import { staticResolver } from '../../core/resolver-static.js';
-import { RouterEngine } from '../../router/engine.js';
-import type { RouterEvents } from '../../router/events.js';
 import type { LoadSource } from '../../router/load-sources/source.js';
 import type { PickerFactory } from '../../router/pickers/index.js';
 import { exponential, logNormal, uniform } from '../distributions.js';
 import { onOffAntagonist } from '../processor.js';
 import { ProcessorSharing } from '../processor-sharing.js';
 import { createSimulation, type Simulation } from '../simulation.js';
+import { type CallbackRouter, callbackRouter } from './callback-router.js';
 import { FLEET } from './constants.js';
 import { Latencies } from './latencies.js';
 import { SimServer, workPath } from './sim-server.js';
@@ -88,7 +86,7 @@ export async function runFleet(options: FleetRunOptions): Promise<FleetResult> {
     };
     if (isMeasured) requests++;
     trace.note(START, startedAt, index);
-    (clients[index] as RouterEngine).call({ path: workPath(workMs(work)) }, undefined, onEnd, onEnd);
+    (clients[index] as CallbackRouter).call({ path: workPath(workMs(work)) }, onEnd, onEnd);
   };
   clock.timer(gap(arrivals), arrive);
   clock.runSync(measureTo);
@@ -140,7 +138,7 @@ function makeServers(simulation: Simulation, options: FleetRunOptions): SimServe
   });
 }
 
-function makeClients(simulation: Simulation, servers: readonly SimServer[], options: FleetRunOptions): RouterEngine[] {
+function makeClients(simulation: Simulation, servers: readonly SimServer[], options: FleetRunOptions): CallbackRouter[] {
   const endpoints = servers.map(({ address, machine }, index) => ({
     id: machine.name,
     address,
@@ -148,21 +146,14 @@ function makeClients(simulation: Simulation, servers: readonly SimServer[], opti
   }));
   return Array.from({ length: options.clients }, (_, index) => {
     const { process } = simulation.machine(`client-${index}`);
-    const { runtime } = process;
-    return new RouterEngine(
-      {
-        service: 'inference',
-        resolver: staticResolver(endpoints),
-        transport: simulation.calls(process),
-        runtime,
-        picker: options.picker(servers),
-        timeoutMs: FLEET.giveUpMs,
-        retry: false,
-        ejection: false,
-        ...(options.loadSources === undefined ? undefined : { loadSources: options.loadSources }),
-      },
-      runtime,
-      new EventSource<RouterEvents>('router', runtime.diagnostics),
-    );
+    return callbackRouter(simulation, process, {
+      service: 'inference',
+      resolver: staticResolver(endpoints),
+      picker: options.picker(servers),
+      timeoutMs: FLEET.giveUpMs,
+      retry: false,
+      ejection: false,
+      ...(options.loadSources === undefined ? undefined : { loadSources: options.loadSources }),
+    });
   });
 }

@@ -12,9 +12,9 @@ export interface SimServerOptions {
   readonly capacity?: number;
 }
 
-/** The path of a request that is so much work, in milliseconds of a processor of speed 1. */
-export function workPath(workMs: number): string {
-  return `/${workMs}`;
+/** The path of a request that is so much work, in milliseconds of a processor of speed 1, for a model perhaps. */
+export function workPath(workMs: number, model = ''): string {
+  return model === '' ? `/${workMs}` : `/${workMs}/${model}`;
 }
 
 const LOAD_ROUTE = '/load';
@@ -45,10 +45,12 @@ export class SimServer {
       return;
     }
     this.arrived++;
+    const [, workMs, model] = call.request.path.split('/');
     const work = this.reporter.begin();
+    if (model !== undefined) work.model(model);
     const startedAt = this.machine.world.now();
     const inFlight = this.processor.inFlight + 1;
-    this.processor.start(Number(call.request.path.slice(1)), () => {
+    this.processor.start(Number(workMs), () => {
       const load = work.loadHeader();
       work.end('ok');
       this.onServed?.(this.machine.world.now() - startedAt, inFlight);
