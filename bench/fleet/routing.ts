@@ -25,7 +25,6 @@ const PEERS: readonly PolicyName[] = [
   'baseline',
   'power of 3',
   'power of 4',
-  'power of 6',
   'power of 8',
   'poll before dispatch',
   "round robin (undici's RoundRobinPool, and BalancedPool without connection errors)",
