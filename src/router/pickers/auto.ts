@@ -26,6 +26,8 @@ const LEAST_ENDPOINTS = 8;
 const LEAST_LATENCY_MS = 1;
 /** Reports of this many latencies are too old; the way back is half of it. */
 const OLD_LATENCIES = 2;
+/** A pause counts for no more than so many gaps. */
+const MOST_GAPS = 10;
 /** A gap between calls counts for this much of their mean. */
 const GAP_SHARE = 0.01;
 
@@ -64,7 +66,8 @@ export class AutoPicker implements Picker {
 
   /** Once for each call. */
   #needsProbes({ candidates }: PickSet, now: number): boolean {
-    const gapMs = now - this.#lastMs;
+    // A pause says little of how often calls come when they come.
+    const gapMs = Math.min(now - this.#lastMs, this.#calls === 0 ? 0 : MOST_GAPS * this.#gapMs + 1);
     this.#lastMs = now;
     this.#gapMs += (gapMs - this.#gapMs) * Math.max(GAP_SHARE, 1 / ++this.#calls);
     const { fleet } = candidates[0] as Candidate;

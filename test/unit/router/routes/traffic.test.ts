@@ -1,0 +1,188 @@
+import { describe, expect, it } from 'vitest';
+import { createTrafficSplit, TierBalance } from '../../../../src/router/index.js';
+import { rendezvousSubset } from '../../../../src/router/routes/subset.js';
+import { routerRig, watch } from '../../../support/router-rig.js';
+import { candidate } from '../pickers/candidates.js';
+
+describe('a subset', () => {
+  const fleet = Array.from({ length: 200 }, (_, i) => candidate(`e${i}`));
+  const idsOf = (list: readonly { endpoint: { id: string } }[]) => list.map(({ endpoint }) => endpoint.id);
+
+  it('is the whole list while that is short enough', () => {
+    expect(rendezvousSubset(fleet, 'client', 200)).toBe(fleet);
+  });
+
+  it('is the same for the same client, and another for another', () => {
+    const one = idsOf(rendezvousSubset(fleet, 'client 1', 20));
+    expect(one).toHaveLength(20);
+    expect(idsOf(rendezvousSubset([...fleet], 'client 1', 20))).toEqual(one);
+    expect(idsOf(rendezvousSubset(fleet, 'client 2', 20))).not.toEqual(one);
+  });
+
+  it('changes by one endpoint when one of it goes, and not at all when another goes', () => {
+    const before = idsOf(rendezvousSubset(fleet, 'client', 20));
+    const without = (id: string) =>
+      idsOf(
+        rendezvousSubset(
+          fleet.filter(({ endpoint }) => endpoint.id !== id),
+          'client',
+          20,
+        ),
+      );
+    const outside = fleet.find(({ endpoint }) => !before.includes(endpoint.id))?.endpoint.id as string;
+    expect(without(outside)).toEqual(before);
+    const after = without(before[0] as string);
+    expect(after.filter((id) => !before.includes(id))).toHaveLength(1);
+  });
+
+  it('has an endpoint as often as its weight says, over many clients', () => {
+    const mixed = fleet.map(({ endpoint }, i) => candidate(endpoint.id, { weight: i < 20 ? 3 : 1 }));
+    let heavy = 0;
+    const clients = 400;
+    for (let client = 0; client < clients; client++) {
+      heavy += rendezvousSubset(mixed, `client ${client}`, 10).filter(({ weight }) => weight === 3).length;
+    }
+    // 60 of 240 weights; drawn without replacement a little less.
+    expect(heavy / (clients * 10)).toBeGreaterThan(0.2);
+    expect(heavy / (clients * 10)).toBeLessThan(0.27);
+  });
+
+  it('bounds the endpoints that a router uses, until its switch is off', async () => {
+    const subsets = { isOn: true };
+    const endpoints = Array.from({ length: 100 }, (_, i) => ({ id: `e${i}`, address: `memory://e${i}` }));
+    const rig = routerRig({ endpoints, subset: { maxEndpoints: 15 }, switches: { subsets } });
+    for (let i = 0; i < 300; i++) {
+      watch(rig.router.call({ path: '/x' }));
+      rig.transport.last.answer();
+      await rig.clock.advance(1);
+    }
+    expect(new Set(rig.transport.order).size).toBeLessThanOrEqual(15);
+    subsets.isOn = false;
+    rig.resolver.push([...endpoints, { id: 'new', address: 'memory://new' }]);
+    for (let i = 0; i < 300; i++) {
+      watch(rig.router.call({ path: '/x' }));
+      rig.transport.last.answer();
+      await rig.clock.advance(1);
+    }
+    expect(new Set(rig.transport.order).size).toBeGreaterThan(60);
+  });
+});
+
+describe('a traffic split', () => {
+  const endpoints = [
+    ...Array.from({ length: 4 }, (_, i) => ({ id: `old${i}`, address: `memory://old${i}`, attributes: { version: '41' } })),
+    ...Array.from({ length: 4 }, (_, i) => ({ id: `new${i}`, address: `memory://new${i}`, attributes: { version: '42' } })),
+  ];
+
+  async function shareOfNew(rig: ReturnType<typeof routerRig>, calls: number): Promise<number> {
+    const from = rig.transport.calls.length;
+    for (let i = 0; i < calls; i++) {
+      watch(rig.router.call({ path: '/x' }));
+      rig.transport.last.answer();
+    }
+    await rig.clock.settle();
+    return rig.transport.order.slice(from).filter((id) => id.startsWith('new')).length / calls;
+  }
+
+  it('goes by capacity while no shares are set', async () => {
+    const rig = routerRig({ endpoints, versions: createTrafficSplit({ attribute: 'version' }) });
+    expect(await shareOfNew(rig, 400)).toBeGreaterThan(0.4);
+  });
+
+  it('moves to its target little by little', async () => {
+    const versions = createTrafficSplit({ attribute: 'version', shares: { 41: 1 }, perSecond: 0.1 });
+    const rig = routerRig({ endpoints, versions });
+    expect(await shareOfNew(rig, 100)).toBe(0);
+    versions.moveTo({ 42: 1 });
+    await shareOfNew(rig, 1);
+    await rig.clock.advance(5000);
+    const half = await shareOfNew(rig, 400);
+    expect(half).toBeGreaterThan(0.4);
+    expect(half).toBeLessThan(0.6);
+    await rig.clock.advance(6000);
+    expect(await shareOfNew(rig, 100)).toBe(1);
+  });
+
+  it('leaves the share of a version of which nobody is there to the others', async () => {
+    const rig = routerRig({ endpoints, versions: createTrafficSplit({ attribute: 'version', shares: { 43: 1 } }) });
+    expect(await shareOfNew(rig, 100)).toBeGreaterThan(0.3);
+  });
+
+  it.each([
+    ['a share below 0', { a: -1 }],
+    ['no share above 0', { a: 0 }],
+  ])('refuses %s', (_what, shares) => {
+    expect(() => createTrafficSplit({ attribute: 'version', shares })).toThrow(/invalid|expected/);
+  });
+});
+
+describe('the balance of tiers', () => {
+  const CAPACITIES = { guaranteed: 100, elastic: 40, old: 60 };
+  type Tier = keyof typeof CAPACITIES;
+  const TIERS = Object.keys(CAPACITIES) as Tier[];
+
+  /** A plant whose utilisation follows the shares of `delay` periods ago, and a controller that learns of it then. */
+  function settle(delay: number, efficiency: Record<Tier, number>) {
+    const balance = new TierBalance();
+    const load = 120;
+    const given: ReadonlyMap<string, number>[] = [];
+    const spread: number[] = [];
+    for (let period = 0; period < 16; period++) {
+      // From period 8 on the old tier does 30 % less with the same capacity.
+      const at = Math.max(0, period - delay);
+      const now = (tier: Tier) => efficiency[tier] * (tier === 'old' && at >= 8 ? 0.7 : 1);
+      const shares = given[at];
+      const samples = TIERS.map((tier) => ({
+        tier,
+        capacity: CAPACITIES[tier],
+        utilization: shares === undefined ? undefined : (load * (shares.get(tier) ?? 0)) / (CAPACITIES[tier] * now(tier)),
+        atMs: at * 1000,
+      }));
+      given.push(balance.step(samples, period * 1000));
+      const uses = TIERS.map((tier) => {
+        const worth = efficiency[tier] * (tier === 'old' && period >= 8 ? 0.7 : 1);
+        return (load * (given.at(-1)?.get(tier) ?? 0)) / (CAPACITIES[tier] * worth);
+      });
+      spread.push(Math.max(...uses) / Math.min(...uses) - 1);
+    }
+    return { given, spread };
+  }
+
+  it('starts from compute capacity', () => {
+    const first = new TierBalance().step(
+      TIERS.map((tier) => ({ tier, capacity: CAPACITIES[tier], utilization: undefined, atMs: 0 })),
+      0,
+    );
+    expect(first.get('guaranteed')).toBeCloseTo(0.5, 9);
+    expect(first.get('elastic')).toBeCloseTo(0.2, 9);
+  });
+
+  it.each([1, 2, 3])(
+    'settles in 5 periods after a step of 30 percent, with less than 10 percent overshoot, when news is %i periods old',
+    (delay) => {
+      const { given, spread } = settle(delay, { guaranteed: 1, elastic: 1, old: 1 });
+      expect(spread[7]).toBeLessThan(0.05);
+      // From the period in which the step can be seen.
+      expect(spread.slice(8 + delay + 5).every((one) => one < 0.1)).toBe(true);
+      const before = given[7]?.get('old') as number;
+      const final = given[15]?.get('old') as number;
+      const lowest = Math.min(...given.slice(8).map((shares) => shares.get('old') as number));
+      expect((final - lowest) / (before - final)).toBeLessThan(0.1);
+    },
+  );
+
+  it('gives up no tier for good, and moves no share by more than its step', () => {
+    const balance = new TierBalance({ maxStep: 1.2 });
+    const sample = (utilization: number, atMs: number) => [
+      { tier: 'a', capacity: 1, utilization, atMs },
+      { tier: 'b', capacity: 1, utilization: 0.01, atMs },
+    ];
+    let last = balance.step(sample(1, 0), 0);
+    for (let i = 1; i < 100; i++) {
+      const next = balance.step(sample(50, i), i);
+      expect((last.get('a') as number) / (next.get('a') as number)).toBeLessThan(1.45);
+      last = next;
+    }
+    expect(last.get('a')).toBeGreaterThan(0);
+  });
+});
