@@ -1,8 +1,9 @@
 /** The table of commands, and which of them the arguments ask for. */
 import type { Command, CommandIo } from './command.js';
 import { proxyCommand } from './proxy.js';
+import { ringsCommand } from './rings.js';
 
-const COMMANDS: readonly Command[] = [proxyCommand];
+const COMMANDS: readonly Command[] = [proxyCommand, ringsCommand];
 
 /** @returns The exit code: 2 when the arguments name no command. */
 export async function runCli(args: readonly string[], io: CommandIo, commands: readonly Command[] = COMMANDS): Promise<number> {

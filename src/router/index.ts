@@ -17,6 +17,7 @@ export {
   type ServedCall,
 } from './load-reporter.js';
 export { type PollingOptions, polling } from './load-sources/polling.js';
+export { type PrometheusOptions, parseEngineMetrics, prometheus } from './load-sources/prometheus.js';
 export { responseHeader } from './load-sources/response-header.js';
 export type { LoadSource, LoadSourceEnvironment, LoadSourceSession } from './load-sources/source.js';
 export {

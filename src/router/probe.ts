@@ -17,7 +17,7 @@ const MAX_PROBE_BYTES = 64 * 1024;
 
 /**
  * GETs `path` of one endpoint.
- * @throws {EvenkeelError} `deadline-exceeded` after `timeoutMs`, `out-of-range` above 64 KiB, `cancelled` by `signal`, or the transport's.
+ * @throws {EvenkeelError} `deadline-exceeded` after `timeoutMs`, `out-of-range` above `maxBytes` (64 KiB), `cancelled` by `signal`, or the transport's.
  */
 export function probe(
   transport: CallTransport,
@@ -26,6 +26,7 @@ export function probe(
   path: string,
   timeoutMs: number,
   signal?: AbortSignal,
+  maxBytes = MAX_PROBE_BYTES,
 ): Promise<ProbeAnswer> {
   return new Promise((resolve, reject) => {
     let status = 0;
@@ -46,7 +47,7 @@ export function probe(
       onData(chunk) {
         bytes += chunk.length;
         chunks.push(chunk);
-        if (bytes <= MAX_PROBE_BYTES || tooLarge) return;
+        if (bytes <= maxBytes || tooLarge) return;
         tooLarge = true;
         handle.cancel('cancelled');
       },
@@ -57,9 +58,7 @@ export function probe(
       onError(error) {
         settle();
         reject(
-          tooLarge
-            ? new EvenkeelError('out-of-range', `${path} of ${endpoint.id} answers more than ${MAX_PROBE_BYTES} bytes`)
-            : error,
+          tooLarge ? new EvenkeelError('out-of-range', `${path} of ${endpoint.id} answers more than ${maxBytes} bytes`) : error,
         );
       },
     };

@@ -23,12 +23,12 @@ export interface PollingOptions {
   /** Route that answers with a report. Default `/load`. */
   path?: string;
   /** Background: milliseconds between polls of one endpoint, with a jitter of 10 %. Default 1000. */
-  intervalMs?: number;
+  intervalMs?: number | undefined;
   /** Milliseconds to wait for an answer. Default 1000 in the background, 50 before a dispatch. */
-  timeoutMs?: number;
+  timeoutMs?: number | undefined;
   /** Before a dispatch: endpoints asked. Default 2; 1 to 8. */
   choices?: number;
-  /** Reads the body. Default: an ORCA report in TEXT or JSON, or vLLM's `{"server_load": n}`. */
+  /** Reads the body. Default: an ORCA report in TEXT or JSON, vLLM's `{"server_load": n}` (`/load`), SGLang's `/v1/loads`. */
   parse?: (body: string) => LoadReport;
 }
 
@@ -37,10 +37,16 @@ export const DEFAULT_POLL_INTERVAL_MS = 1000;
 export const DEFAULT_POLL_TIMEOUT_MS = 1000;
 export const DEFAULT_DISPATCH_POLL_TIMEOUT_MS = 50;
 const POLLS_AT_ONCE = 32;
+const DEFAULT_MAX_ANSWER_BYTES = 64 * 1024;
 const EMPTY_PAUSE_MS = 100;
 
 /** @throws {EvenkeelError} `invalid-argument` naming the option. */
 export function polling(options: PollingOptions): LoadSource {
+  return pollingOf(`polling (${options.mode})`, options, DEFAULT_MAX_ANSWER_BYTES);
+}
+
+/** The same under another name, with answers of another length. */
+export function pollingOf(name: string, options: PollingOptions, maxBytes: number): LoadSource {
   const { mode, path = DEFAULT_POLL_PATH, parse = parseLoadBody } = options;
   if (mode !== 'background' && mode !== 'before-dispatch')
     throw invalidArgument('mode', mode, "'background' or 'before-dispatch'");
@@ -54,9 +60,9 @@ export function polling(options: PollingOptions): LoadSource {
   );
   const choices = checkInteger('choices', options.choices ?? 2, 1, 8);
   return {
-    name: `polling (${mode})`,
+    name,
     start: (env) => {
-      if (isBackground) return pollInBackground(env, new Poller(env, path, timeoutMs, parse), intervalMs);
+      if (isBackground) return pollInBackground(env, new Poller(env, path, timeoutMs, parse, maxBytes), intervalMs);
       const { clock, diagnostics } = env.runtime;
       const wheel = new TimerWheel(clock, (error) => diagnostics.report('polling', error));
       const parts = { transport: env.transport, clock, wheel, isUsed: ALWAYS_ON, onReport: env.onReport, onBroken: env.onBroken };
@@ -71,9 +77,17 @@ class Poller {
   readonly #path: string;
   readonly #timeoutMs: number;
   readonly #parse: (body: string) => LoadReport;
+  readonly #maxBytes: number;
   readonly #stop = new AbortController();
 
-  constructor(env: LoadSourceEnvironment, path: string, timeoutMs: number, parse: (body: string) => LoadReport) {
+  constructor(
+    env: LoadSourceEnvironment,
+    path: string,
+    timeoutMs: number,
+    parse: (body: string) => LoadReport,
+    maxBytes: number,
+  ) {
+    this.#maxBytes = maxBytes;
     this.#env = env;
     this.#path = path;
     this.#timeoutMs = timeoutMs;
@@ -92,7 +106,15 @@ class Poller {
   async ask(candidate: Candidate): Promise<LoadReport | undefined> {
     const { runtime, transport } = this.#env;
     try {
-      const answer = await probe(transport, runtime.clock, candidate.endpoint, this.#path, this.#timeoutMs, this.signal);
+      const answer = await probe(
+        transport,
+        runtime.clock,
+        candidate.endpoint,
+        this.#path,
+        this.#timeoutMs,
+        this.signal,
+        this.#maxBytes,
+      );
       if (answer.status !== 200) {
         throw new EvenkeelError('unavailable', `${this.#path} of ${candidate.endpoint.id} answers ${answer.status}`);
       }

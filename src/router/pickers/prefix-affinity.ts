@@ -5,8 +5,9 @@
  * In this order: the load gate, the affinity, the choice. Affinity without a gate above it collapses on one server when many prompts begin
  * alike, which users of every router for language models have reported. And what no server knows goes to the least loaded, never to the
  * first.
- * What is load? Work in flight, what servers report of others', and work of the last seconds: sessions that pause between their calls
- * have nothing in flight at each pick, and would all be put in one place.
+ * What is load? Work in flight, and what servers report of others'. Where a prefix is hot, the work of the last seconds as well: sessions
+ * that begin alike and pause between their calls have nothing in flight at each pick, and would all be put in one place. A session of its
+ * own stays where it is, however often it calls.
  * @see SGLang, llm-d and AIBrix: prefix routing with thresholds
  */
 import { type Cache, createCache } from '../../core/cache.js';
@@ -55,9 +56,20 @@ export function checkPrefixAffinity(options: PrefixAffinityOptions): ResolvedPre
 /** Endpoints that a key is remembered for; the latest first. More tell nothing: what is everywhere is no reason to go anywhere. */
 const MAX_HOLDERS = 16;
 
+/** A prefix, and who worked on it. */
+interface Known {
+  /** The latest first. */
+  readonly holders: Candidate[];
+  /** Calls of the last while that knew this much and no more: a prefix that many sessions share. */
+  uses: number;
+  usedAtMs: number;
+}
+
 interface Place {
   readonly index: number;
-  load: number;
+  /** Work there now, and with that of the last seconds. */
+  readonly load: number;
+  readonly busy: number;
   /** Keys of the call that it knows. */
   known: number;
 }
@@ -69,7 +81,7 @@ export class PrefixAffinityPicker implements Picker {
   readonly #plain: Picker;
   readonly #isUsed: FeatureSwitch;
   #now = 0;
-  readonly #holders: Cache<string, Candidate[]>;
+  readonly #keys: Cache<string, Known>;
   readonly #recent = new Map<Candidate, { work: number; atMs: number }>();
   #version = -1;
 
@@ -79,7 +91,7 @@ export class PrefixAffinityPicker implements Picker {
     this.#options = options;
     this.#plain = plain;
     this.#isUsed = isUsed;
-    this.#holders = createCache({ clock: { now: () => this.#now }, maxEntries: options.maxKeys });
+    this.#keys = createCache({ clock: { now: () => this.#now }, maxEntries: options.maxKeys });
   }
 
   pickIndex(set: PickSet, request: PickRequest): number {
@@ -87,7 +99,7 @@ export class PrefixAffinityPicker implements Picker {
     this.#now = request.now;
     if (affinity === undefined || affinity.length === 0 || !this.#isUsed.isOn) return this.#plain.pickIndex(set, request);
     this.#follow(set);
-    const places = set.candidates.map((candidate, index) => ({ index, load: this.#loadOf(candidate, request.now), known: 0 }));
+    const places = set.candidates.map((candidate, index) => this.#placeOf(candidate, index, request.now));
     const chosen = this.#choose(set, places, affinity);
     const candidate = set.candidates[chosen.index] as Candidate;
     this.#remember(candidate, affinity, request);
@@ -97,41 +109,56 @@ export class PrefixAffinityPicker implements Picker {
   #choose(set: PickSet, places: readonly Place[], affinity: readonly string[]): Place {
     const least = this.#leastLoaded(places);
     if (this.#random.next() < this.#options.exploreRatio) return least;
-    const isFull = this.#gate(places);
     const best = this.#match(set, places, affinity);
     if (best < Math.max(1, this.#options.minMatchRatio * affinity.length)) return least;
-    const near = places.filter(({ known, load }) => known >= best * this.#options.narrowRatio && !isFull(load));
+    const isHot = this.#use(affinity[best - 1] as string) > this.#options.slack;
+    const loadOf = isHot ? (place: Place) => place.busy : (place: Place) => place.load;
+    // What is hot is worth another copy as soon as somebody has so much less to do.
+    const limit = isHot ? least.busy + this.#options.slack : this.#gate(places);
+    const near = places.filter((place) => place.known >= best * this.#options.narrowRatio && loadOf(place) <= limit);
     if (near.length === 0) return least;
-    // Of those who know nearly as much the least loaded; of equals the one that knows most.
-    const room = Math.min(...near.map(({ load }) => load)) + this.#options.slack;
-    return near
-      .filter(({ load }) => load <= room)
-      .reduce((a, b) => (b.known > a.known || (b.known === a.known && b.load < a.load) ? b : a));
+    // Of those who know nearly as much the least loaded; of about equals the one that knows most.
+    const room = Math.min(...near.map(loadOf)) + (isHot ? 0 : this.#options.slack);
+    const free = near.filter((place) => loadOf(place) <= room);
+    return free.reduce((a, b) => (b.known > a.known || (b.known === a.known && b.busy < a.busy) ? b : a));
   }
 
   /** Notes at each place how many of the keys are known there, and tells the most. */
   #match({ candidates }: PickSet, places: readonly Place[], affinity: readonly string[]): number {
     let best = 0;
     // From the longest: an endpoint that knows a prefix knows those within it.
-    for (let length = affinity.length; length > 0; length--) {
-      const holders = this.#holders.get(affinity[length - 1] as string);
-      if (holders === undefined) continue;
-      if (length < best * this.#options.narrowRatio) break;
+    for (let length = affinity.length; length > 0 && length >= best * this.#options.narrowRatio; length--) {
+      const known = this.#keys.get(affinity[length - 1] as string);
+      if (known === undefined) continue;
       for (const place of places) {
-        if (place.known === 0 && holders.includes(candidates[place.index] as Candidate)) place.known = length;
+        if (place.known > 0 || !known.holders.includes(candidates[place.index] as Candidate)) continue;
+        place.known = length;
+        best = Math.max(best, length);
       }
-      best = Math.max(best, ...places.map(({ known }) => known));
-      if (holders.length >= Math.min(MAX_HOLDERS, places.length)) break;
+      if (known.holders.length >= Math.min(MAX_HOLDERS, places.length)) break;
     }
     return best;
   }
 
-  #gate(places: readonly Place[]): (load: number) => boolean {
-    const mean = places.reduce((sum, { load }) => sum + load, 0) / places.length;
-    const variance = places.reduce((sum, { load }) => sum + (load - mean) ** 2, 0) / places.length;
-    const least = Math.min(...places.map(({ load }) => load));
-    const limit = Math.max(mean + Math.sqrt(variance), least + this.#options.slack);
-    return (load) => load > limit;
+  /** Counts one more call whose longest known prefix is `key`; how many there were of late, this one included. */
+  #use(key: string): number {
+    const known = this.#keys.get(key);
+    if (known === undefined) return 0;
+    known.uses = known.uses * this.#fading(known.usedAtMs) + 1;
+    known.usedAtMs = this.#now;
+    return known.uses;
+  }
+
+  #fading(sinceMs: number): number {
+    return 2 ** (-(this.#now - sinceMs) / this.#options.memoryMs);
+  }
+
+  /** What is above it is full. */
+  #gate(places: readonly Place[]): number {
+    const loads = places.map(({ load }) => load);
+    const mean = loads.reduce((sum, load) => sum + load, 0) / loads.length;
+    const variance = loads.reduce((sum, load) => sum + (load - mean) ** 2, 0) / loads.length;
+    return Math.max(mean + Math.sqrt(variance), Math.min(...loads) + this.#options.slack);
   }
 
   /** Random among equals: the first would get every session of a quiet time. */
@@ -140,31 +167,33 @@ export class PrefixAffinityPicker implements Picker {
     let best = places[start] as Place;
     for (let i = 1; i < places.length; i++) {
       const place = places[(start + i) % places.length] as Place;
-      if (place.load < best.load) best = place;
+      if (place.busy < best.busy) best = place;
     }
     return best;
   }
 
-  #loadOf(candidate: Candidate, now: number): number {
+  #placeOf(candidate: Candidate, index: number, now: number): Place {
     const recent = this.#recent.get(candidate);
-    const remembered = recent === undefined ? 0 : recent.work * 2 ** (-(now - recent.atMs) / this.#options.memoryMs);
+    const remembered = recent === undefined ? 0 : recent.work * this.#fading(recent.atMs);
     const { counter, others, inverseWeight } = candidate;
-    return (counter.weight + others + remembered) * candidate.slowdown(now) * inverseWeight;
+    const perWork = candidate.slowdown(now) * inverseWeight;
+    const work = counter.weight + others;
+    return { index, load: work * perWork, busy: (work + remembered) * perWork, known: 0 };
   }
 
   #remember(candidate: Candidate, affinity: readonly string[], { now, weight }: PickRequest): void {
     const recent = this.#recent.get(candidate);
     if (recent === undefined) this.#recent.set(candidate, { work: weight, atMs: now });
     else {
-      recent.work = recent.work * 2 ** (-(now - recent.atMs) / this.#options.memoryMs) + weight;
+      recent.work = recent.work * this.#fading(recent.atMs) + weight;
       recent.atMs = now;
     }
     for (const key of affinity) {
-      const holders = this.#holders.get(key);
-      if (holders === undefined) this.#holders.set(key, [candidate]);
-      else if (!holders.includes(candidate)) {
-        if (holders.length >= MAX_HOLDERS) holders.pop();
-        holders.unshift(candidate);
+      const known = this.#keys.get(key);
+      if (known === undefined) this.#keys.set(key, { holders: [candidate], uses: 0, usedAtMs: now });
+      else if (!known.holders.includes(candidate)) {
+        if (known.holders.length >= MAX_HOLDERS) known.holders.pop();
+        known.holders.unshift(candidate);
       }
     }
   }
