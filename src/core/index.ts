@@ -42,6 +42,7 @@ export {
   type Retryable,
 } from './errors.js';
 export type { EventMap, Events } from './events.js';
+export type { FeatureSwitch } from './feature-switch.js';
 export { type FencedDocument, type FencedValue, getFenced, putFenced } from './fenced-document.js';
 export { HEADERS, type HeaderList, type HeaderName, headerEntries, headerName, headerValue } from './headers.js';
 export { type DnsRecord, type Host, liveHost } from './host.js';

@@ -35,6 +35,22 @@ export const METRICS = {
     unit: '{attempt}',
     description: 'Retries not made because the budget was spent.',
   },
+  'evenkeel.router.hedges': {
+    kind: 'counter',
+    unit: '{attempt}',
+    description: 'Second attempts sent while the first was at work.',
+  },
+  'evenkeel.router.hedges.won': { kind: 'counter', unit: '{attempt}', description: 'Hedges that answered first.' },
+  'evenkeel.router.hedges.refused': {
+    kind: 'counter',
+    unit: '{attempt}',
+    description: 'Hedges not sent because a budget was spent or the servers were short.',
+  },
+  'evenkeel.router.wasted': {
+    kind: 'counter',
+    unit: 's',
+    description: 'Time at servers of attempts that another attempt of their call has outrun.',
+  },
   'evenkeel.router.queued': { kind: 'updown', unit: '{call}', description: 'Calls waiting for an endpoint below its limit.' },
   'evenkeel.router.endpoints': {
     kind: 'updown',

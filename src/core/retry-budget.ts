@@ -58,10 +58,15 @@ export class RetryBudget {
     this.#originalsNow++;
   }
 
+  /** There is one left. */
+  canWithdraw(now: number): boolean {
+    if (now >= this.#sliceEndsMs) this.#slide(now);
+    return this.#allowance() >= 1;
+  }
+
   /** Takes the right to one retry; false when the budget is spent. */
   withdraw(now: number): boolean {
-    if (now >= this.#sliceEndsMs) this.#slide(now);
-    if (this.#allowance() < 1) return false;
+    if (!this.canWithdraw(now)) return false;
     const index = this.#slice % RING;
     this.#retries[index] = (this.#retries[index] as number) + 1;
     this.#retriesInWindow++;

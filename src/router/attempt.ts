@@ -5,7 +5,7 @@
  * all of its timeouts: it is armed for the earliest and, when it comes up, asks which has really passed.
  *
  * A call extends this class and makes its attempts itself, one after the other: most calls have one, and an object less for each of
- * them is worth more than the step between the two.
+ * them is worth more than the step between the two. Only an attempt beside another, a hedge, is an object of its own.
  */
 import { EvenkeelError } from '../core/errors.js';
 import type { HeaderList } from '../core/headers.js';
@@ -34,6 +34,17 @@ export interface AttemptEngine {
   onHeaders(member: Member, headers: HeaderList, now: number): void;
   /** The attempt is over; its load has been given back. `isUnsent`: it failed before a byte of it was written. */
   onAttemptEnd(attempt: Attempt, member: Member, outcome: Outcome, isUnsent: boolean, now: number): void;
+}
+
+/** The call that an attempt is for: it hears what comes of the attempt. */
+export interface AttemptOwner {
+  /** The response has begun. */
+  takeResponse(attempt: Attempt, status: number, headers: HeaderList): ResponseUse;
+  /** The work it really was, known now that the body is there; undefined when nobody knows better. */
+  weightOf(body: Uint8Array): number | undefined;
+  succeeded(attempt: Attempt, body: Uint8Array, trailers: HeaderList | undefined, now: number): void;
+  /** `isDiscarded`: the failure is our throwing away of a response that is to be tried again. */
+  failed(attempt: Attempt, error: EvenkeelError, isDiscarded: boolean, now: number): void;
 }
 
 /** What becomes of a response: collected, thrown away because a retry follows, or handed to the caller as it comes. */
@@ -80,17 +91,16 @@ export abstract class Attempt<Engine extends AttemptEngine = AttemptEngine> exte
   abstract get deadline(): number;
   /** The load counter on the server that the call is for. */
   abstract readonly loadKey: string | undefined;
-  /** The response has begun. */
-  protected abstract takeResponse(status: number, headers: HeaderList): ResponseUse;
-  /** The work it really was, known now that the body is there; undefined when nobody knows better. */
-  protected abstract weightOf(body: Uint8Array): number | undefined;
-  protected abstract succeeded(body: Uint8Array, trailers: HeaderList | undefined, now: number): void;
-  /** `isDiscarded`: the failure is our throwing away of a response that is to be tried again. */
-  protected abstract failed(error: EvenkeelError, isDiscarded: boolean, now: number): void;
+  abstract readonly owner: AttemptOwner;
 
   /** The transport has it. */
-  protected get isRunning(): boolean {
+  get isRunning(): boolean {
     return this.#state !== 'none';
+  }
+
+  /** It has brought no response yet that was thrown away, and may still bring one. */
+  get isHopeful(): boolean {
+    return this.#state === 'running';
   }
 
   /** Sends `request` to `member`; the latest dispatch was `now`. */
@@ -120,7 +130,7 @@ export abstract class Attempt<Engine extends AttemptEngine = AttemptEngine> exte
   }
 
   /** Ends the attempt from our side, with `reason` as its error. */
-  protected stop(reason: EvenkeelError): void {
+  stop(reason: EvenkeelError): void {
     if (!this.isRunning) return;
     this.#reason = reason;
     this.#handle?.cancel(reason.code === 'deadline-exceeded' ? 'deadline-exceeded' : 'cancelled');
@@ -152,7 +162,7 @@ export abstract class Attempt<Engine extends AttemptEngine = AttemptEngine> exte
     if (!this.isRunning) return;
     // Until now the wheel stands at the first byte's time, or at the attempt's end.
     engine.armBy(this, now + engine.idleTimeoutMs, now);
-    const use = this.takeResponse(status, headers);
+    const use = this.owner.takeResponse(this, status, headers);
     if (use === 'discard') {
       this.#state = 'discarding';
       this.#reason = new EvenkeelError('unavailable', `${this.member?.endpoint.id} answered ${status}`, { retryable: 'yes' });
@@ -195,13 +205,13 @@ export abstract class Attempt<Engine extends AttemptEngine = AttemptEngine> exte
     }
     const stream = this.#stream;
     const body = this.#moreChunks === undefined ? (this.#chunk ?? EMPTY) : joinChunks(this.#moreChunks);
-    const actual = stream === undefined ? this.weightOf(body) : undefined;
+    const actual = stream === undefined ? this.owner.weightOf(body) : undefined;
     if (actual !== undefined) this.setWeight(actual);
     const now = this.engine.now();
     if (trailers !== undefined && trailers.length > 0) this.engine.onHeaders(this.member as Member, trailers, now);
     this.#finish(outcomeOf(this.status), false, now);
     stream?.end(trailers);
-    this.succeeded(body, trailers, now);
+    this.owner.succeeded(this, body, trailers, now);
   }
 
   onError(error: EvenkeelError): void {
@@ -212,7 +222,7 @@ export abstract class Attempt<Engine extends AttemptEngine = AttemptEngine> exte
     const reason = this.#reason === undefined ? error : isUnsent ? unsent(this.#reason) : this.#reason;
     this.#finish(isDiscarded ? outcomeOf(this.status) : this.#outcomeOfError(reason, now), isUnsent, now);
     this.#stream?.fail(reason);
-    this.failed(reason, isDiscarded, now);
+    this.owner.failed(this, reason, isDiscarded, now);
   }
 
   /** The time it was armed for has come: which of its timeouts has passed, if any? */

@@ -89,6 +89,11 @@ export class Candidate {
     }
   }
 
+  /** Work was taken away from it after so long: what its latency would have been is more than that. */
+  onOutrun(latencyMs: number, now: number): void {
+    if (latencyMs > this.latencyMs) this.#noteLatency(latencyMs, now);
+  }
+
   onReport(report: LoadReport, now: number, source = ''): void {
     this.report = report;
     this.reportSource = source;

@@ -24,11 +24,13 @@ import type { Attempt } from './attempt.js';
 import { EndpointTable, type Member, type TableListener } from './endpoint-table.js';
 import type { RouterEvents } from './events.js';
 import { startHealthChecks } from './health-checks.js';
+import { HedgeAttempt } from './hedge-attempt.js';
+import { Hedging } from './hedging.js';
 import type { PickExplanation } from './last-picks.js';
 import { LoadNews } from './load-news.js';
 import type { RunningSources } from './load-sources/running.js';
 import { type ResolvedOptions, type RouterOptions, resolveOptions } from './options.js';
-import { type EjectionOptions, OutlierEjection } from './outlier-ejection.js';
+import { type EjectionListener, type EjectionOptions, OutlierEjection } from './outlier-ejection.js';
 import { type Pick, PickedWork, type WorkRequest } from './picked-work.js';
 import type { Picker, ProberOptions } from './pickers/picker.js';
 import { probe } from './probe.js';
@@ -42,8 +44,9 @@ import type { RouterRequest } from './router-request.js';
 import { RouterTelemetry } from './router-telemetry.js';
 import { makeRoutes } from './routes/make-routes.js';
 import type { Routes } from './routes/routes.js';
-import { ASKING, Selection } from './selection.js';
+import { ASKING, type Selecting, Selection } from './selection.js';
 import { checkSlowStart } from './slow-start.js';
+import type { RouterSwitches } from './switches.js';
 import { WaitingCalls } from './waiting-calls.js';
 
 const WARM_UP_TIMEOUT_MS = 5000;
@@ -78,6 +81,7 @@ export class RouterEngine implements CallEngine {
   readonly #policy: RetryPolicy;
   readonly #selection: Selection;
   readonly #ejection: OutlierEjection | undefined;
+  readonly hedging: Hedging | undefined;
   readonly #extensions: readonly CallExtension[];
   readonly #news: LoadNews;
   readonly #sources: RunningSources;
@@ -146,7 +150,8 @@ export class RouterEngine implements CallEngine {
       events,
       runtime.diagnostics,
     );
-    this.#ejection = options.ejection === false ? undefined : this.#makeEjection(options.ejection ?? {});
+    this.#ejection = options.ejection === false ? undefined : this.#makeEjection(options.ejection ?? {}, options.switches);
+    if (options.hedge) this.hedging = new Hedging(options.hedge, runtime.clock, this.budget, this.table, options.switches ?? {});
     this.telemetry = new RouterTelemetry(this, runtime);
     try {
       if (options.health !== undefined) this.#startHealth(options.health);
@@ -214,7 +219,7 @@ export class RouterEngine implements CallEngine {
     return this.#selection.lastPicks();
   }
 
-  pick(call: RoutedCall, avoid: Member | undefined): Member | undefined {
+  pick(call: Selecting, avoid: Member | undefined): Member | undefined {
     return this.#selection.pick(call, avoid);
   }
 
@@ -291,7 +296,27 @@ export class RouterEngine implements CallEngine {
   onSend({ attempts, now }: RoutedCall): void {
     this.telemetry.attempts++;
     // What never went out earns no retries: an outage would be paid for by calls that were refused.
-    if (attempts === 1) this.budget.deposit(now);
+    if (attempts !== 1) return;
+    this.budget.deposit(now);
+    this.hedging?.deposit(now);
+  }
+
+  onHedge(call: RoutedCall, member: Member, delayMs: number): void {
+    this.telemetry.hedges++;
+    if (this.events.has('hedge')) this.events.emit('hedge', { endpoint: member.endpoint.id, attempt: call.attempts, delayMs });
+  }
+
+  onHedgeRefused(): void {
+    this.telemetry.hedgesRefused++;
+  }
+
+  onHedgeWon(isHedge: boolean, wastedMs: number): void {
+    if (isHedge) this.telemetry.hedgesWon++;
+    this.telemetry.wastedMs += wastedMs;
+  }
+
+  get hasOthers(): boolean {
+    return this.table.candidates.length > 1;
   }
 
   hasRoom(member: Member): boolean {
@@ -356,7 +381,8 @@ export class RouterEngine implements CallEngine {
       const error = new EvenkeelError('unavailable', `router ${this.options.service} was closed`, { retryable: 'unknown' });
       const unsent = new EvenkeelError('unavailable', error.message, TURNED_AWAY);
       for (const entry of this.#wheel.entries()) {
-        if (entry instanceof RoutedCall) entry.cancel(entry.attempts === 0 ? unsent : error);
+        const call = entry instanceof HedgeAttempt ? entry.owner : entry;
+        if (call instanceof RoutedCall) call.cancel(call.attempts === 0 ? unsent : error);
       }
       this.#resolution.close();
       this.#stopHealth.abort();
@@ -424,8 +450,8 @@ export class RouterEngine implements CallEngine {
     probe(this.transport, this.#clock, endpoint, path, WARM_UP_TIMEOUT_MS, this.#stopHealth.signal).catch(() => {});
   }
 
-  #makeEjection(options: EjectionOptions): OutlierEjection {
-    return new OutlierEjection(this.#clock, this.#random.fork('ejection'), this.table, options, {
+  #makeEjection(options: EjectionOptions, switches: RouterSwitches | undefined): OutlierEjection {
+    const listener: EjectionListener = {
       onEject: (member, reason, forMs) => {
         this.telemetry.ejections++;
         this.events.emit('eject', { endpoint: member.endpoint.id, reason, forMs });
@@ -434,7 +460,8 @@ export class RouterEngine implements CallEngine {
         this.events.emit('return', { endpoint: member.endpoint.id });
         this.#sendWaiting();
       },
-    });
+    };
+    return new OutlierEjection(this.#clock, this.#random.fork('ejection'), this.table, options, listener, switches?.ejection);
   }
 
   #startHealth(options: NonNullable<RouterOptions['health']>): void {

@@ -6,6 +6,8 @@ export type RouterEvents = {
   pick: PickExplanation;
   /** An attempt failed and another follows. */
   retry: { readonly endpoint: string; readonly attempt: number; readonly cause: string };
+  /** An attempt has taken `delayMs`, and a second one goes out beside it. */
+  hedge: { readonly endpoint: string; readonly attempt: number; readonly delayMs: number };
   eject: { readonly endpoint: string; readonly reason: string; readonly forMs: number };
   /** An ejected endpoint is back, on probation. */
   return: { readonly endpoint: string };

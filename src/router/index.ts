@@ -4,6 +4,7 @@ export { DEFAULT_PANIC_THRESHOLD } from './endpoint-table.js';
 export type { RouterEvents } from './events.js';
 export type { RouterFetch, RouterFetchInit } from './fetch.js';
 export type { HealthOptions } from './health-checks.js';
+export { DEFAULT_MAX_EXTRA_LOAD, DEFAULT_MIN_HEDGE_DELAY_MS, type HedgeOptions } from './hedging.js';
 export type { PickExplanation } from './last-picks.js';
 export {
   type BegunCall,

@@ -7,6 +7,7 @@ import type { Runtime } from '../core/runtime.js';
 import type { CallExtension, CallTransport } from '../core/transport/call.js';
 import { DEFAULT_PANIC_THRESHOLD } from './endpoint-table.js';
 import type { HealthOptions } from './health-checks.js';
+import type { HedgeOptions } from './hedging.js';
 import { responseHeader } from './load-sources/response-header.js';
 import type { LoadSource } from './load-sources/source.js';
 import type { EjectionOptions } from './outlier-ejection.js';
@@ -70,6 +71,11 @@ export interface RouterOptions {
   maxResponseBytes?: number;
   /** Repeats on another endpoint, what is safe to repeat. `false`: never. */
   retry?: RetryOptions | false;
+  /**
+   * Sends an idempotent call that takes longer than nearly all to a second endpoint; the first response wins, the other attempt is
+   * cancelled. For services whose tail is the servers' doing. Default `false`: never.
+   */
+  hedge?: HedgeOptions | false;
   /** Takes out endpoints that keep failing. `false`: never. */
   ejection?: EjectionOptions | false;
   /** Share of open endpoints below which all known ones are used. Default 0.5; 0: never. */

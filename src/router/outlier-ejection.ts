@@ -8,8 +8,10 @@
  */
 import type { Clock, Timer } from '../core/clock.js';
 import { checkInteger, checkNumber } from '../core/errors.js';
+import type { FeatureSwitch } from '../core/feature-switch.js';
 import type { Random } from '../core/random.js';
 import type { EndpointTable, Member, OutcomeWindow } from './endpoint-table.js';
+import { isOff } from './switches.js';
 
 const DEFAULT_CONSECUTIVE_FAILURES = 5;
 const DEFAULT_MIN_SUCCESS_SHARE = 0.8;
@@ -53,9 +55,18 @@ export class OutlierEjection {
   readonly #baseMs: number;
   readonly #maxMs: number;
   readonly #maxShare: number;
+  readonly #switch: FeatureSwitch | undefined;
   readonly #timers = new Map<Member, Timer>();
 
-  constructor(clock: Clock, random: Random, table: EndpointTable, options: EjectionOptions, listener: EjectionListener) {
+  constructor(
+    clock: Clock,
+    random: Random,
+    table: EndpointTable,
+    options: EjectionOptions,
+    listener: EjectionListener,
+    featureSwitch?: FeatureSwitch,
+  ) {
+    this.#switch = featureSwitch;
     this.#clock = clock;
     this.#random = random;
     this.#table = table;
@@ -79,6 +90,10 @@ export class OutlierEjection {
    * that restarts would be missed for long after it is back.
    */
   onEnd(member: Member, hasFailed: boolean, isUnsent: boolean, now: number): void {
+    if (isOff(this.#switch)) {
+      this.#releaseAll(member);
+      return;
+    }
     if (!hasFailed) {
       if (member.isOnProbation) this.#prove(member);
       // Without a past there is nothing to count, which is almost always.
@@ -103,6 +118,16 @@ export class OutlierEjection {
   close(): void {
     for (const timer of this.#timers.values()) timer.cancel();
     this.#timers.clear();
+  }
+
+  /** Nobody is out, or on probation, while ejection is off. */
+  #releaseAll(member: Member): void {
+    member.isOnProbation = false;
+    for (const [ejected, timer] of this.#timers) {
+      timer.cancel();
+      this.#readmit(ejected);
+      ejected.isOnProbation = false;
+    }
   }
 
   #count(window: OutcomeWindow, hasFailed: boolean, now: number): void {

@@ -62,6 +62,17 @@ export function isStatusRetryable(status: number, wasRejected: boolean, isIdempo
   return isServerFault && (wasRejected || isIdempotentCall);
 }
 
+/**
+ * What a gRPC server that refused a call wants of its retry: milliseconds to wait; below 0, or malformed, none at all. Undefined: it does
+ * not say.
+ * @see gRPC proposal A6, pushback
+ */
+export function readPushbackMs(headers: HeaderList): number | undefined {
+  const value = headerValue(headers, HEADERS.grpcPushback);
+  if (value === undefined) return undefined;
+  return /^\d{1,12}$/.test(value) ? Number(value) : -1;
+}
+
 /** Seconds (RFC 9110, section 10.2.3; a date is not compared with our clock) or gRPC's milliseconds. 0 when absent or malformed. */
 export function readRetryAfterMs(headers: HeaderList): number {
   const pushback = Number(headerValue(headers, HEADERS.grpcPushback) ?? Number.NaN);

@@ -1,6 +1,8 @@
 /**
  * One call, over all its attempts: where it goes, whether it is tried again, and how its promise settles. At any moment it is in one
- * of five states: waiting for room, asking, at an endpoint, waiting to be tried again, over.
+ * of five states: waiting for room, asking, at an endpoint (with a hedge, at two), waiting to be tried again, over.
+ *
+ * Length: what ends an attempt, what follows, and what the caller is told are one decision; apart they would share all their state.
  */
 import type { CallContext } from '../core/call-context.js';
 import { EvenkeelError } from '../core/errors.js';
@@ -9,21 +11,30 @@ import { modelKey } from '../core/load-board.js';
 import { ATTRIBUTES } from '../core/metrics.js';
 import type { CallSpan } from '../core/telemetry.js';
 import type { CallRequest } from '../core/transport/call.js';
-import { Attempt, type AttemptEngine, type ResponseUse } from './attempt.js';
+import { Attempt, type AttemptEngine, type AttemptOwner, type ResponseUse } from './attempt.js';
 import { BodyStream } from './body-stream.js';
 import { cancelledError, isAborted, listenForAbort, stopListening } from './call-signals.js';
 import type { Member } from './endpoint-table.js';
+import { HedgeAttempt, type HedgedCall } from './hedge-attempt.js';
+import type { Hedging } from './hedging.js';
 import { CallResponse } from './response.js';
-import { isErrorRetryable, isIdempotent, isStatusRetryable, wasRejected } from './retry-policy.js';
+import {
+  isErrorRetryable,
+  isIdempotent,
+  isStatusRetryable,
+  readPushbackMs,
+  readRetryAfterMs,
+  wasRejected,
+} from './retry-policy.js';
 import { faultOf, type RouterRequest } from './router-request.js';
 import { wrongShardVersion } from './routes/wrong-shard.js';
-import { ASKING, type Asker } from './selection.js';
+import { ASKING, type Asker, type Selecting } from './selection.js';
 
 /** What a call needs of its router. */
 export interface CallEngine extends AttemptEngine {
   readonly timeoutMs: number;
   /** Chooses an endpoint; undefined: none has room, or there is none. `avoid`: used only when there is no other. */
-  pick(call: RoutedCall, avoid: Member | undefined): Member | undefined;
+  pick(call: Selecting, avoid: Member | undefined): Member | undefined;
   /** The same, where the picker or a load source may ask endpoints first; then `onAsk` and `onChosen` of the call are called. */
   pickOrAsk(call: RoutedCall, avoid: Member | undefined): Member | undefined | typeof ASKING;
   /** Endpoints are being asked for a call; they have answered. */
@@ -44,6 +55,14 @@ export interface CallEngine extends AttemptEngine {
   /** A server does not hold the shard it was asked for, by a map of that version. */
   onWrongShard(mapVersion: number): void;
   onRetry(call: RoutedCall, member: Member, cause: string): void;
+  /** There is another open endpoint than the one that a retry comes from. */
+  readonly hasOthers: boolean;
+  /** Undefined: calls are not hedged. */
+  readonly hedging: Hedging | undefined;
+  onHedge(call: RoutedCall, member: Member, delayMs: number): void;
+  onHedgeRefused(): void;
+  /** One of two attempts answered; the other is being cancelled after `wastedMs`. */
+  onHedgeWon(isHedge: boolean, wastedMs: number): void;
   /** An attempt goes out. */
   onSend(call: RoutedCall): void;
   /** An endpoint may still be used that was chosen before somebody else's code ran. */
@@ -52,7 +71,7 @@ export interface CallEngine extends AttemptEngine {
   onCallEnd(call: RoutedCall, error: EvenkeelError | undefined, now: number): void;
 }
 
-export class RoutedCall extends Attempt<CallEngine> implements Asker {
+export class RoutedCall extends Attempt<CallEngine> implements AttemptOwner, HedgedCall, Asker {
   readonly request: RouterRequest;
   readonly context: CallContext | undefined;
   readonly loadKey: string | undefined;
@@ -67,6 +86,10 @@ export class RoutedCall extends Attempt<CallEngine> implements Asker {
   #stage: 'open' | 'settled' | 'over' = 'open';
   /** An earlier attempt may have done the work, whatever the last one says. */
   #mayHaveActed = false;
+  /** Whether a failed attempt may be followed by another: to be asked, asked and granted (from the budget), or forbidden by a server. */
+  #retry: 'ask' | 'granted' | 'forbidden' = 'ask';
+  /** `due`: it is to go out if the first attempt takes too long. */
+  #hedge: HedgeAttempt | 'due' | undefined = undefined;
   #onAbort: (() => void) | undefined = undefined;
 
   constructor(
@@ -87,6 +110,10 @@ export class RoutedCall extends Attempt<CallEngine> implements Asker {
     this.affinity = request.affinity;
     this.#resolve = resolve;
     this.#reject = reject;
+  }
+
+  get owner(): AttemptOwner {
+    return this;
   }
 
   get deadline(): number {
@@ -156,8 +183,10 @@ export class RoutedCall extends Attempt<CallEngine> implements Asker {
 
   /** Ends the call with `error`, wherever it is. */
   cancel(error: EvenkeelError): void {
-    if (this.isRunning) {
+    const hedge = this.#sentHedge;
+    if (this.isRunning || hedge?.isRunning) {
       this.stop(error);
+      hedge?.stop(error);
     } else if (this.#stage !== 'over') {
       this.engine.dequeue(this);
       this.engine.disarm(this);
@@ -169,7 +198,9 @@ export class RoutedCall extends Attempt<CallEngine> implements Asker {
   override onDeadline(): void {
     const now = this.engine.now();
     if (this.isRunning) {
-      this.checkTimeouts(now);
+      if (this.#hedge === 'due') this.#sendHedge(now);
+      if (this.isRunning) this.checkTimeouts(now);
+      if (this.#hedge === 'due' && this.isRunning) this.#armHedge(now);
       return;
     }
     if (this.#isTooLate(now)) return;
@@ -187,18 +218,36 @@ export class RoutedCall extends Attempt<CallEngine> implements Asker {
     return true;
   }
 
-  // What its attempt tells.
+  // What its attempts tell.
 
-  protected override takeResponse(status: number, headers: HeaderList): ResponseUse {
-    if (this.shard !== undefined && this.#isElsewhere(status, headers)) return 'discard';
-    if (status >= 429 && this.#shouldRetryStatus(status, headers)) return 'discard';
+  takeResponse(attempt: Attempt, status: number, headers: HeaderList): ResponseUse {
+    const other = this.#otherOf(attempt);
+    // Its end has been asked for, and the transport takes its time.
+    if (other === 'won') return 'discard';
+    if (this.shard !== undefined && this.#isElsewhere(attempt, status, headers)) return 'discard';
+    if (status >= 429) {
+      const isWorthIt = this.#isReplayable && isStatusRetryable(status, wasRejected(headers), this.#isIdempotent);
+      if ((readPushbackMs(headers) ?? 0) < 0) this.#retry = 'forbidden';
+      // The other attempt may bring a better one.
+      if (isWorthIt && other !== undefined) return 'discard';
+      if (isWorthIt && this.#canRetry(attempt, this.engine.now())) {
+        this.#retry = 'granted';
+        return 'discard';
+      }
+    } else if (this.engine.hedging !== undefined) {
+      const now = this.engine.now();
+      this.engine.hedging.noteLatency(now - this.now, now);
+    }
+    if (other !== undefined) this.#drop(other);
+    // The first attempt has failed meanwhile.
+    else if (attempt !== this) this.engine.onHedgeWon(true, 0);
     if (this.request.response !== 'stream') return 'buffer';
-    const stream = new BodyStream(this);
-    this.#settle(new CallResponse(status, headers, this.#endpointId, this.attempts, NO_BODY, stream, undefined, this));
+    const stream = new BodyStream(attempt);
+    this.#settle(attempt, NO_BODY, stream, undefined, attempt);
     return stream;
   }
 
-  protected override weightOf(body: Uint8Array): number | undefined {
+  weightOf(body: Uint8Array): number | undefined {
     if (this.request.actualWeight === undefined) return undefined;
     try {
       const weight = this.request.actualWeight(body);
@@ -208,63 +257,144 @@ export class RoutedCall extends Attempt<CallEngine> implements Asker {
     }
   }
 
-  protected override succeeded(body: Uint8Array, trailers: HeaderList | undefined, now: number): void {
-    const { status, headers, attempts } = this;
-    this.#settle(new CallResponse(status, headers, this.#endpointId, attempts, body, undefined, trailers, undefined));
+  succeeded(attempt: Attempt, body: Uint8Array, trailers: HeaderList | undefined, now: number): void {
+    this.#settle(attempt, body, undefined, trailers, undefined);
     this.#end(undefined, now);
   }
 
-  protected override failed(error: EvenkeelError, isDiscarded: boolean, now: number): void {
+  failed(attempt: Attempt, error: EvenkeelError, isDiscarded: boolean, now: number): void {
+    const hedge = this.#sentHedge;
+    if (attempt === this) {
+      if (hedge?.isHopeful) return;
+      this.#hedge = undefined;
+    } else {
+      if (attempt !== hedge) return;
+      // The first attempt may still answer; or its own response is being thrown away, and the call goes on from there.
+      if (this.isRunning && attempt.status === 0) return;
+      if (this.isRunning && isDiscarded) return;
+    }
     // A byte of the response has reached the caller: the rest is theirs to judge.
     if (this.#stage !== 'open') this.#end(error, now);
     // The retry of a response that was discarded is granted already.
-    else if (isDiscarded ? !isAborted(this) : this.#shouldRetryError(error, now)) this.#tryAgain(error, now);
+    else if (isDiscarded && this.#retry === 'granted' ? !isAborted(this) : this.#shouldRetryError(attempt, error, now))
+      this.#tryAgain(attempt, error, now);
     else this.fail(error);
   }
 
-  get #endpointId(): string {
-    return this.member?.endpoint.id as string;
-  }
-
-  #shouldRetryStatus(status: number, headers: HeaderList): boolean {
-    if (!this.#isReplayable || !isStatusRetryable(status, wasRejected(headers), this.#isIdempotent)) return false;
-    return this.#canRetry(this.engine.now());
-  }
-
   /** The server does not hold the shard: another may, by our map or by the one that we are about to hear of. */
-  #isElsewhere(status: number, headers: HeaderList): boolean {
+  #isElsewhere(attempt: Attempt, status: number, headers: HeaderList): boolean {
     const version = wrongShardVersion(status, headers);
     if (version === undefined) return false;
     this.engine.onWrongShard(version);
-    return this.#isReplayable && this.#canRetry(this.engine.now());
+    if (!this.#isReplayable || !this.#canRetry(attempt, this.engine.now())) return false;
+    this.#retry = 'granted';
+    return true;
   }
 
-  #shouldRetryError(error: EvenkeelError, now: number): boolean {
+  #shouldRetryError(attempt: Attempt, error: EvenkeelError, now: number): boolean {
+    // A first attempt that has lost to its hedge, and whose transport has not ended it yet: there is no room for a third.
+    if (this.isRunning) return false;
     const isReplayable = this.#isReplayable || error.retryable === 'yes';
-    return isReplayable && isErrorRetryable(error, this.#isIdempotent) && this.#canRetry(now);
+    return isReplayable && isErrorRetryable(error, this.#isIdempotent) && this.#canRetry(attempt, now);
   }
 
-  #canRetry(now: number): boolean {
+  #canRetry(attempt: Attempt, now: number): boolean {
     const engine = this.engine;
-    if (this.attempts >= engine.maxAttempts || now >= this.deadline || isAborted(this)) return false;
-    return engine.mayRetry(now);
+    if (this.#retry === 'forbidden' || this.attempts >= engine.maxAttempts || isAborted(this)) return false;
+    return now + this.#askedWaitMs(attempt) < this.deadline && engine.mayRetry(now);
   }
 
-  #tryAgain(error: EvenkeelError, now: number): void {
-    const { engine, status } = this;
+  /**
+   * How long the server wants a retry to wait. gRPC's pushback is for the call; Retry-After is for the server that said it, so that it
+   * holds when there is no other.
+   */
+  #askedWaitMs({ status, headers }: Attempt): number {
+    if (status < 429) return 0;
+    return readPushbackMs(headers) ?? (this.engine.hasOthers ? 0 : readRetryAfterMs(headers));
+  }
+
+  #tryAgain(attempt: Attempt, error: EvenkeelError, now: number): void {
+    const { engine } = this;
+    const { status, headers, member } = attempt;
     const isUnsent = status === 0 && error.retryable === 'yes';
     // A status may have come after the work was done; only a server that says `rejected` did nothing.
-    if (!isUnsent && !(status !== 0 && wasRejected(this.headers))) this.#mayHaveActed = true;
-    engine.onRetry(this, this.member as Member, status === 0 ? error.code : `status ${status}`);
+    if (!isUnsent && !(status !== 0 && wasRejected(headers))) this.#mayHaveActed = true;
+    this.member = member;
+    this.#retry = 'ask';
+    engine.onRetry(this, member as Member, status === 0 ? error.code : `status ${status}`);
     // Who heard of it may have ended the call, or the router.
     if (this.#stage === 'over') return;
     if (engine.isClosed) {
       this.fail(error);
       return;
     }
-    const waitMs = engine.backoffMs(this.attempts + 1, isUnsent);
+    const waitMs = Math.max(engine.backoffMs(this.attempts + 1, isUnsent), this.#askedWaitMs(attempt));
     if (waitMs === 0) this.dispatch(now);
     else engine.arm(this, Math.min(this.deadline, now + waitMs), now);
+  }
+
+  // A second attempt beside the first.
+
+  get #sentHedge(): HedgeAttempt | undefined {
+    return this.#hedge === 'due' ? undefined : this.#hedge;
+  }
+
+  /** The other attempt, when it may still answer; `won`: it has. */
+  #otherOf(attempt: Attempt): Attempt | 'won' | undefined {
+    const hedge = this.#sentHedge;
+    if (attempt !== this && attempt !== hedge) return 'won';
+    const other = attempt === this ? hedge : this;
+    if (other === undefined || !other.isHopeful) return undefined;
+    return other.status === 0 ? other : 'won';
+  }
+
+  /** The other attempt has answered. */
+  #drop(loser: Attempt): void {
+    const { engine } = this;
+    const now = engine.now();
+    const isHedgeWinner = loser === this;
+    if (!isHedgeWinner) this.#hedge = undefined;
+    engine.onHedgeWon(isHedgeWinner, now - loser.now);
+    const { member } = loser;
+    loser.stop(new EvenkeelError('cancelled', 'another attempt of the call has answered'));
+    if (isHedgeWinner) member?.onOutrun((now - loser.now) / loser.weight, now);
+  }
+
+  #armHedge(now: number): void {
+    const at = this.now + (this.engine.hedging as Hedging).delayMs(now);
+    if (at < this.deadline) this.engine.armBy(this, at, now);
+  }
+
+  #sendHedge(now: number): void {
+    const { engine } = this;
+    const hedging = engine.hedging as Hedging;
+    if (now < this.now + hedging.delayMs(now)) return;
+    this.#hedge = undefined;
+    if (this.status !== 0 || now >= this.deadline || isAborted(this)) return;
+    if (!hedging.isAllowed(now)) {
+      engine.onHedgeRefused();
+      return;
+    }
+    const hedge = new HedgeAttempt(engine, this, now);
+    const first = this.member as Member;
+    const member = engine.pick(hedge, first);
+    if (member === undefined || member === first || !this.isHopeful) return;
+    let request: CallRequest;
+    try {
+      request = engine.prepare(this.request, this, now);
+    } catch {
+      // The first attempt's headers were good.
+      return;
+    }
+    if (!this.isHopeful || this.status !== 0 || !engine.hasRoom(member)) return;
+    hedging.take(now);
+    this.#hedge = hedge;
+    this.attempts++;
+    engine.onSend(this);
+    engine.onHedge(this, member, now - this.now);
+    // Who heard of it may have ended the call.
+    if (this.isHopeful) hedge.begin(member, request);
+    else this.#hedge = undefined;
   }
 
   onChosen(member: Member | undefined): void {
@@ -294,6 +424,10 @@ export class RoutedCall extends Attempt<CallEngine> implements Asker {
     this.attempts++;
     engine.onSend(this);
     this.send(member, request);
+    if (engine.hedging !== undefined && this.attempts === 1 && this.#isReplayable && this.#isIdempotent) {
+      this.#hedge = 'due';
+      this.#armHedge(this.now);
+    }
     return true;
   }
 
@@ -319,11 +453,19 @@ export class RoutedCall extends Attempt<CallEngine> implements Asker {
     });
   }
 
-  #settle(response: CallResponse): void {
+  /** @param work - Whose weight can still be corrected. */
+  #settle(
+    { status, headers, member }: Attempt,
+    body: Uint8Array,
+    stream: BodyStream | undefined,
+    trailers: HeaderList | undefined,
+    work: Attempt | undefined,
+  ): void {
     if (this.#stage !== 'open') return;
     this.#stage = 'settled';
-    this.span?.set(ATTRIBUTES.status, response.status);
-    this.#resolve(response);
+    this.span?.set(ATTRIBUTES.status, status);
+    const id = (member as Member).endpoint.id;
+    this.#resolve(new CallResponse(status, headers, id, this.attempts, body, stream, trailers, work));
   }
 
   #end(error: EvenkeelError | undefined, now: number): void {

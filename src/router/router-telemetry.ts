@@ -19,6 +19,11 @@ export class RouterTelemetry {
   attempts = 0;
   retries = 0;
   retriesRefused = 0;
+  hedges = 0;
+  hedgesWon = 0;
+  hedgesRefused = 0;
+  /** What servers did for attempts that lost to another, from dispatch to cancellation. */
+  wastedMs = 0;
   ejections = 0;
   panics = 0;
   /** Answers that a shard is elsewhere. */
@@ -78,6 +83,10 @@ export class RouterTelemetry {
     keep(telemetry.observable('evenkeel.router.attempts', (observe) => observe(this.attempts, service)));
     keep(telemetry.observable('evenkeel.router.retries', (observe) => observe(this.retries, service)));
     keep(telemetry.observable('evenkeel.router.retries.refused', (observe) => observe(this.retriesRefused, service)));
+    keep(telemetry.observable('evenkeel.router.hedges', (observe) => observe(this.hedges, service)));
+    keep(telemetry.observable('evenkeel.router.hedges.won', (observe) => observe(this.hedgesWon, service)));
+    keep(telemetry.observable('evenkeel.router.hedges.refused', (observe) => observe(this.hedgesRefused, service)));
+    keep(telemetry.observable('evenkeel.router.wasted', (observe) => observe(this.wastedMs / 1000, service)));
     keep(telemetry.observable('evenkeel.router.ejections', (observe) => observe(this.ejections, service)));
     keep(telemetry.observable('evenkeel.router.panics', (observe) => observe(this.panics, service)));
     keep(telemetry.observable('evenkeel.router.reports.broken', (observe) => observe(readings.news.broken, service)));

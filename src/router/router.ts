@@ -70,6 +70,11 @@ export interface RouterSnapshot {
   readonly retries: number;
   readonly retriesRefused: number;
   readonly retriesAvailable: number;
+  readonly hedges: number;
+  readonly hedgesWon: number;
+  readonly hedgesRefused: number;
+  /** Milliseconds at servers of attempts that another attempt of their call has outrun. */
+  readonly wastedMs: number;
   readonly ejections: number;
   readonly panics: number;
   readonly brokenReports: number;
@@ -142,7 +147,8 @@ class ServiceRouter implements Router {
 
   snapshot(): RouterSnapshot {
     const { options, picker, table, tableAgeMs, lifecycle, picks, waiting, telemetry, budget, news } = this.#engine;
-    const { attempts, retries, retriesRefused, ejections, panics, wrongShards } = telemetry;
+    const { attempts, retries, retriesRefused, hedges, hedgesWon, hedgesRefused, wastedMs } = telemetry;
+    const { ejections, panics, wrongShards } = telemetry;
     return {
       service: options.service,
       picker: picker.name,
@@ -155,6 +161,10 @@ class ServiceRouter implements Router {
       retries,
       retriesRefused,
       retriesAvailable: budget.available,
+      hedges,
+      hedgesWon,
+      hedgesRefused,
+      wastedMs,
       ejections,
       panics,
       brokenReports: news.broken,

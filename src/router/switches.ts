@@ -12,12 +12,16 @@ export interface RouterSwitches {
   readonly subsets?: FeatureSwitch;
   /** Stickiness of calls to endpoints. Off: the least loaded. */
   readonly affinity?: FeatureSwitch;
-  /** Second attempts beside slow ones. */
+  /** Second attempts beside slow ones. Off: none is sent; those that are out go on. */
   readonly hedging?: FeatureSwitch;
-  /** The taking out of endpoints that keep failing. Off: those that are out come back. */
+  /** The taking out of endpoints that keep failing. Off: nothing is ejected any more, and what is out comes back with the next answer from anywhere. */
   readonly ejection?: FeatureSwitch;
   /** The picker that was chosen, whichever. Off: power of two choices on own work in flight. */
   readonly picker?: FeatureSwitch;
 }
 
 export const ALWAYS_ON: FeatureSwitch = Object.freeze({ isOn: true });
+
+export function isOff(feature: FeatureSwitch | undefined): boolean {
+  return feature !== undefined && !feature.isOn;
+}

@@ -1,6 +1,7 @@
 /** Whatever servers, callers and the list of endpoints do: every begin is ended once, and nothing is left after close. */
 import fc from 'fast-check';
 import { it } from 'vitest';
+import { warmUp } from '../support/hedging-rig.js';
 import type { PuppetCall } from '../support/puppet-transport.js';
 import { rounds } from '../support/rounds.js';
 import { assertBalanced, assertClosesClean, endpointsNamed, routerRig, watch } from '../support/router-rig.js';
@@ -43,6 +44,8 @@ function play(one: PuppetCall, what: string, status: number, isRejected: boolean
   else one.data(new Uint8Array(what === 'flood' ? 40_000 : 3));
 }
 
+let hedges = 0;
+
 it('counters, queue, timers and connections come out even', async () => {
   await fc.assert(
     fc.asyncProperty(
@@ -61,7 +64,11 @@ it('counters, queue, timers and connections come out even', async () => {
           idleTimeoutMs: 500,
           maxResponseBytes: 100_000,
           ejection: { consecutiveFailures: 2, baseMs: 1000 },
+          hedge: { maxExtraLoad: 0.2 },
+          retry: { budget: { ratio: 1, minPerSecond: 100 } },
         });
+        // Or no call would ever be sent twice.
+        await warmUp(rig, 150);
         /** Calls whose response has not begun: only these may be given one. */
         const begun = new WeakSet<PuppetCall>();
         const calls: { result: ReturnType<typeof watch<Awaited<ReturnType<typeof rig.router.call>>>>; gone: AbortController }[] =
@@ -97,6 +104,7 @@ it('counters, queue, timers and connections come out even', async () => {
           drained.get();
         }
         await assertClosesClean(rig);
+        hedges += rig.router.snapshot().hedges;
         for (const { result } of calls) if (!result.isSettled) throw new Error('a call hangs');
         if (rig.transport.open.length > 0) throw new Error('the transport was not told');
         await assertBalanced(rig);
@@ -104,4 +112,5 @@ it('counters, queue, timers and connections come out even', async () => {
     ),
     { numRuns: rounds(150) },
   );
+  if (hedges < rounds(150) / 5) throw new Error(`only ${hedges} hedges were sent: the property says little of them`);
 });

@@ -1,0 +1,41 @@
+import { expect, it } from 'vitest';
+import { assertClosesClean, routerRig, watch } from '../../support/router-rig.js';
+
+it('ejection that is turned off ejects nothing, and lets back what is out', async () => {
+  const ejection = { isOn: true };
+  const rig = routerRig({ endpoints: 3, retry: false, ejection: { consecutiveFailures: 1 }, switches: { ejection } });
+  const states = () => rig.router.endpoints().map(({ state }) => state);
+  const fail = () => {
+    watch(rig.router.call({ path: '/x' }));
+    rig.transport.last.fail();
+  };
+  fail();
+  expect(states().filter((state) => state === 'ejected')).toHaveLength(1);
+  ejection.isOn = false;
+  fail();
+  expect(states()).toEqual(['open', 'open', 'open']);
+  ejection.isOn = true;
+  fail();
+  expect(states().filter((state) => state === 'ejected')).toHaveLength(1);
+  await assertClosesClean(rig);
+});
+
+it('an endpoint on probation is trusted once ejection is off', async () => {
+  const ejection = { isOn: true };
+  const rig = routerRig({
+    endpoints: 2,
+    retry: false,
+    ejection: { consecutiveFailures: 1, baseMs: 100 },
+    switches: { ejection },
+  });
+  watch(rig.router.call({ path: '/x' }));
+  const { to } = rig.transport.last;
+  rig.transport.last.fail();
+  await rig.clock.advance(101);
+  expect(rig.router.endpoints().map(({ state }) => state)).toContain('probation');
+  ejection.isOn = false;
+  for (let i = 0; i < 10; i++) watch(rig.router.call({ path: '/x' }));
+  for (const open of rig.transport.open) open.answer();
+  expect(rig.router.endpoints().find(({ endpoint }) => endpoint.id === to)?.state).toBe('open');
+  await assertClosesClean(rig);
+});
