@@ -1,6 +1,7 @@
 /** The claims of the whole fleet. */
 import { type Suite, wants } from '../support/claim.js';
 import { affinity } from './affinity.js';
+import { hedging } from './hedging.js';
 import { models } from './models.js';
 import { regions } from './regions.js';
 import { rib } from './rib.js';
@@ -17,6 +18,7 @@ export const fleetSuite: Suite = {
     if (wants(options, 'F5')) await regions(options, onClaim);
     if (wants(options, 'F7')) await smallFleet(options, onClaim);
     if (wants(options, 'F8')) await affinity(options, onClaim);
+    if (wants(options, 'F9')) await hedging(options, onClaim);
     if (wants(options, 'F10')) await rib(options, onClaim);
   },
 };

@@ -12,8 +12,8 @@ export {
 export type { ArrivedCall, OnCall } from './exchange.js';
 export { FifoSlots, type FifoSlotsOptions } from './fifo-slots.js';
 export { type CallbackRouter, callbackRouter } from './fleet/callback-router.js';
-export { FLEET } from './fleet/constants.js';
-export { type FleetResult, type FleetRunOptions, fleetCapacity, runFleet } from './fleet/fleet-run.js';
+export { FLEET, ONE_SLOW } from './fleet/constants.js';
+export { type FleetMachines, type FleetResult, type FleetRunOptions, fleetCapacity, runFleet } from './fleet/fleet-run.js';
 export { Latencies } from './fleet/latencies.js';
 export { SimServer, type SimServerOptions, workPath } from './fleet/sim-server.js';
 export type { CrashSide, MachineOptions, SimMachine, SimProcess } from './machine.js';

@@ -23,3 +23,17 @@ export const FLEET = {
   warmUpMs: 2000,
   measureMs: 4000,
 } as const;
+
+/**
+ * One slow server of 16, for hedging. Requests differ by less than in FLEET: where the tail is the requests' own work, a second attempt
+ * takes as long as the first. Clients know only their own queues, since a router that compares latencies stays away from such a server.
+ */
+export const ONE_SLOW = {
+  servers: 16,
+  clients: 8,
+  /** Of the slow one; the others have 1. */
+  speed: 0.1,
+  utilization: 0.5,
+  workSigma: 0.75,
+  measureMs: 10_000,
+} as const;

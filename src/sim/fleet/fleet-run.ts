@@ -7,9 +7,10 @@
  */
 import { staticResolver } from '../../core/resolver-static.js';
 import type { LoadSource } from '../../router/load-sources/source.js';
+import type { RouterOptions } from '../../router/options.js';
 import type { PickerFactory } from '../../router/pickers/index.js';
 import { exponential, logNormal, uniform } from '../distributions.js';
-import { onOffAntagonist } from '../processor.js';
+import { type Antagonist, onOffAntagonist } from '../processor.js';
 import { ProcessorSharing } from '../processor-sharing.js';
 import { createSimulation, type Simulation } from '../simulation.js';
 import { type CallbackRouter, callbackRouter } from './callback-router.js';
@@ -30,6 +31,23 @@ export interface FleetRunOptions {
   /** Endpoints are weighted by speed; default false. */
   readonly declaresSpeed?: boolean;
   readonly measureMs?: number;
+  /** Machines, and how fast; default: those of FLEET, with their antagonists. */
+  readonly machines?: FleetMachines;
+  /** Of every client's router, beside its resolver and transport. */
+  readonly router?: Partial<RouterOptions>;
+  /** Spread of the work of a request; default that of FLEET. */
+  readonly workSigma?: number;
+  /** Requests say that doing them twice is harmless; default false. */
+  readonly isIdempotent?: boolean;
+}
+
+export interface FleetMachines {
+  /** Of each server, in turn: as many servers as speeds. */
+  readonly speeds: readonly number[];
+  /** Of the server with that index; default: none. */
+  readonly antagonistOf?: (server: number) => FleetAntagonist | undefined;
+  /** Work stops when its caller has gone; default: it goes on to its end. */
+  readonly stopsWhenCancelled?: boolean;
 }
 
 export interface FleetResult {
@@ -44,16 +62,38 @@ export interface FleetResult {
   readonly tailSpike: number;
   readonly meanUtilization: number;
   readonly probesPerRequest: number;
+  /** Processor time of the servers from beginning to end, milliseconds. */
+  readonly busyMs: number;
+  /** Calls that were answered, and second attempts sent while the first was at work; both from the beginning. */
+  readonly calls: number;
+  readonly hedges: number;
   readonly hash: string;
   readonly events: number;
 }
 
+const FLEET_MACHINES: FleetMachines = {
+  speeds: Array.from({ length: FLEET.servers }, (_, server) => FLEET.speeds[server % FLEET.speeds.length] as number),
+  antagonistOf: () => FLEET.antagonist,
+};
+
+/** A neighbour that takes a share of the processors, by turns. */
+export interface FleetAntagonist {
+  readonly onMs: number;
+  readonly offMs: number;
+  readonly least: number;
+  readonly most: number;
+}
+
 /** Milliseconds of work per millisecond that the fleet does on average, antagonists and speeds counted. */
-export function fleetCapacity(): number {
-  const { servers, speeds, slots, antagonist } = FLEET;
-  const meanSpeed = speeds.reduce((sum, speed) => sum + speed, 0) / speeds.length;
-  const taken = (antagonist.onMs / (antagonist.onMs + antagonist.offMs)) * ((antagonist.least + antagonist.most) / 2);
-  return servers * slots * meanSpeed * (1 - taken);
+export function fleetCapacity(machines: FleetMachines = FLEET_MACHINES): number {
+  const { speeds, antagonistOf } = machines;
+  const free = (server: number) => {
+    const antagonist = antagonistOf?.(server);
+    if (antagonist === undefined) return 1;
+    const { onMs, offMs, least, most } = antagonist;
+    return 1 - (onMs / (onMs + offMs)) * ((least + most) / 2);
+  };
+  return FLEET.slots * speeds.reduce((sum, speed, server) => sum + speed * free(server), 0);
 }
 
 export async function runFleet(options: FleetRunOptions): Promise<FleetResult> {
@@ -71,8 +111,9 @@ export async function runFleet(options: FleetRunOptions): Promise<FleetResult> {
   clock.timer(FLEET.warmUpMs, () => meter.start());
   const arrivals = simulation.random.fork('arrivals');
   const work = simulation.random.fork('work');
-  const gap = exponential(FLEET.work.meanMs / (fleetCapacity() * options.utilization));
-  const workMs = logNormal(FLEET.work.meanMs, FLEET.work.sigma);
+  const gap = exponential(FLEET.work.meanMs / (fleetCapacity(options.machines) * options.utilization));
+  const workMs = logNormal(FLEET.work.meanMs, options.workSigma ?? FLEET.work.sigma);
+  const { isIdempotent: idempotent } = options;
   const arrive = () => {
     const startedAt = clock.now();
     if (startedAt >= measureTo) return;
@@ -86,7 +127,7 @@ export async function runFleet(options: FleetRunOptions): Promise<FleetResult> {
     };
     if (isMeasured) requests++;
     trace.note(START, startedAt, index);
-    (clients[index] as CallbackRouter).call({ path: workPath(workMs(work)) }, onEnd, onEnd);
+    (clients[index] as CallbackRouter).call({ path: workPath(workMs(work)), idempotent }, onEnd, onEnd);
   };
   clock.timer(gap(arrivals), arrive);
   clock.runSync(measureTo);
@@ -104,6 +145,9 @@ export async function runFleet(options: FleetRunOptions): Promise<FleetResult> {
     p999: latencies.quantile(0.999),
     ...use,
     probesPerRequest: probes / arrived,
+    busyMs: servers.reduce((sum, { processor }) => sum + processor.busyMs, 0),
+    calls: clients.reduce((sum, { telemetry }) => sum + (telemetry.outcomes().ok ?? 0), 0),
+    hedges: clients.reduce((sum, { telemetry }) => sum + telemetry.hedges, 0),
     hash: trace.hash,
     events: trace.events,
   };
@@ -114,35 +158,46 @@ const END = 2;
 const TAIL_MS = 50;
 
 function makeServers(simulation: Simulation, options: FleetRunOptions): SimServer[] {
-  const { servers, speeds, slots, antagonist } = FLEET;
-  return Array.from({ length: servers }, (_, index) => {
+  const { slots } = FLEET;
+  const { speeds, antagonistOf } = options.machines ?? FLEET_MACHINES;
+  return speeds.map((speed, index) => {
     const machine = simulation.machine(`server-${index}`, { processors: slots });
-    const random = simulation.random.fork(`antagonist ${index}`);
-    const onMs = exponential(antagonist.onMs);
-    const offMs = exponential(antagonist.offMs);
-    const share = uniform(antagonist.least, antagonist.most);
+    const antagonist = antagonistOf?.(index);
     const processor = new ProcessorSharing(simulation.clock, {
       slots,
-      speed: speeds[index % speeds.length],
-      antagonist: onOffAntagonist(simulation.clock, {
-        onMs: () => onMs(random),
-        offMs: () => offMs(random),
-        share: () => share(random),
-        startsOn: random.next() < antagonist.onMs / (antagonist.onMs + antagonist.offMs),
-      }),
+      speed,
+      ...(antagonist === undefined ? undefined : { antagonist: makeAntagonist(simulation, index, antagonist) }),
       onCpu: (cpuMs) => {
         machine.host.cpuMs = cpuMs;
       },
     });
-    return new SimServer(simulation, machine, { processor, capacity: options.declaresCapacity === false ? undefined : slots });
+    return new SimServer(simulation, machine, {
+      processor,
+      capacity: options.declaresCapacity === false ? undefined : slots,
+      stopsWhenCancelled: options.machines?.stopsWhenCancelled,
+    });
+  });
+}
+
+function makeAntagonist(simulation: Simulation, server: number, options: FleetAntagonist): Antagonist {
+  const random = simulation.random.fork(`antagonist ${server}`);
+  const onMs = exponential(options.onMs);
+  const offMs = exponential(options.offMs);
+  const share = uniform(options.least, options.most);
+  return onOffAntagonist(simulation.clock, {
+    onMs: () => onMs(random),
+    offMs: () => offMs(random),
+    share: () => share(random),
+    startsOn: random.next() < options.onMs / (options.onMs + options.offMs),
   });
 }
 
 function makeClients(simulation: Simulation, servers: readonly SimServer[], options: FleetRunOptions): CallbackRouter[] {
+  const { speeds } = options.machines ?? FLEET_MACHINES;
   const endpoints = servers.map(({ address, machine }, index) => ({
     id: machine.name,
     address,
-    weight: options.declaresSpeed ? (FLEET.speeds[index % FLEET.speeds.length] as number) : 1,
+    weight: options.declaresSpeed ? (speeds[index] as number) : 1,
   }));
   return Array.from({ length: options.clients }, (_, index) => {
     const { process } = simulation.machine(`client-${index}`);
@@ -154,6 +209,7 @@ function makeClients(simulation: Simulation, servers: readonly SimServer[], opti
       retry: false,
       ejection: false,
       ...(options.loadSources === undefined ? undefined : { loadSources: options.loadSources }),
+      ...options.router,
     });
   });
 }

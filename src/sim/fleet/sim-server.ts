@@ -10,6 +10,8 @@ export interface SimServerOptions {
   readonly processor: Processor;
   /** Told to callers as capacity; default: nothing is told. */
   readonly capacity?: number;
+  /** Work stops when its caller has gone; default: it goes on to its end. */
+  readonly stopsWhenCancelled?: boolean;
 }
 
 /** The path of a request that is so much work, in milliseconds of a processor of speed 1, for a model perhaps. */
@@ -24,6 +26,7 @@ export class SimServer {
   readonly address: string;
   readonly processor: Processor;
   readonly reporter: LoadReporter;
+  readonly #stopsWhenCancelled: boolean;
   /** Requests that arrived, load probes apart. */
   arrived = 0;
   probes = 0;
@@ -34,6 +37,7 @@ export class SimServer {
     this.machine = machine;
     this.address = `sim://${machine.name}`;
     this.processor = options.processor;
+    this.#stopsWhenCancelled = options.stopsWhenCancelled ?? false;
     this.reporter = createLoadReporter({ runtime: machine.process.runtime, capacity: options.capacity });
     simulation.calls(machine.process).listen(this.address, (call) => this.#serve(call));
   }
@@ -50,11 +54,16 @@ export class SimServer {
     if (model !== undefined) work.model(model);
     const startedAt = this.machine.world.now();
     const inFlight = this.processor.inFlight + 1;
-    this.processor.start(Number(workMs), () => {
+    const job = this.processor.start(Number(workMs), () => {
       const load = work.loadHeader();
       work.end('ok');
       this.onServed?.(this.machine.world.now() - startedAt, inFlight);
       call.answer(200, [HEADERS.load.text, load]);
     });
+    if (!this.#stopsWhenCancelled) return;
+    call.onCancel = () => {
+      job.cancel();
+      work.end('ignored');
+    };
   }
 }
