@@ -18,6 +18,8 @@ export interface CallbackRouter {
     onError: (error: EvenkeelError) => void,
     context?: CallContext,
   ): void;
+  /** What it has counted. */
+  counts(): { readonly ok: number; readonly attempts: number; readonly retries: number; readonly hedges: number };
 }
 
 /** The router of a simulated process, on its clock, its chance and its call transport. */
@@ -34,5 +36,9 @@ export function callbackRouter(
   );
   return {
     call: (request, onResponse, onError, context) => engine.call(request, context, onResponse, onError),
+    counts() {
+      const { attempts, retries, hedges } = engine.telemetry;
+      return { ok: engine.telemetry.outcomes().ok ?? 0, attempts, retries, hedges };
+    },
   };
 }

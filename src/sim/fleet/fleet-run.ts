@@ -146,8 +146,8 @@ export async function runFleet(options: FleetRunOptions): Promise<FleetResult> {
     ...use,
     probesPerRequest: probes / arrived,
     busyMs: servers.reduce((sum, { processor }) => sum + processor.busyMs, 0),
-    calls: clients.reduce((sum, { telemetry }) => sum + (telemetry.outcomes().ok ?? 0), 0),
-    hedges: clients.reduce((sum, { telemetry }) => sum + telemetry.hedges, 0),
+    calls: clients.reduce((sum, client) => sum + client.counts().ok, 0),
+    hedges: clients.reduce((sum, client) => sum + client.counts().hedges, 0),
     hash: trace.hash,
     events: trace.events,
   };
