@@ -10,13 +10,17 @@
  */
 import type { Random } from '../../core/random.js';
 import type { Candidate } from '../candidate.js';
-import { expectedTime } from './load.js';
+import { costThere, expectedTime } from './load.js';
 import type { Picker, PickRequest, PickSet, Prober } from './picker.js';
 import { ProbePool, type ResolvedProbePool } from './probe-pool.js';
 import { SamplingPicker } from './sampling.js';
 
-/** How many endpoints are looked at. Looking costs 10 ns each, and with eight the chance that all of them are slow is small. */
-export const AUTO_CHOICES = 8;
+/**
+ * How many endpoints are looked at. Looking costs 10 ns each. By costs that servers tell, eight: the chance that all of them are slow is
+ * small, and what they tell is worth comparing. By latency alone, four: more would only find the luckiest.
+ */
+export const COST_CHOICES = 8;
+const LATENCY_CHOICES = 4;
 /**
  * Latencies of equal servers differ by chance. Without a margin an idle client would send everything to the luckiest of them. One with
  * less work needs no margin: among servers that are busy, work in flight is what tells them apart.
@@ -33,7 +37,8 @@ const GAP_SHARE = 0.01;
 
 export class AutoPicker implements Picker {
   readonly name = 'auto';
-  readonly #sampling: SamplingPicker;
+  readonly #byCost: SamplingPicker;
+  readonly #byLatency: SamplingPicker;
   readonly #pool: ProbePool | undefined;
   #isProbing = false;
   #gapMs = 0;
@@ -42,8 +47,9 @@ export class AutoPicker implements Picker {
 
   /** @param prober - Absent: never asks. */
   constructor(random: Random, prober: Prober | undefined, options: ResolvedProbePool) {
-    this.#sampling = new SamplingPicker('auto', random, AUTO_CHOICES, expectedTime, MARGIN);
-    this.#pool = prober && new ProbePool(random, prober, this.#sampling, options);
+    this.#byCost = new SamplingPicker('auto', random, COST_CHOICES, costThere, MARGIN);
+    this.#byLatency = new SamplingPicker('auto', random, LATENCY_CHOICES, expectedTime, MARGIN);
+    this.#pool = prober && new ProbePool(random, prober, this.#byCost, options);
   }
 
   score(candidate: Candidate, request: PickRequest): number {

@@ -2,7 +2,7 @@
 import { checkInteger } from '../../core/errors.js';
 import type { FeatureSwitch } from '../../core/feature-switch.js';
 import { ALWAYS_ON } from '../switches.js';
-import { AUTO_CHOICES, AutoPicker } from './auto.js';
+import { AutoPicker, COST_CHOICES } from './auto.js';
 import type { CounterBlend } from './counter-blend.js';
 import { blendedLoad, expectedTime, ownLoad, peakEwmaLoad, reportedLoad } from './load.js';
 import type { PickerFactory } from './picker.js';
@@ -25,7 +25,7 @@ export type { ProbePoolOptions } from './probe-pool.js';
 export type { RingHashOptions } from './ring-hash.js';
 
 /**
- * The default: of eight random endpoints the one where this call would end first, by what endpoints told of their outstanding work at
+ * The default: of eight random endpoints (four where nobody tells costs) the one where this call would end first, by what endpoints told of their outstanding work at
  * learned costs, own work in flight (counted at dispatch), and latency where nobody tells costs. Needs nothing from servers; gets
  * better with load reports; asks endpoints as `probePool` does when reports come too seldom to be of use.
  * @param options.probes - `false`: never asks. Or how to ask.
@@ -49,7 +49,7 @@ export function auto(options: { probes?: ProbePoolOptions | false } = {}): Picke
 export function probePool(options: ProbePoolOptions = {}): PickerFactory {
   const pool = checkProbePool(options);
   return (random, environment) => {
-    const sampling = new SamplingPicker('probe-pool', random, AUTO_CHOICES, expectedTime);
+    const sampling = new SamplingPicker('probe-pool', random, COST_CHOICES, expectedTime);
     return environment === undefined ? sampling : new ProbePool(random, proberOf(options, environment), sampling, pool);
   };
 }
