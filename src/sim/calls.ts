@@ -14,7 +14,8 @@ import type {
   ListenOptions,
 } from '../core/transport/call.js';
 import { createMemoryCall } from '../transports/memory/call.js';
-import { type Caller, type OnCall, SimExchange, type SimListener } from './exchange.js';
+import type { OnCall } from './arrived-call.js';
+import { type Caller, SimExchange, type SimListener } from './exchange.js';
 import type { SimProcess } from './machine.js';
 import type { SimNetwork } from './network.js';
 

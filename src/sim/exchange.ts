@@ -6,30 +6,9 @@ import { EvenkeelError, invalidArgument, type Retryable } from '../core/errors.j
 import type { HeaderList } from '../core/headers.js';
 import { checkRequest } from '../core/internal/call-message.js';
 import type { CallHandle, CallRequest, CallSink } from '../core/transport/call.js';
+import type { ArrivedCall, OnCall } from './arrived-call.js';
 import { nobodyListens, type SimMachine, type SimProcess } from './machine.js';
 import { LOST, type SimNetwork } from './network.js';
-
-/** A call as a server's end sees it. Whole answers take one message, streams one each piece. */
-export interface ArrivedCall {
-  readonly request: CallRequest;
-  /** Name of the caller's machine. */
-  readonly from: string;
-  /** Called when the caller has gone away; work may go on, its answer goes nowhere. */
-  onCancel: ((code: 'cancelled' | 'deadline-exceeded') => void) | undefined;
-  /** Called when too much of the answer is under way, and when there is room again. */
-  onPause: ((isPaused: boolean) => void) | undefined;
-  /** The request's body, a stream, has been read whole. */
-  sent(): void;
-  /** The whole answer. */
-  answer(status: number, headers: HeaderList, body?: Uint8Array, trailers?: HeaderList): void;
-  head(status: number, headers: HeaderList): void;
-  data(chunk: Uint8Array): void;
-  end(trailers?: HeaderList): void;
-  fail(error: EvenkeelError): void;
-}
-
-/** What a server does with calls that arrive. */
-export type OnCall = (call: ArrivedCall) => void;
 
 /** A place where calls arrive: its process, and the calls that are there. */
 export interface SimListener {
@@ -63,6 +42,7 @@ export class SimExchange implements CallHandle, ArrivedCall {
   #waiting: (() => void)[] | undefined;
   /** Bytes of the answer that the caller has not taken yet. */
   #underWay = 0;
+  /** When the message sent last arrives; after one that is lost none does, as on a connection. */
   #lastToServerMs = 0;
   #lastToCallerMs = 0;
 
@@ -87,15 +67,16 @@ export class SimExchange implements CallHandle, ArrivedCall {
     const { network, process } = this.#caller;
     const fault = faultOf(this.#address, this.request);
     if (fault !== undefined) {
-      queueMicrotask(() => this.#finish(fault));
+      queueMicrotask(() => process.enter(() => this.#finish(fault)));
       return;
     }
     if (this.#machine === undefined) {
-      process.machine.world.timer(0, () => this.#deliver(() => this.#finish(nobodyListens(this.#address))));
+      process.runtime.clock.timer(0, () => this.#finish(nobodyListens(this.#address)));
       return;
     }
     this.#toServer(() => this.#arrive());
-    if (network.isDuplicated(process.machine, this.#machine)) this.#toServer(() => this.#arriveAgain());
+    // A stream is read once: there is no second copy of it to arrive.
+    if (isWhole(this.request) && network.isDuplicated(process.machine, this.#machine)) this.#toServer(() => this.#arriveAgain());
   }
 
   // The caller's end.
@@ -103,7 +84,7 @@ export class SimExchange implements CallHandle, ArrivedCall {
   cancel(code: 'cancelled' | 'deadline-exceeded'): void {
     if (this.#isOver) return;
     const message = code === 'cancelled' ? 'the call was cancelled' : 'the deadline of the call has passed';
-    this.abandon(code);
+    this.#caller.process.operate(() => this.abandon(code));
     this.#finish(new EvenkeelError(code, message, { retryable: 'unknown' }));
   }
 
@@ -190,11 +171,9 @@ export class SimExchange implements CallHandle, ArrivedCall {
     }
     this.#listener = listener;
     listener.calls.add(this);
-    const { body } = this.request;
-    const isWhole = body === undefined || typeof body === 'string' || body instanceof Uint8Array;
     if (this.#sink.onPhase !== undefined) {
       this.#send(() => this.#phase('connected'));
-      if (isWhole) this.sent();
+      if (isWhole(this.request)) this.sent();
     }
     listener.process.operate(() => listener.onCall(this));
   }
@@ -236,12 +215,11 @@ export class SimExchange implements CallHandle, ArrivedCall {
   #toServer(arrive: () => void): void {
     const { network, process } = this.#caller;
     const machine = this.#machine as SimMachine;
-    const ms = network.transit(process.machine, machine);
-    if (ms === LOST) return;
     const { world } = machine;
     const now = world.now();
-    const at = Math.max(this.#lastToServerMs, now + ms);
+    const at = Math.max(this.#lastToServerMs, now + network.transit(process.machine, machine));
     this.#lastToServerMs = at;
+    if (at === LOST) return;
     world.timer(at - now, () => machine.enter(arrive));
   }
 
@@ -254,12 +232,11 @@ export class SimExchange implements CallHandle, ArrivedCall {
   #send(arrive: () => void): void {
     const { network, process } = this.#caller;
     const machine = this.#machine as SimMachine;
-    const ms = network.transit(machine, process.machine);
-    if (ms === LOST) return;
     const { world } = machine;
     const now = world.now();
-    const at = Math.max(this.#lastToCallerMs, now + ms);
+    const at = Math.max(this.#lastToCallerMs, now + network.transit(machine, process.machine));
     this.#lastToCallerMs = at;
+    if (at === LOST) return;
     world.timer(at - now, () => {
       if (!this.#isOver) process.enter(arrive);
     });
@@ -307,6 +284,10 @@ export class SimExchange implements CallHandle, ArrivedCall {
 
 /** A stream's answer under way, as in the window of a connection. */
 const WINDOW_BYTES = 64 * 1024;
+
+function isWhole({ body }: CallRequest): boolean {
+  return body === undefined || typeof body === 'string' || body instanceof Uint8Array;
+}
 
 function faultOf(address: unknown, request: CallRequest): EvenkeelError | undefined {
   if (typeof address !== 'string') return invalidArgument('endpoint.address', address, 'sim://name');

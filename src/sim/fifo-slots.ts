@@ -14,18 +14,22 @@ class QueuedJob implements Job {
   readonly workMs: number;
   readonly memory: number;
   readonly onDone: () => void;
+  readonly #onLeave: () => void;
   isRunning = false;
   isOver = false;
 
-  constructor(workMs: number, memory: number, onDone: () => void) {
+  constructor(workMs: number, memory: number, onDone: () => void, onLeave: () => void) {
     this.workMs = workMs;
     this.memory = memory;
     this.onDone = onDone;
+    this.#onLeave = onLeave;
   }
 
   cancel(): void {
+    if (this.isOver) return;
     // A job that runs keeps its slot to its end, as a kernel on an accelerator does; only its answer is given up.
     this.isOver = true;
+    if (!this.isRunning) this.#onLeave();
   }
 }
 
@@ -36,6 +40,8 @@ export class FifoSlots implements Processor {
   readonly #antagonist: Antagonist | undefined;
   #queue: QueuedJob[] = [];
   #head = 0;
+  /** In the queue and not given up. */
+  #waiting = 0;
   #running = 0;
   #memory = 0;
   #busyMs = 0;
@@ -50,7 +56,7 @@ export class FifoSlots implements Processor {
   }
 
   get inFlight(): number {
-    return this.#running + this.#queue.length - this.#head;
+    return this.#running + this.#waiting;
   }
 
   get busyMs(): number {
@@ -67,11 +73,18 @@ export class FifoSlots implements Processor {
   }
 
   start(workMs: number, onDone: () => void, memory = 0): Job {
-    const job = new QueuedJob(workMs, memory, onDone);
+    const job = new QueuedJob(workMs, memory, onDone, this.#onLeave);
     if (this.#running < this.#slots) this.#run(job);
-    else this.#queue.push(job);
+    else {
+      this.#queue.push(job);
+      this.#waiting++;
+    }
     return job;
   }
+
+  readonly #onLeave = (): void => {
+    this.#waiting--;
+  };
 
   #run(job: QueuedJob): void {
     this.#advance();
@@ -94,7 +107,9 @@ export class FifoSlots implements Processor {
   #runNext(): void {
     while (this.#running < this.#slots && this.#head < this.#queue.length) {
       const job = this.#queue[this.#head++] as QueuedJob;
-      if (!job.isOver) this.#run(job);
+      if (job.isOver) continue;
+      this.#waiting--;
+      this.#run(job);
     }
     if (this.#head === this.#queue.length) {
       this.#queue = [];

@@ -5,20 +5,21 @@
  * in flight are never answered. Code of a process that is gone may still run to the end of its turn, as a program does that is killed
  * between two instructions; nothing it then does reaches the world.
  */
-import type { Clock, Timer } from '../core/clock.js';
-import { sleepOn } from '../core/clock.js';
+import type { Clock } from '../core/clock.js';
 import { checkInteger, checkNumber, EvenkeelError } from '../core/errors.js';
 import type { Random } from '../core/random.js';
 import { createRuntime, type Runtime } from '../core/runtime.js';
 import type { VirtualClock } from '../core/virtual-clock.js';
 import { SimHost } from './host.js';
+import { ProcessHost } from './process-host.js';
+import { SimClock } from './sim-clock.js';
 
 export interface MachineOptions {
   /** `continent/region/zone`, as endpoints write it. Default: none. */
   readonly locality?: string;
   /** Processors. Default 8. */
   readonly processors?: number;
-  /** How fast its clock runs: 1.0001 gains 8.6 s a day. Default 1. */
+  /** How fast its clock runs: 1.0001 gains 8.6 s a day. 0.5 to 2; default 1. */
   readonly clockRate?: number;
 }
 
@@ -34,11 +35,14 @@ export class SimMachine {
   /** Added to the calendar, not to the monotonic clock. */
   wallOffsetMs = 0;
   readonly world: VirtualClock;
+  /** Goes on whatever becomes of processes, but for pauses: the clock of durable things. */
+  readonly clock: Clock;
   readonly #random: Random;
   #process: SimProcess | undefined;
   #boots = 0;
   #resumeAtMs = 0;
   #held: (() => void)[] = [];
+  readonly #programs: ((process: SimProcess) => void)[] = [];
 
   constructor(world: VirtualClock, random: Random, name: string, index: number, options: MachineOptions) {
     this.world = world;
@@ -48,9 +52,10 @@ export class SimMachine {
     this.locality = options.locality;
     this.clockRate = checkNumber('clockRate', options.clockRate ?? 1, 0.5, 2);
     this.host = new SimHost(world, checkInteger('processors', options.processors ?? 8, 1));
+    this.clock = new SimClock(this, (work) => this.enter(work));
   }
 
-  /** The process that runs; the first is started by the first asking. */
+  /** The latest process, alive or dead; the first is started by the first asking. */
   get process(): SimProcess {
     if (this.#process === undefined) return this.boot();
     return this.#process;
@@ -63,16 +68,24 @@ export class SimMachine {
   /** Starts a process; the one before is killed. */
   boot(): SimProcess {
     this.crash();
-    this.#process = new SimProcess(this, this.#random.fork(`boot ${this.#boots++}`));
-    return this.#process;
+    const process = new SimProcess(this, this.#random.fork(`boot ${this.#boots++}`));
+    this.#process = process;
+    for (const program of this.#programs) program(process);
+    return process;
   }
 
-  /** Kills the process that runs. Files that were flushed stay. */
+  /** What every process of the machine does first; the one that runs does it now. */
+  onBoot(program: (process: SimProcess) => void): void {
+    this.#programs.push(program);
+    if (this.#process?.isAlive === true) program(this.#process);
+  }
+
+  /** Kills the process that runs. Files that were flushed stay. Ends a pause: what is dead does not stand still. */
   crash(): void {
     if (this.#process?.isAlive !== true) return;
     this.#process.kill();
-    this.host.crash();
-    this.#held = [];
+    this.#resumeAtMs = 0;
+    this.#goOn();
   }
 
   /** Stops it for `ms`, as a long garbage collection or SIGSTOP does: timers and messages wait, the clock goes on. */
@@ -81,7 +94,9 @@ export class SimMachine {
     const until = this.world.now() + ms;
     if (until <= this.#resumeAtMs) return;
     this.#resumeAtMs = until;
-    this.world.timer(ms, () => this.#resume());
+    this.world.timer(ms, () => {
+      if (!this.isPaused) this.#goOn();
+    });
   }
 
   get isPaused(): boolean {
@@ -99,10 +114,9 @@ export class SimMachine {
     else work();
   }
 
-  #resume(): void {
-    if (this.isPaused) return;
-    this.#resumeAtMs = 0;
-    for (const work of this.#held.splice(0)) work();
+  #goOn(): void {
+    // By the front door: any of it may stop the machine again.
+    for (const work of this.#held.splice(0)) this.enter(work);
   }
 }
 
@@ -111,27 +125,30 @@ export class SimProcess {
   readonly runtime: Runtime;
   readonly random: Random;
   isAlive = true;
-  /** Transport operations done so far. */
+  /** Operations done so far: of transports, and of the host. */
   operations = 0;
   #crashAt = Number.POSITIVE_INFINITY;
   #crashSide: CrashSide = 'before';
-  readonly #onKill: (() => void)[] = [];
+  readonly #onKill = new Set<() => void>();
 
   constructor(machine: SimMachine, random: Random) {
     this.machine = machine;
     this.random = random;
-    const clock = new ProcessClock(this);
-    this.runtime = createRuntime({ clock, random: random.fork('runtime'), host: machine.host });
+    this.runtime = createRuntime({
+      clock: new SimClock(machine, (work) => this.enter(work)),
+      random: random.fork('runtime'),
+      host: new ProcessHost(this, machine.host),
+    });
   }
 
-  /** Plans a crash at the `count`-th transport operation from now (1: the next). */
+  /** Plans a crash at the `count`-th operation from now (1: the next). */
   crashAtOperation(count: number, side: CrashSide = 'before'): void {
     this.#crashAt = this.operations + checkInteger('count', count, 1);
     this.#crashSide = side;
   }
 
   /**
-   * Does a transport operation; every transport of the process passes through here. Undefined when the process is gone, by this
+   * Does an operation; every transport of the process, and its host, passes through here. Undefined when the process is gone, by this
    * operation perhaps.
    */
   operate<T>(operation: () => T): T | undefined {
@@ -151,66 +168,19 @@ export class SimProcess {
     });
   }
 
-  /** For transports: the process dies. */
-  onKill(react: () => void): void {
-    this.#onKill.push(react);
+  /** For what holds something of the world on its behalf: the process dies. @returns Forgets it. */
+  onKill(react: () => void): () => void {
+    this.#onKill.add(react);
+    return () => this.#onKill.delete(react);
   }
 
   kill(): void {
     if (!this.isAlive) return;
     this.isAlive = false;
-    for (const react of this.#onKill.splice(0)) react();
+    for (const react of this.#onKill) react();
+    this.#onKill.clear();
   }
 }
-
-/** The machine's clock as one process sees it. */
-class ProcessClock implements Clock {
-  readonly #process: SimProcess;
-  readonly #machine: SimMachine;
-  readonly #world: VirtualClock;
-  readonly #rate: number;
-
-  constructor(process: SimProcess) {
-    this.#process = process;
-    this.#machine = process.machine;
-    this.#world = process.machine.world;
-    this.#rate = process.machine.clockRate;
-  }
-
-  now(): number {
-    return this.#world.now() * this.#rate;
-  }
-
-  coarse(): number {
-    return this.#world.now() * this.#rate;
-  }
-
-  wallTime(): number {
-    return this.#world.wallTime() + this.#world.now() * (this.#rate - 1) + this.#machine.wallOffsetMs;
-  }
-
-  sleep(ms: number, signal?: AbortSignal): Promise<void> {
-    return sleepOn(this, ms, signal);
-  }
-
-  timer(ms: number, fire: () => void): Timer {
-    if (!this.#process.isAlive) return NO_TIMER;
-    let isCancelled = false;
-    const timer = this.#world.timer(ms / this.#rate, () =>
-      this.#process.enter(() => {
-        if (!isCancelled) fire();
-      }),
-    );
-    return {
-      cancel: () => {
-        isCancelled = true;
-        timer.cancel();
-      },
-    };
-  }
-}
-
-const NO_TIMER: Timer = { cancel() {} };
 
 /** What a process tells of a machine that is not there. */
 export function nobodyListens(address: string): EvenkeelError {

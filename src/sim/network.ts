@@ -26,6 +26,9 @@ interface Link {
   readonly duplicate: number;
 }
 
+/** From a machine to itself; that way is never cut. */
+const LOOPBACK_MS = 0.02;
+
 /** The time of a message that never arrives. */
 export const LOST = Number.POSITIVE_INFINITY;
 
@@ -85,10 +88,17 @@ export class SimNetwork {
 
   /** Milliseconds that a message sent now takes; {@link LOST}: it never arrives. */
   transit(from: SimMachine, to: SimMachine): number {
+    if (from === to) return LOOPBACK_MS;
     const link = this.#linkOf(from, to);
     if (link === undefined) return LOST;
     if (link.loss > 0 && this.#random.next() < link.loss) return LOST;
     return link.latency(this.#random);
+  }
+
+  /** Sends something that stands alone: `arrive` runs on the machine `to`, or never. */
+  send(from: SimMachine, to: SimMachine, arrive: () => void): void {
+    const ms = this.transit(from, to);
+    if (ms !== LOST) to.world.timer(ms, () => to.enter(arrive));
   }
 
   /** Whether a call sent now arrives twice. */

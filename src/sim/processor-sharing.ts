@@ -55,6 +55,8 @@ export class ProcessorSharing implements Processor {
   #updatedAtMs = 0;
   /** Work per millisecond, for each job. */
   #rate = 0;
+  /** Processors of the antagonist since then; by the time it tells of a change, its share is the new one. */
+  #taken = 0;
   #busyMs = 0;
   #cpuMs = 0;
   #timer: Timer | undefined;
@@ -67,6 +69,7 @@ export class ProcessorSharing implements Processor {
     this.#antagonist = options.antagonist;
     this.#onCpu = options.onCpu;
     this.#updatedAtMs = world.now();
+    this.#plan();
     if (this.#antagonist !== undefined) {
       this.#antagonist.onChange = () => {
         this.#advance();
@@ -120,16 +123,16 @@ export class ProcessorSharing implements Processor {
     if (elapsed === 0) return;
     this.#updatedAtMs = now;
     this.#progress += this.#rate * elapsed;
-    const taken = this.#slots * (this.#antagonist?.share ?? 0);
-    const own = Math.min(this.#inFlight, this.#slots - taken) * elapsed;
+    const own = Math.min(this.#inFlight, this.#slots - this.#taken) * elapsed;
     this.#busyMs += own;
-    this.#cpuMs += own + taken * elapsed;
+    this.#cpuMs += own + this.#taken * elapsed;
     this.#onCpu?.(this.#cpuMs);
   }
 
   /** The rate from now on, and the timer for the first job that will be done. */
   #plan(): void {
-    const free = this.#slots * (1 - (this.#antagonist?.share ?? 0));
+    this.#taken = this.#slots * (this.#antagonist?.share ?? 0);
+    const free = this.#slots - this.#taken;
     const share = this.#inFlight <= free ? 1 : free / this.#inFlight;
     this.#rate = (share * this.#speed) / memoryStall(this.#memory);
     let first = this.#jobs.peek();
@@ -137,7 +140,8 @@ export class ProcessorSharing implements Processor {
       this.#jobs.pop();
       first = this.#jobs.peek();
     }
-    if (first === undefined) return;
+    // Nothing to do, or nobody to do it while an antagonist has everything.
+    if (first === undefined || this.#rate === 0) return;
     const dueMs = this.#updatedAtMs + Math.max(0, first.doneAt - this.#progress) / this.#rate;
     // A timer that comes too early plans anew; that is cheaper than to move it at every arrival.
     if (this.#timer !== undefined && this.#timerAtMs <= dueMs) return;
@@ -149,9 +153,10 @@ export class ProcessorSharing implements Processor {
   readonly #onTimer = (): void => {
     this.#timer = undefined;
     this.#advance();
+    // What is left after rounding would take less than a nanosecond, or than the clock can tell after weeks.
+    const rounding = 1e-9 + ROUNDING * (this.#progress + this.#updatedAtMs * this.#rate);
     for (let job = this.#jobs.peek(); job !== undefined; job = this.#jobs.peek()) {
-      // What is left after rounding would take less than a nanosecond.
-      if (!job.isOver && job.doneAt - this.#progress > 1e-9) break;
+      if (!job.isOver && job.doneAt - this.#progress > rounding) break;
       this.#jobs.pop();
       if (job.isOver) continue;
       job.isOver = true;
@@ -161,3 +166,6 @@ export class ProcessorSharing implements Processor {
     this.#plan();
   };
 }
+
+/** Twice the distance of two numbers next to each other, as a share of them. */
+const ROUNDING = 2 * Number.EPSILON;

@@ -1,7 +1,7 @@
 /** A server of a simulated fleet: a processor that works, and the production load reporter that tells of it. */
 import { HEADERS } from '../../core/headers.js';
 import { createLoadReporter, type LoadReporter } from '../../router/load-reporter.js';
-import type { ArrivedCall } from '../exchange.js';
+import type { ArrivedCall } from '../arrived-call.js';
 import type { SimMachine } from '../machine.js';
 import type { Processor } from '../processor.js';
 import type { Simulation } from '../simulation.js';

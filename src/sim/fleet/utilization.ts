@@ -51,7 +51,7 @@ export class UtilizationMeter {
     const elapsed = now - this.#atMs;
     const uses = this.#servers.map(({ processor, machine }, index) => {
       const cpuMs = processor.cpuMs;
-      const use = (cpuMs - (this.#last[index] as number)) / (elapsed * machine.host.parallelism());
+      const use = (cpuMs - (this.#last[index] as number)) / (elapsed * machine.host.processors);
       this.#last[index] = cpuMs;
       return use;
     });
