@@ -1,3 +1,6 @@
+/** A fleet in virtual time: machines, wires and stores with faults, in which the production code runs unchanged and every run can be repeated. */
+export type { ArrivedCall, OnCall } from './arrived-call.js';
+export type { SimCalls } from './calls.js';
 export {
   constant,
   type Distribution,
@@ -9,16 +12,20 @@ export {
   weighted,
   zipfWeights,
 } from './distributions.js';
-export type { ArrivedCall, OnCall } from './exchange.js';
 export { FifoSlots, type FifoSlotsOptions } from './fifo-slots.js';
-export { type CallbackRouter, callbackRouter } from './fleet/callback-router.js';
-export { FLEET, ONE_SLOW } from './fleet/constants.js';
-export { type FleetMachines, type FleetResult, type FleetRunOptions, fleetCapacity, runFleet } from './fleet/fleet-run.js';
+export { FLEET } from './fleet/constants.js';
+export { type FleetResult, type FleetRunOptions, fleetCapacity, runFleet } from './fleet/fleet-run.js';
 export { Latencies } from './fleet/latencies.js';
 export { SimServer, type SimServerOptions, workPath } from './fleet/sim-server.js';
+export type { SimHost } from './host.js';
 export type { CrashSide, MachineOptions, SimMachine, SimProcess } from './machine.js';
-export type { LinkOptions, SimNetwork } from './network.js';
+export { DEFAULT_LATENCY_MS, type LinkOptions, type SimNetwork } from './network.js';
 export { type Antagonist, type Job, memoryStall, onOffAntagonist, type Processor } from './processor.js';
 export { ProcessorSharing, type ProcessorSharingOptions } from './processor-sharing.js';
 export { createSimulation, type Simulation, type SimulationOptions } from './simulation.js';
+export type { SimBlobStore, SimBlobStoreOptions } from './stores/blob-store.js';
+export type { SimQueueStore, SimQueueStoreOptions } from './stores/queue-store.js';
+export type { SimStateStore } from './stores/state-store.js';
+export { DEFAULT_STORE_TIMEOUT_MS, type StoreClientOptions } from './stores/store-client.js';
+export type { UnsyncedOptions } from './stores/unsynced.js';
 export { Trace } from './trace.js';

@@ -6,10 +6,20 @@
  * sockets). Then two runs of one seed have one trace hash; `Simulation.trace` holds it.
  */
 import { type Random, seededRandom } from '../core/random.js';
+import type { BlobTransport } from '../core/transport/blob.js';
+import type { QueueTransport } from '../core/transport/queue.js';
+import type { StateTransport } from '../core/transport/state.js';
 import { type VirtualClock, virtualClock } from '../core/virtual-clock.js';
 import { type Listeners, SimCalls } from './calls.js';
 import { type MachineOptions, SimMachine, type SimProcess } from './machine.js';
 import { type LinkOptions, SimNetwork } from './network.js';
+import { SimBlobs } from './stores/blob.js';
+import { SimBlobStore, type SimBlobStoreOptions } from './stores/blob-store.js';
+import { SimQueue } from './stores/queue.js';
+import { SimQueueStore, type SimQueueStoreOptions } from './stores/queue-store.js';
+import { SimState } from './stores/state.js';
+import { SimStateStore } from './stores/state-store.js';
+import { StoreClient, type StoreClientOptions } from './stores/store-client.js';
 import { Trace } from './trace.js';
 
 export interface SimulationOptions {
@@ -54,6 +64,34 @@ export class Simulation {
       this.#calls.set(process, calls);
     }
     return calls;
+  }
+
+  /** A store of documents on `machine`. Boots the machine. */
+  stateStore(machine: SimMachine): SimStateStore {
+    return new SimStateStore(machine, this.network, this.random.fork(`state on ${machine.name}`));
+  }
+
+  /** A process's way to a store of documents. */
+  state(process: SimProcess, store: SimStateStore, options?: StoreClientOptions): StateTransport {
+    return new SimState(new StoreClient(process, store.server, options), store);
+  }
+
+  /** A store of blobs on `machine`. Boots the machine. */
+  blobStore(machine: SimMachine, options?: SimBlobStoreOptions): SimBlobStore {
+    return new SimBlobStore(machine, this.network, this.random.fork(`blobs on ${machine.name}`), options);
+  }
+
+  blobs(process: SimProcess, store: SimBlobStore, options?: StoreClientOptions): BlobTransport {
+    return new SimBlobs(new StoreClient(process, store.server, options), store);
+  }
+
+  /** A queue on `machine`. Boots the machine. */
+  queueStore(machine: SimMachine, options?: SimQueueStoreOptions): SimQueueStore {
+    return new SimQueueStore(machine, this.network, this.random.fork(`queue on ${machine.name}`), options);
+  }
+
+  queue(process: SimProcess, store: SimQueueStore, options?: StoreClientOptions): QueueTransport {
+    return new SimQueue(new StoreClient(process, store.server, options), store);
   }
 }
 

@@ -7,6 +7,7 @@ import { checkBlobUse, checkList, checkOffset, checkRange, noSuchBlob } from '..
 import { compareKeys } from '../../core/internal/keys.js';
 import { full } from '../../core/internal/transport-guards.js';
 import type { BlobStat, BlobTransport, BlobWriter } from '../../core/transport/blob.js';
+import { BlobStore, type MemoryBlobStore, memoryBlobStore } from './blob-store.js';
 import { MemoryBlobWriter } from './blob-writer.js';
 
 export interface MemoryBlobOptions {
@@ -16,17 +17,7 @@ export interface MemoryBlobOptions {
   maxBytes?: number;
 }
 
-/** What several memory blob transports share. Unfinished writers are no part of it. */
-export interface MemoryBlobStore {
-  /** Bytes stored and being written. */
-  readonly bytes: number;
-}
-
 const DEFAULT_MAX_BYTES = 2 ** 30;
-
-export function memoryBlobStore(): MemoryBlobStore {
-  return new BlobStore();
-}
 
 /**
  * Immutable named bytes inside one process: for tests, and as the fastest tier of what must not outlive the process.
@@ -46,11 +37,6 @@ export function createMemoryBlob(options: MemoryBlobOptions = {}): BlobTransport
   const store = options.store ?? memoryBlobStore();
   if (!(store instanceof BlobStore)) throw invalidArgument('store', store, 'what memoryBlobStore() returned');
   return new MemoryBlob(store, checkInteger('maxBytes', options.maxBytes ?? DEFAULT_MAX_BYTES, 1));
-}
-
-class BlobStore implements MemoryBlobStore {
-  readonly blobs = new Map<string, Uint8Array>();
-  bytes = 0;
 }
 
 class MemoryBlob implements BlobTransport {
@@ -73,10 +59,7 @@ class MemoryBlob implements BlobTransport {
         if (store.bytes + bytes > this.#maxBytes) throw full('the store', this.#maxBytes);
         store.bytes += bytes;
       },
-      publish: (bytes) => {
-        store.bytes -= store.blobs.get(name)?.byteLength ?? 0;
-        store.blobs.set(name, bytes);
-      },
+      publish: (bytes) => store.put(name, bytes),
       finish: (released) => {
         store.bytes -= released;
         this.#writers.delete(writer);
@@ -115,8 +98,7 @@ class MemoryBlob implements BlobTransport {
 
   async delete(name: string): Promise<boolean> {
     this.#check(name);
-    this.#store.bytes -= this.#store.blobs.get(name)?.byteLength ?? 0;
-    return this.#store.blobs.delete(name);
+    return this.#store.remove(name);
   }
 
   async close(): Promise<void> {

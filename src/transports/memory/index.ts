@@ -1,7 +1,9 @@
 /** The four transports inside one process: reference implementations, and the default where nothing must outlive the process. */
 
-export type { MemoryBlobOptions, MemoryBlobStore } from './blob.js';
-export { createMemoryBlob, memoryBlobStore } from './blob.js';
+export type { MemoryBlobOptions } from './blob.js';
+export { createMemoryBlob } from './blob.js';
+export type { MemoryBlobStore } from './blob-store.js';
+export { memoryBlobStore } from './blob-store.js';
 export type { MemoryCallOptions, MemoryNetwork } from './call.js';
 export { createMemoryCall, memoryNetwork } from './call.js';
 export type { MemoryQueueOptions, MemoryQueueStore } from './queue.js';

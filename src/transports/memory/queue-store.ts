@@ -24,6 +24,8 @@ export interface StoredItem {
   readonly id: number;
   readonly body: Uint8Array;
   readonly key: string | undefined;
+  /** Calendar time before which it is not due; 0: none. */
+  readonly notBefore: number;
   /** When it became due, on the monotonic clock. */
   dueAt: number;
   attempts: number;
@@ -34,6 +36,12 @@ export interface StoredItem {
   deadAfter: number;
 }
 
+/** A queue's content at one moment, its items copied. Numbers of items and leases are no part of it: they are never given again. */
+export interface QueueImage {
+  readonly items: readonly { readonly item: StoredItem; readonly returnsAt: number | undefined }[];
+  readonly dead: readonly DeadLetter[];
+}
+
 /** A lease that waits for something due. */
 export interface QueueWaiter {
   /** Takes what is due; called when something is. */
@@ -42,13 +50,13 @@ export interface QueueWaiter {
 
 export class QueueStore {
   readonly #due = new BinaryHeap<StoredItem>((a, b) => a.dueAt < b.dueAt || (a.dueAt === b.dueAt && a.id < b.id));
-  readonly #delayed = new BinaryHeap<{ item: StoredItem; notBefore: number }>((a, b) => a.notBefore < b.notBefore);
+  readonly #delayed = new BinaryHeap<StoredItem>((a, b) => a.notBefore < b.notBefore);
   /** Leased and hidden items, by the time they are due again. */
   readonly #returns = new Deadlines<StoredItem>();
+  readonly #items = new Set<StoredItem>();
   readonly #keys = new Map<string, StoredItem>();
   readonly #waiters = new Set<QueueWaiter>();
   #dead: DeadLetter[] = [];
-  #stored = 0;
   #leased = 0;
   #nextId = 1;
   #nextFence = 1;
@@ -56,7 +64,7 @@ export class QueueStore {
   #timer: Timer | undefined;
 
   get size(): number {
-    return this.#stored;
+    return this.#items.size;
   }
 
   attach(clock: Clock): void {
@@ -72,7 +80,7 @@ export class QueueStore {
       if (key !== undefined) fresh.add(key);
       added++;
     }
-    if (this.#stored + added > maxItems) throw full('the queue', maxItems);
+    if (this.#items.size + added > maxItems) throw full('the queue', maxItems);
     const ids = items.map((item) => this.#add(item));
     this.serve();
     return ids;
@@ -147,7 +155,7 @@ export class QueueStore {
   stats(): QueueStats {
     this.#promote();
     const due = this.#due.size;
-    return { due, delayed: this.#stored - due - this.#leased, leased: this.#leased, dead: this.#dead.length };
+    return { due, delayed: this.#items.size - due - this.#leased, leased: this.#leased, dead: this.#dead.length };
   }
 
   deadLetters(limit: number): readonly DeadLetter[] {
@@ -155,14 +163,55 @@ export class QueueStore {
     return this.#dead.slice(0, limit).map((letter) => ({ ...letter, body: new Uint8Array(letter.body) }));
   }
 
+  /** O(items). For stores that forget what was not flushed. */
+  image(): QueueImage {
+    this.#promote();
+    return {
+      items: [...this.#items].map((item) => ({ item: { ...item }, returnsAt: this.#returns.get(item) })),
+      dead: this.#dead.slice(),
+    };
+  }
+
+  /** Has the content of `image`, and none of its own. */
+  restore(image: QueueImage): void {
+    for (const item of this.#items) item.phase = 'gone';
+    this.#items.clear();
+    this.#keys.clear();
+    this.#due.retain(() => false);
+    this.#delayed.retain(() => false);
+    this.#returns.clear();
+    this.#leased = 0;
+    this.#dead = image.dead.slice();
+    for (const { item: saved, returnsAt } of image.items) {
+      const item = { ...saved };
+      this.#items.add(item);
+      if (item.key !== undefined) this.#keys.set(item.key, item);
+      if (item.phase === 'due') this.#due.push(item);
+      else if (item.phase === 'delayed') this.#delayed.push(item);
+      else this.#returns.set(item, returnsAt ?? this.#now());
+      if (item.phase === 'leased') this.#leased++;
+    }
+    this.serve();
+  }
+
   #add({ body, key, notBefore }: NewItem): number {
     const twin = key === undefined ? undefined : this.#keys.get(key);
     if (twin !== undefined) return twin.id;
-    const item: StoredItem = { id: this.#nextId++, body, key, dueAt: 0, attempts: 0, fence: 0, phase: 'delayed', deadAfter: 0 };
-    this.#stored++;
+    const item: StoredItem = {
+      id: this.#nextId++,
+      body,
+      key,
+      notBefore: notBefore ?? 0,
+      dueAt: 0,
+      attempts: 0,
+      fence: 0,
+      phase: 'delayed',
+      deadAfter: 0,
+    };
+    this.#items.add(item);
     if (key !== undefined) this.#keys.set(key, item);
     if (notBefore === undefined) this.#makeDue(item, this.#now());
-    else this.#delayed.push({ item, notBefore });
+    else this.#delayed.push(item);
     return item.id;
   }
 
@@ -171,7 +220,7 @@ export class QueueStore {
     const wall = this.#clock?.wallTime() ?? 0;
     for (let next = this.#delayed.peek(); next !== undefined && next.notBefore <= wall; next = this.#delayed.peek()) {
       this.#delayed.pop();
-      this.#makeDue(next.item, now - (wall - next.notBefore));
+      this.#makeDue(next, now - (wall - next.notBefore));
     }
     for (let next = this.#returns.takeDue(now); next !== undefined; next = this.#returns.takeDue(now)) {
       const { key: item, at } = next;
@@ -204,7 +253,7 @@ export class QueueStore {
 
   #drop(item: StoredItem): void {
     item.phase = 'gone';
-    this.#stored--;
+    this.#items.delete(item);
     if (item.key !== undefined) this.#keys.delete(item.key);
   }
 
