@@ -1,6 +1,7 @@
 /** A fleet in virtual time: machines, wires and stores with faults, in which the production code runs unchanged and every run can be repeated. */
 export type { ArrivedCall, OnCall } from './arrived-call.js';
 export type { SimCalls } from './calls.js';
+export { type ChaosOptions, type ChaosResult, runChaos } from './chaos/chaos-run.js';
 export {
   constant,
   type Distribution,

@@ -141,10 +141,13 @@ export class SimProcess {
     });
   }
 
-  /** Plans a crash at the `count`-th operation from now (1: the next). */
-  crashAtOperation(count: number, side: CrashSide = 'before'): void {
+  /** Plans a crash at the `count`-th operation from now (1: the next). @returns Takes the plan back. */
+  crashAtOperation(count: number, side: CrashSide = 'before'): () => void {
     this.#crashAt = this.operations + checkInteger('count', count, 1);
     this.#crashSide = side;
+    return () => {
+      this.#crashAt = Number.POSITIVE_INFINITY;
+    };
   }
 
   /**

@@ -33,6 +33,8 @@ const LOOPBACK_MS = 0.02;
 export const LOST = Number.POSITIVE_INFINITY;
 
 export class SimNetwork {
+  /** Calls that were sent twice. */
+  duplicated = 0;
   readonly #random: Random;
   readonly #machines = new Map<string, SimMachine>();
   #default: Link;
@@ -104,7 +106,9 @@ export class SimNetwork {
   /** Whether a call sent now arrives twice. */
   isDuplicated(from: SimMachine, to: SimMachine): boolean {
     const share = this.#linkOf(from, to)?.duplicate ?? 0;
-    return share > 0 && this.#random.next() < share;
+    const isTwice = share > 0 && this.#random.next() < share;
+    if (isTwice) this.duplicated++;
+    return isTwice;
   }
 
   /** Undefined: cut. */

@@ -1,0 +1,108 @@
+/**
+ * Production routers, announcements and load reporters in a world where something is always broken. No call may be lost, and none
+ * counted twice; when all is well again, every call is answered again.
+ */
+import { exponential } from '../distributions.js';
+import { createSimulation } from '../simulation.js';
+import { CallLedger } from './call-ledger.js';
+import { CHAOS_TIMEOUT_MS, ChaosClient, checkBoard } from './chaos-client.js';
+import { ChaosServer } from './chaos-server.js';
+import { Faults } from './faults.js';
+import { Pauses } from './pauses.js';
+
+export interface ChaosOptions {
+  readonly seed: number | string;
+  /** Simulated. Default one hour. */
+  readonly durationMs?: number;
+  /** Default 4. */
+  readonly callsPerSecond?: number;
+  /** Between two faults, on average. Default 8,000 ms. */
+  readonly faultEveryMs?: number;
+}
+
+export interface ChaosResult {
+  readonly seed: number | string;
+  readonly hash: string;
+  readonly events: number;
+  readonly calls: number;
+  /** Of calls that were settled. */
+  readonly attempts: number;
+  /** Calls settled, by outcome. */
+  readonly outcomes: Readonly<Record<string, number>>;
+  readonly faults: Readonly<Record<string, number>>;
+  /** What should not have happened; empty when all is well. */
+  readonly problems: readonly string[];
+}
+
+const SERVERS = 6;
+const CLIENTS = 3;
+/** For what is under way when the last fault has come: it heals, leases run out, the wheel turns. */
+const QUIET_MS = 120_000;
+const LAST_CALLS = 20;
+const END = 1;
+const FAULT = 2;
+
+export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
+  const { durationMs = 3_600_000, callsPerSecond = 4, faultEveryMs = 8000 } = options;
+  const simulation = createSimulation({ seed: options.seed, link: { latencyMs: 0.5 } });
+  const { clock, trace, random } = simulation;
+  const rates = random.fork('rates');
+  const machine = (name: string) => simulation.machine(name, { clockRate: 1 + 0.002 * (rates.next() - 0.5) });
+  const pauses = new Pauses();
+  const ledger = new CallLedger(CHAOS_TIMEOUT_MS, pauses);
+  const store = simulation.stateStore(machine('store'));
+  const servers = Array.from({ length: SERVERS }, (_, i) => new ChaosServer(simulation, machine(`server-${i}`), store, ledger));
+  const outcomes: Record<string, number> = {};
+  const clients = Array.from({ length: CLIENTS }, (_, i) => {
+    const onSettled = (_client: ChaosClient, outcome: string, attempts: number) => {
+      outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
+      trace.noteText(END, clock.now(), `${i} ${outcome} ${attempts}`);
+    };
+    return new ChaosClient(simulation, machine(`client-${i}`), store, ledger, onSettled);
+  });
+  await clock.advance(1000);
+  const faults = new Faults({
+    simulation,
+    machines: [...simulation.network.machines()],
+    slowable: servers,
+    pauses,
+    everyMs: faultEveryMs,
+    note: (kind, name) => trace.noteText(FAULT, clock.now(), `${kind} ${name}`),
+  });
+  const arrivals = random.fork('arrivals');
+  const gap = exponential(1000 / callsPerSecond);
+  const until = clock.now() + durationMs;
+  const arrive = () => {
+    if (clock.now() >= until) return;
+    clock.timer(gap(arrivals), arrive);
+    (clients[arrivals.int(CLIENTS)] as ChaosClient).call(arrivals.next() < 0.7, 1 + arrivals.int(5));
+  };
+  clock.timer(gap(arrivals), arrive);
+  await clock.advance(durationMs);
+  faults.stop();
+  await clock.advance(QUIET_MS);
+  const failed = () => Object.entries(outcomes).reduce((sum, [outcome, count]) => sum + (outcome === 'ok' ? 0 : count), 0);
+  const before = { failed: failed(), settled: ledger.settled };
+  for (let i = 0; i < LAST_CALLS; i++) {
+    for (const client of clients) client.call(true, 1);
+    await clock.advance(1000);
+  }
+  if (failed() > before.failed) ledger.blame(`${failed() - before.failed} calls failed after all was well again`);
+  if (ledger.settled - before.settled !== LAST_CALLS * CLIENTS) ledger.blame('a client does not call after all was well again');
+  ledger.close();
+  for (const client of clients) client.check(SERVERS);
+  for (const server of servers) checkBoard(server.machine.process, (problem) => ledger.blame(problem));
+  const { duplicated } = simulation.network;
+  if (ledger.repeated > duplicated)
+    ledger.blame(`${ledger.repeated} calls were repeated that may not be; the network repeated ${duplicated}`);
+  return {
+    seed: options.seed,
+    hash: trace.hash,
+    events: trace.events,
+    calls: ledger.begun,
+    attempts: ledger.attempts,
+    outcomes,
+    faults: faults.counts,
+    problems: ledger.problems,
+  };
+}

@@ -1,0 +1,65 @@
+/** A server in the chaos: announced, reporting its load, working on processors that others may take. */
+import { announce } from '../../core/announce.js';
+import type { Random } from '../../core/random.js';
+import type { IncomingCall } from '../../core/transport/call.js';
+import { createLoadReporter } from '../../router/load-reporter.js';
+import { exponential } from '../distributions.js';
+import type { SimMachine, SimProcess } from '../machine.js';
+import type { Antagonist } from '../processor.js';
+import { ProcessorSharing } from '../processor-sharing.js';
+import type { Simulation } from '../simulation.js';
+import type { SimStateStore } from '../stores/state-store.js';
+import type { CallLedger } from './call-ledger.js';
+import type { Slowable } from './faults.js';
+
+export const CHAOS_SERVICE = 'chaos';
+const SLOTS = 4;
+const WORK_MS = 15;
+const LEASE_MS = 3000;
+/** Of all answers. */
+const ERROR_SHARE = 0.02;
+
+export class ChaosServer implements Slowable {
+  readonly machine: SimMachine;
+  readonly #simulation: Simulation;
+  readonly #store: SimStateStore;
+  readonly #ledger: CallLedger;
+  readonly #random: Random;
+  readonly #others: Antagonist & { share: number } = { share: 0, onChange: undefined };
+
+  constructor(simulation: Simulation, machine: SimMachine, store: SimStateStore, ledger: CallLedger) {
+    this.machine = machine;
+    this.#simulation = simulation;
+    this.#store = store;
+    this.#ledger = ledger;
+    this.#random = simulation.random.fork(`work of ${machine.name}`);
+    machine.onBoot((process) => this.#start(process));
+    machine.boot();
+  }
+
+  slow(share: number): void {
+    this.#others.share = share;
+    this.#others.onChange?.();
+  }
+
+  #start(process: SimProcess): void {
+    const { runtime } = process;
+    const reporter = createLoadReporter({ runtime, capacity: SLOTS });
+    const processor = new ProcessorSharing(this.machine.world, { slots: SLOTS, antagonist: this.#others });
+    const work = exponential(WORK_MS);
+    const handler = reporter.calls(async (call) => {
+      this.#ledger.served(Number(call.path.slice(1)), isRepeatable(call));
+      const fails = this.#random.next() < ERROR_SHARE;
+      await new Promise<void>((resolve) => processor.start(work(this.#random), () => process.enter(resolve)));
+      return { status: fails ? 500 : 200 };
+    });
+    const address = `sim://${this.machine.name}`;
+    const state = this.#simulation.state(process, this.#store);
+    void this.#simulation.calls(process).serve({ address }, handler);
+    announce({ state, service: CHAOS_SERVICE, endpoint: { id: this.machine.name, address }, runtime, leaseMs: LEASE_MS });
+  }
+}
+
+function isRepeatable({ method }: IncomingCall): boolean {
+  return method === 'GET';
+}
