@@ -2,8 +2,9 @@
 import type { Command, CommandIo } from './command.js';
 import { proxyCommand } from './proxy.js';
 import { ringsCommand } from './rings.js';
+import { simCommand } from './sim.js';
 
-const COMMANDS: readonly Command[] = [proxyCommand, ringsCommand];
+const COMMANDS: readonly Command[] = [proxyCommand, simCommand, ringsCommand];
 
 /** @returns The exit code: 2 when the arguments name no command. */
 export async function runCli(args: readonly string[], io: CommandIo, commands: readonly Command[] = COMMANDS): Promise<number> {

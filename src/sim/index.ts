@@ -16,13 +16,17 @@ export {
 export { FifoSlots, type FifoSlotsOptions } from './fifo-slots.js';
 export { FLEET } from './fleet/constants.js';
 export { type FleetResult, type FleetRunOptions, fleetCapacity, runFleet } from './fleet/fleet-run.js';
+export { findHeadroom, type Headroom, type Slo } from './fleet/headroom.js';
 export { Latencies } from './fleet/latencies.js';
+export type { FleetSeries } from './fleet/series.js';
 export { SimServer, type SimServerOptions, workPath } from './fleet/sim-server.js';
 export type { SimHost } from './host.js';
 export type { CrashSide, MachineOptions, SimMachine, SimProcess } from './machine.js';
 export { DEFAULT_LATENCY_MS, type LinkOptions, type SimNetwork } from './network.js';
 export { type Antagonist, type Job, memoryStall, onOffAntagonist, type Processor } from './processor.js';
 export { ProcessorSharing, type ProcessorSharingOptions } from './processor-sharing.js';
+export type { Plot, PlotSeries, Scenario, ScenarioPart, ScenarioRun, Table } from './scenario.js';
+export { SCENARIOS } from './scenarios.js';
 export { createSimulation, type Simulation, type SimulationOptions } from './simulation.js';
 export type { SimBlobStore, SimBlobStoreOptions } from './stores/blob-store.js';
 export type { SimQueueStore, SimQueueStoreOptions } from './stores/queue-store.js';

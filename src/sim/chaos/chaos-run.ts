@@ -30,6 +30,8 @@ export interface ChaosResult {
   /** Calls settled, by outcome. */
   readonly outcomes: Readonly<Record<string, number>>;
   readonly faults: Readonly<Record<string, number>>;
+  /** Of each simulated minute: calls settled, those of them that failed, and faults that began. */
+  readonly minutes: readonly { readonly settled: number; readonly failed: number; readonly faults: number }[];
   /** What should not have happened; empty when all is well. */
   readonly problems: readonly string[];
 }
@@ -53,10 +55,19 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   const store = simulation.stateStore(machine('store'));
   const servers = Array.from({ length: SERVERS }, (_, i) => new ChaosServer(simulation, machine(`server-${i}`), store, ledger));
   const outcomes: Record<string, number> = {};
+  const minutes: { settled: number; failed: number; faults: number }[] = [];
+  const minuteAt = (ms: number) => {
+    const index = Math.floor(ms / 60_000);
+    while (minutes.length <= index) minutes.push({ settled: 0, failed: 0, faults: 0 });
+    return minutes[index] as { settled: number; failed: number; faults: number };
+  };
   const clients = Array.from({ length: CLIENTS }, (_, i) => {
     const onSettled = (_client: ChaosClient, outcome: string, attempts: number) => {
       outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
       trace.noteText(END, clock.now(), `${i} ${outcome} ${attempts}`);
+      const minute = minuteAt(clock.now());
+      minute.settled++;
+      if (outcome !== 'ok') minute.failed++;
     };
     return new ChaosClient(simulation, machine(`client-${i}`), store, ledger, onSettled);
   });
@@ -67,7 +78,10 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     slowable: servers,
     pauses,
     everyMs: faultEveryMs,
-    note: (kind, name) => trace.noteText(FAULT, clock.now(), `${kind} ${name}`),
+    note: (kind, name) => {
+      trace.noteText(FAULT, clock.now(), `${kind} ${name}`);
+      minuteAt(clock.now()).faults++;
+    },
   });
   const arrivals = random.fork('arrivals');
   const gap = exponential(1000 / callsPerSecond);
@@ -103,6 +117,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     attempts: ledger.attempts,
     outcomes,
     faults: faults.counts,
+    minutes,
     problems: ledger.problems,
   };
 }

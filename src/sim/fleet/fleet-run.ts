@@ -16,6 +16,7 @@ import { createSimulation, type Simulation } from '../simulation.js';
 import { type CallbackRouter, callbackRouter } from './callback-router.js';
 import { FLEET } from './constants.js';
 import { Latencies } from './latencies.js';
+import { type FleetSeries, SeriesRecorder } from './series.js';
 import { SimServer, workPath } from './sim-server.js';
 import { UtilizationMeter } from './utilization.js';
 
@@ -39,6 +40,8 @@ export interface FleetRunOptions {
   readonly workSigma?: number;
   /** Requests say that doing them twice is harmless; default false. */
   readonly isIdempotent?: boolean;
+  /** Keep what plots need; default false: it costs a tenth more. */
+  readonly withSeries?: boolean;
 }
 
 export interface FleetMachines {
@@ -69,6 +72,7 @@ export interface FleetResult {
   readonly hedges: number;
   readonly hash: string;
   readonly events: number;
+  readonly series?: FleetSeries;
 }
 
 const FLEET_MACHINES: FleetMachines = {
@@ -109,6 +113,7 @@ export async function runFleet(options: FleetRunOptions): Promise<FleetResult> {
   let requests = 0;
   const meter = new UtilizationMeter(clock, servers);
   clock.timer(FLEET.warmUpMs, () => meter.start());
+  const recorder = options.withSeries ? new SeriesRecorder(clock, servers, FLEET.warmUpMs, FLEET.timeoutMs) : undefined;
   const arrivals = simulation.random.fork('arrivals');
   const work = simulation.random.fork('work');
   const gap = exponential(FLEET.work.meanMs / (fleetCapacity(options.machines) * options.utilization));
@@ -123,7 +128,9 @@ export async function runFleet(options: FleetRunOptions): Promise<FleetResult> {
     const onEnd = () => {
       const now = clock.now();
       trace.note(END, now, index);
-      if (isMeasured) latencies.add(now - startedAt);
+      if (!isMeasured) return;
+      latencies.add(now - startedAt);
+      recorder?.ended(startedAt);
     };
     if (isMeasured) requests++;
     trace.note(START, startedAt, index);
@@ -134,6 +141,7 @@ export async function runFleet(options: FleetRunOptions): Promise<FleetResult> {
   const probes = servers.reduce((sum, server) => sum + server.probes, 0);
   const arrived = servers.reduce((sum, server) => sum + server.arrived, 0);
   const use = meter.stop();
+  recorder?.stop();
   clock.runSync(measureTo + FLEET.giveUpMs + TAIL_MS);
   const timeouts = latencies.above(FLEET.timeoutMs) + requests - latencies.count;
   return {
@@ -150,6 +158,7 @@ export async function runFleet(options: FleetRunOptions): Promise<FleetResult> {
     hedges: clients.reduce((sum, client) => sum + client.counts().hedges, 0),
     hash: trace.hash,
     events: trace.events,
+    ...(recorder === undefined ? undefined : { series: recorder.series() }),
   };
 }
 

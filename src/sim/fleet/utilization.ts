@@ -18,31 +18,33 @@ export interface FleetUse {
 export class UtilizationMeter {
   readonly #clock: VirtualClock;
   readonly #servers: readonly SimServer[];
+  readonly #windowMs: number;
   #last: number[] = [];
   #atMs = 0;
   #timer: Timer | undefined;
   /** Of each window. */
-  readonly #tails: number[] = [];
-  readonly #means: number[] = [];
+  readonly tails: number[] = [];
+  readonly means: number[] = [];
 
-  constructor(clock: VirtualClock, servers: readonly SimServer[]) {
+  constructor(clock: VirtualClock, servers: readonly SimServer[], windowMs = WINDOW_MS) {
     this.#clock = clock;
     this.#servers = servers;
+    this.#windowMs = windowMs;
   }
 
   start(): void {
     this.#last = this.#servers.map(({ processor }) => processor.cpuMs);
     this.#atMs = this.#clock.now();
-    this.#timer = this.#clock.timer(WINDOW_MS, this.#onWindow);
+    this.#timer = this.#clock.timer(this.#windowMs, this.#onWindow);
   }
 
   stop(): FleetUse {
     this.#timer?.cancel();
     const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length);
     return {
-      tailUtilization: mean(this.#tails),
-      tailSpike: Math.max(0, ...this.#tails),
-      meanUtilization: mean(this.#means),
+      tailUtilization: mean(this.tails),
+      tailSpike: Math.max(0, ...this.tails),
+      meanUtilization: mean(this.means),
     };
   }
 
@@ -57,9 +59,9 @@ export class UtilizationMeter {
     });
     uses.sort((a, b) => b - a);
     const tail = uses.slice(0, Math.max(1, Math.round(uses.length * TAIL_SHARE)));
-    this.#tails.push(tail.reduce((sum, use) => sum + use, 0) / tail.length);
-    this.#means.push(uses.reduce((sum, use) => sum + use, 0) / uses.length);
+    this.tails.push(tail.reduce((sum, use) => sum + use, 0) / tail.length);
+    this.means.push(uses.reduce((sum, use) => sum + use, 0) / uses.length);
     this.#atMs = now;
-    this.#timer = this.#clock.timer(WINDOW_MS, this.#onWindow);
+    this.#timer = this.#clock.timer(this.#windowMs, this.#onWindow);
   };
 }

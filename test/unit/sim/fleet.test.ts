@@ -9,7 +9,7 @@ const SMALL: FleetRunOptions = {
   clients: 5,
   utilization: 0.7,
   picker: () => p2c({ load: 'reported' }),
-  measureMs: 1000,
+  measureMs: 300,
 };
 
 describe('runFleet', () => {
@@ -25,6 +25,19 @@ describe('runFleet', () => {
     const second = await runFleet({ ...SMALL, picker: () => roundRobin() });
     expect(second.requests).toBe(first.requests);
     expect(second.hash).not.toBe(first.hash);
+  });
+
+  it('keeps series when asked to, and runs as without: windows of 100 ms, all requests in them and in the latencies', async () => {
+    const plain = await runFleet(SMALL);
+    const { series, ...result } = await runFleet({ ...SMALL, withSeries: true });
+    expect(plain.series).toBeUndefined();
+    expect(result.hash).toBe(plain.hash);
+    expect(series?.tail).toHaveLength(3);
+    const sum = (values: readonly number[] = []) => values.reduce((a, b) => a + b, 0);
+    expect(sum(series?.requests)).toBe(result.requests);
+    expect(sum(series?.timeouts)).toBe(result.timeouts);
+    expect(sum(series?.latencies.map(({ share }) => share))).toBeCloseTo(1, 9);
+    for (const [i, tail] of (series?.tail ?? []).entries()) expect(tail).toBeGreaterThanOrEqual(series?.mean[i] ?? 0);
   });
 
   it('offers the utilisation it was asked for', async () => {

@@ -1,0 +1,10 @@
+/** Scenarios by name: `npx evenkeel sim NAME`. */
+import { chaosScenario } from './chaos/chaos-scenario.js';
+import { fleetScenario } from './fleet/fleet-scenario.js';
+import type { Scenario } from './scenario.js';
+
+export const SCENARIOS: readonly Scenario[] = [
+  fleetScenario('fleet', 20),
+  fleetScenario('fleet-many-clients', 300),
+  chaosScenario,
+];
