@@ -29,6 +29,40 @@ describe('virtualClock', () => {
     expect(seen).toEqual(['chain', 'next timer']);
   });
 
+  it('does so for every one of a hundred timers in a row, whichever share a turn of the event loop', async () => {
+    const clock = virtualClock();
+    const seen: string[] = [];
+    for (let i = 0; i < 100; i++) {
+      clock.timer(i, async () => {
+        for (let hop = 0; hop < 20; hop++) {
+          await new Promise<void>((resolve) => process.nextTick(() => queueMicrotask(resolve)));
+          await undefined;
+        }
+        seen.push(`chain ${i}`);
+      });
+      clock.timer(i, () => seen.push(`next ${i}`));
+    }
+    await clock.run();
+    expect(seen).toEqual(Array.from({ length: 100 }, (_, i) => [`chain ${i}`, `next ${i}`]).flat());
+  });
+
+  it('stops at a timer that throws, in the middle of a turn, and goes on when it is run again', async () => {
+    const clock = virtualClock();
+    const fired: number[] = [];
+    for (let i = 0; i < 60; i++) {
+      clock.timer(i, () => {
+        fired.push(i);
+        if (i === 21) throw new Error('a timer of the test');
+      });
+    }
+    await expect(clock.run()).rejects.toThrow('a timer of the test');
+    await clock.settle();
+    expect(fired).toHaveLength(22);
+    expect(clock.now()).toBe(21);
+    expect(await clock.run()).toBe(38);
+    expect(fired).toEqual(Array.from({ length: 60 }, (_, i) => i));
+  });
+
   it('fires timers made by timers within the same advance', async () => {
     const clock = virtualClock();
     const at: number[] = [];
