@@ -15,6 +15,7 @@ const LIMITS_KB = new Map([
   ['evenkeel', 39],
   ['evenkeel/core', 23],
   ['evenkeel/router', 56],
+  ['evenkeel/sim', 68],
   ['evenkeel/http', 5.5],
   ['evenkeel/grpc', 9],
   ['evenkeel/nats', 28],

@@ -31,6 +31,8 @@ export function versionsOf(): Record<string, string> {
     '@grpc/grpc-js': versionOf('@grpc/grpc-js'),
     lmdb: versionOf('lmdb'),
     'classic-level': versionOf('classic-level'),
+    '@sinonjs/fake-timers': versionOf('@sinonjs/fake-timers'),
+    effect: versionOf('effect'),
     haproxy: programVersion('haproxy') ?? 'not installed',
     'nats-server': programVersion('nats-server') ?? 'not installed',
   };

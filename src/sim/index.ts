@@ -14,8 +14,9 @@ export {
   zipfWeights,
 } from './distributions.js';
 export { FifoSlots, type FifoSlotsOptions } from './fifo-slots.js';
-export { FLEET } from './fleet/constants.js';
-export { type FleetResult, type FleetRunOptions, fleetCapacity, runFleet } from './fleet/fleet-run.js';
+export { type CallbackRouter, callbackRouter } from './fleet/callback-router.js';
+export { FLEET, ONE_SLOW } from './fleet/constants.js';
+export { type FleetMachines, type FleetResult, type FleetRunOptions, fleetCapacity, runFleet } from './fleet/fleet-run.js';
 export { findHeadroom, type Headroom, type Slo } from './fleet/headroom.js';
 export { Latencies } from './fleet/latencies.js';
 export type { FleetSeries } from './fleet/series.js';

@@ -65,9 +65,9 @@ export class AutoPicker implements Picker {
   }
 
   pickIndex(set: PickSet, request: PickRequest): number {
-    return this.#isProbing && this.#pool !== undefined
-      ? this.#pool.pickIndex(set, request)
-      : this.#sampling.pickIndex(set, request);
+    if (this.#isProbing && this.#pool !== undefined) return this.#pool.pickIndex(set, request);
+    const { fleet } = set.candidates[0] as Candidate;
+    return fleet.unitMs > 0 ? this.#byCost.pickIndex(set, request) : this.#byLatency.pickIndex(set, request);
   }
 
   /** Once for each call. */

@@ -100,6 +100,10 @@ export function fleetCapacity(machines: FleetMachines = FLEET_MACHINES): number 
   return FLEET.slots * speeds.reduce((sum, speed, server) => sum + speed * free(server), 0);
 }
 
+/**
+ * Runs {@link FLEET}: its servers, `clients` production routers with a picker each, and so much work that the servers are busy for
+ * `utilization` of what they can do on average. A second of it is some 15,000 requests; it costs a third of a second of CPU without probes.
+ */
 export async function runFleet(options: FleetRunOptions): Promise<FleetResult> {
   const simulation = createSimulation({ seed: options.seed, link: { latencyMs: FLEET.networkMs } });
   const servers = makeServers(simulation, options);

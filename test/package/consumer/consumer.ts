@@ -10,6 +10,7 @@ import { createHttpTransport, type Undici } from 'evenkeel/http';
 import { createMemoryState } from 'evenkeel/memory';
 import { createNatsClient, createNatsState, type NatsModule } from 'evenkeel/nats';
 import { createLoadReporter, createRouter, p2c, polling, type Router } from 'evenkeel/router';
+import { createSimulation, exponential, type FleetResult, type Processor, ProcessorSharing, runFleet } from 'evenkeel/sim';
 import { stateConformance, virtualClock } from 'evenkeel/testing';
 
 export function describe(error: unknown): string {
@@ -56,3 +57,14 @@ export const distributed = (nats: NatsModule): StateTransport =>
 export const blobs = (folder: string): BlobTransport => createFileBlobs({ folder });
 export const handler = createLoadReporter({ capacity: 8 }).fetch((_request, call) => new Response(call.context.criticality));
 export const suite: typeof stateConformance = stateConformance;
+
+export async function simulate(): Promise<FleetResult> {
+  const simulation = createSimulation({ seed: 1, link: { latencyMs: exponential(1), loss: 0.01 } });
+  const machine = simulation.machine('a', { locality: 'eu/west/1' });
+  const processor: Processor = new ProcessorSharing(simulation.clock, { slots: 4 });
+  machine.onBoot((process) => void simulation.calls(process).serve({ address: 'sim://a' }, () => ({ status: 200 })));
+  const state: StateTransport = simulation.state(machine.process, simulation.stateStore(simulation.machine('store')));
+  processor.start(10, () => machine.crash());
+  await Promise.all([simulation.clock.advance(100), state.close()]);
+  return runFleet({ seed: 1, clients: 2, utilization: 0.5, picker: () => p2c() });
+}
