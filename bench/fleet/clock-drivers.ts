@@ -130,7 +130,7 @@ export async function effectTestClock(): Promise<Driver | undefined> {
 
 /** An effect is an iterable that yields itself and gives its result. */
 function run(effect: unknown): Generator<unknown, unknown, unknown> {
-  return (effect as { [Symbol.iterator](): Generator<unknown, unknown, unknown> })[Symbol.iterator]();
+  return effect as Generator<unknown, unknown, unknown>;
 }
 
 /** Undefined when it is not installed. */
