@@ -21,6 +21,15 @@ export interface CallContext {
   readonly signal?: AbortSignal;
   /** Travels with the context inside the process only. */
   readonly attributes?: Readonly<Record<string, string>>;
+  /** Where the call stands among those that caused it, and how many it causes; kept while its caller wants to know. */
+  readonly trail?: CallTrail;
+}
+
+export interface CallTrail {
+  /** Callers before this call: 1 when the first of them made it. */
+  readonly depth: number;
+  /** Calls made for this one so far, and those made for them. */
+  descendants: number;
 }
 
 export function isCriticality(value: unknown): value is Criticality {

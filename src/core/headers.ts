@@ -44,6 +44,15 @@ export const HEADERS = {
   shard: headerName('evenkeel-shard'),
   /** Version of the shard map: the caller's on a request; the server's on a 421 that says the shard is not here. */
   shardMap: headerName('evenkeel-shard-map'),
+  /** How many callers stand before this call, 1 and up; asks the server for its times and for how many calls it made in turn. */
+  depth: headerName('evenkeel-depth'),
+  /** Calls that the server made for this one, and those made for them. */
+  descendants: headerName('evenkeel-descendants'),
+  /** `q;dur=1.5, app;dur=20, ser;dur=0.2`: milliseconds of queue, work, and writing of the answer (W3C Server Timing). */
+  serverTiming: headerName('server-timing'),
+  acceptEncoding: headerName('accept-encoding'),
+  contentEncoding: headerName('content-encoding'),
+  contentLength: headerName('content-length'),
   retryAfter: headerName('retry-after'),
   grpcPushback: headerName('grpc-retry-pushback-ms'),
 } as const satisfies Record<string, HeaderName>;

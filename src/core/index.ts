@@ -7,6 +7,7 @@ export {
 } from './announce.js';
 export {
   type CallContext,
+  type CallTrail,
   CRITICALITIES,
   type Criticality,
   capCriticality,

@@ -7,6 +7,7 @@
  * A call extends this class and makes its attempts itself, one after the other: most calls have one, and an object less for each of
  * them is worth more than the step between the two. Only an attempt beside another, a hedge, is an object of its own.
  */
+import type { CallContext } from '../core/call-context.js';
 import { EvenkeelError } from '../core/errors.js';
 import type { HeaderList } from '../core/headers.js';
 import type { Outcome } from '../core/load-counter.js';
@@ -17,9 +18,16 @@ import type { Member } from './endpoint-table.js';
 import { joinChunks } from './response.js';
 import { readRetryAfterMs, wasRejected } from './retry-policy.js';
 
+/** Looks on while an attempt runs. */
+export interface AttemptWatch {
+  readonly isOn: boolean;
+  start(transport: CallTransport, attempt: Attempt, member: Member, request: CallRequest): CallHandle;
+}
+
 /** What an attempt needs of its router. */
 export interface AttemptEngine {
   readonly transport: CallTransport;
+  readonly tax: AttemptWatch | undefined;
   now(): number;
   coarse(): number;
   arm(entry: WheelEntry, deadline: number, now: number): void;
@@ -65,6 +73,8 @@ export abstract class Attempt<Engine extends AttemptEngine = AttemptEngine> exte
   weight: number;
   /** Where the latest attempt went. */
   member: Member | undefined = undefined;
+  /** Another attempt of its call has answered first. */
+  isOutrun = false;
   /** Of its response; 0 before that. */
   status = 0;
   headers: HeaderList = NO_HEADERS;
@@ -89,6 +99,9 @@ export abstract class Attempt<Engine extends AttemptEngine = AttemptEngine> exte
 
   /** The call's, absolute. */
   abstract get deadline(): number;
+  abstract readonly context: CallContext | undefined;
+  /** Clock.now() when it began to wait for its dispatch. */
+  abstract get queuedAt(): number;
   /** The load counter on the server that the call is for. */
   abstract readonly loadKey: string | undefined;
   abstract readonly owner: AttemptOwner;
@@ -119,7 +132,11 @@ export abstract class Attempt<Engine extends AttemptEngine = AttemptEngine> exte
     const first = Math.min(engine.attemptTimeoutMs, engine.firstByteTimeoutMs);
     engine.arm(this, Math.min(this.deadline, now + first), now);
     try {
-      this.#handle = engine.transport.start(member.endpoint, request, this);
+      const { tax, transport } = engine;
+      this.#handle =
+        tax === undefined || !tax.isOn
+          ? transport.start(member.endpoint, request, this)
+          : tax.start(transport, this, member, request);
     } catch (cause) {
       // Its contract says never; a call must come to an end all the same.
       queueMicrotask(() => {

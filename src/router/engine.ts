@@ -27,6 +27,7 @@ import { startHealthChecks } from './health-checks.js';
 import { HedgeAttempt } from './hedge-attempt.js';
 import { Hedging } from './hedging.js';
 import type { PickExplanation } from './last-picks.js';
+import type { LatencyTax } from './latency-tax.js';
 import { LoadNews } from './load-news.js';
 import type { RunningSources } from './load-sources/running.js';
 import { type ResolvedOptions, type RouterOptions, resolveOptions } from './options.js';
@@ -82,6 +83,7 @@ export class RouterEngine implements CallEngine {
   readonly #selection: Selection;
   readonly #ejection: OutlierEjection | undefined;
   readonly hedging: Hedging | undefined;
+  readonly tax: LatencyTax | undefined;
   readonly #extensions: readonly CallExtension[];
   readonly #news: LoadNews;
   readonly #sources: RunningSources;
@@ -151,6 +153,8 @@ export class RouterEngine implements CallEngine {
       runtime.diagnostics,
     );
     this.#ejection = options.ejection === false ? undefined : this.#makeEjection(options.ejection ?? {}, options.switches);
+    this.tax = options.tax;
+    this.tax?.attach(runtime.clock, runtime.host);
     if (options.hedge) this.hedging = new Hedging(options.hedge, runtime.clock, this.budget, this.table, options.switches ?? {});
     this.telemetry = new RouterTelemetry(this, runtime);
     try {
@@ -283,9 +287,11 @@ export class RouterEngine implements CallEngine {
   }
 
   prepare(request: RouterRequest, call: RoutedCall, now: number): CallRequest {
-    const { requestHeaders } = this.#sources;
+    const { tax } = this;
+    const own = this.#sources.requestHeaders;
+    const more = tax?.isOn ? tax.requestHeaders(call.context, own) : own;
     const { shardMapVersion } = this.routes;
-    return prepareRequest(request, call, now, requestHeaders, this.#extensions, this.#diagnostics, shardMapVersion);
+    return prepareRequest(request, call, now, more, this.#extensions, this.#diagnostics, shardMapVersion);
   }
 
   onHeaders(member: Member, headers: HeaderList, now: number): void {

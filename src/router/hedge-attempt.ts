@@ -1,4 +1,5 @@
 /** The second attempt of a call whose first one is still at work: made only when it goes out. The call is its owner, and hears of all it hears. */
+import type { CallContext } from '../core/call-context.js';
 import type { CallSpan } from '../core/telemetry.js';
 import type { CallRequest } from '../core/transport/call.js';
 import { Attempt, type AttemptEngine, type AttemptOwner } from './attempt.js';
@@ -8,6 +9,7 @@ import type { Selecting } from './selection.js';
 /** The call that it is for. */
 export interface HedgedCall extends AttemptOwner {
   readonly weight: number;
+  readonly context: CallContext | undefined;
   readonly deadline: number;
   readonly loadKey: string | undefined;
   readonly attempts: number;
@@ -27,6 +29,15 @@ export class HedgeAttempt extends Attempt<AttemptEngine> implements Selecting {
 
   get deadline(): number {
     return this.owner.deadline;
+  }
+
+  get context(): CallContext | undefined {
+    return this.owner.context;
+  }
+
+  /** It waits for nothing. */
+  get queuedAt(): number {
+    return this.now;
   }
 
   get loadKey(): string | undefined {

@@ -7,6 +7,13 @@ export type { HealthOptions } from './health-checks.js';
 export { DEFAULT_MAX_EXTRA_LOAD, DEFAULT_MIN_HEDGE_DELAY_MS, type HedgeOptions } from './hedging.js';
 export type { PickExplanation } from './last-picks.js';
 export {
+  createLatencyTax,
+  DEFAULT_TAX_METHODS,
+  DEFAULT_TAX_SAMPLE,
+  type LatencyTax,
+  type LatencyTaxOptions,
+} from './latency-tax.js';
+export {
   type BegunCall,
   createLoadReporter,
   DEFAULT_LOAD_ROUTE,
@@ -136,3 +143,7 @@ export {
 export { requestedShard, WRONG_SHARD_STATUS, wrongShardAnswer } from './routes/wrong-shard.js';
 export { DEFAULT_LEAST_RATIO, DEFAULT_SLOW_START_MS, type SlowStartOptions } from './slow-start.js';
 export type { RouterSwitches } from './switches.js';
+export type { Percentiles } from './tax-histogram.js';
+export type { TaxPart } from './tax-parts.js';
+export type { OutcomeTax, TaxReport, WastedWork } from './tax-report.js';
+export type { TaxRow } from './tax-rows.js';

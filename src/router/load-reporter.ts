@@ -8,7 +8,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { CallContext, Criticality } from '../core/call-context.js';
 import { readContextHeaders } from '../core/context-headers.js';
 import { type EvenkeelError, invalidArgument } from '../core/errors.js';
-import { HEADERS, type HeaderList } from '../core/headers.js';
+import { HEADERS, type HeaderList, headerValue } from '../core/headers.js';
 import { checkAnswer } from '../core/internal/call-message.js';
 import { modelKey } from '../core/load-board.js';
 import type { Outcome } from '../core/load-counter.js';
@@ -37,6 +37,8 @@ export interface LoadReporterOptions {
   modelOf?: (request: { method: string; path: string; headers: HeaderList }) => string | undefined;
   /** Callers whose deadline and criticality are believed: their addresses, or a judgement. Default: nobody's criticality above `critical`. */
   trusted?: readonly string[] | ((caller: { address: string | undefined; headers: HeaderList }) => boolean);
+  /** Tells callers that ask how long their request waited, was worked on and was written (`Server-Timing`). Default true. */
+  timing?: boolean;
   /** Longest deadline a caller can set, milliseconds. Default one hour. */
   maxTimeoutMs?: number;
   /** Most that callers who are not trusted can claim. Default `critical`. */
@@ -213,10 +215,12 @@ class Reporter implements LoadReporter {
 
   /** The context, or what is wrong with its headers. */
   #context(headers: HeaderList, address: string | undefined): CallContext | EvenkeelError {
-    const { maxTimeoutMs, untrustedCriticality } = this.#options;
+    const { maxTimeoutMs, untrustedCriticality, timing } = this.#options;
     const isTrusted = this.#isTrusted(headers, address);
     try {
-      return readContextHeaders(headers, { now: this.#runtime.clock.now(), isTrusted, maxTimeoutMs, untrustedCriticality });
+      const now = this.#runtime.clock.now();
+      const context = readContextHeaders(headers, { now, isTrusted, maxTimeoutMs, untrustedCriticality });
+      return timing === false ? context : withTrail(context, headers);
     } catch (error) {
       return error as EvenkeelError;
     }
@@ -265,6 +269,8 @@ class Reporter implements LoadReporter {
       response.writeHead = writeHead;
       const value = this.#header(work);
       if (value !== undefined) response.setHeader(HEADERS.load.text, value);
+      const timing = work.timingHeaders();
+      for (let i = 0; i < timing.length; i += 2) response.setHeader(timing[i] as string, timing[i + 1] as string);
       return writeHead.apply(response, args);
     }) as typeof writeHead;
   }
@@ -273,6 +279,8 @@ class Reporter implements LoadReporter {
     const headers = new Headers(response.headers);
     const value = this.#header(work);
     if (value !== undefined) headers.set(HEADERS.load.text, value);
+    const timing = work.timingHeaders();
+    for (let i = 0; i < timing.length; i += 2) headers.append(timing[i] as string, timing[i + 1] as string);
     const outcome = outcomeOf(response.status);
     const { status, statusText, body } = response;
     if (body === null) {
@@ -284,6 +292,13 @@ class Reporter implements LoadReporter {
       { status, statusText, headers },
     );
   }
+}
+
+/** Callers that measure say how deep they stand, and want to know. */
+function withTrail(context: CallContext, headers: HeaderList): CallContext {
+  const depth = headerValue(headers, HEADERS.depth);
+  if (depth === undefined || !/^\d{1,3}$/.test(depth)) return context;
+  return { ...context, trail: { depth: Number(depth), descendants: 0 } };
 }
 
 function outcomeOf(status: number): Outcome {

@@ -8,6 +8,7 @@ import type { CallExtension, CallTransport } from '../core/transport/call.js';
 import { DEFAULT_PANIC_THRESHOLD } from './endpoint-table.js';
 import type { HealthOptions } from './health-checks.js';
 import type { HedgeOptions } from './hedging.js';
+import type { LatencyTax } from './latency-tax.js';
 import { responseHeader } from './load-sources/response-header.js';
 import type { LoadSource } from './load-sources/source.js';
 import type { EjectionOptions } from './outlier-ejection.js';
@@ -82,6 +83,8 @@ export interface RouterOptions {
   panicThreshold?: number;
   /** Asks endpoints how they are, in the background. Default: off. */
   health?: HealthOptions;
+  /** Measures where the time of calls goes, while it is on: `createLatencyTax()`. Several routers may share one. Default: none. */
+  tax?: LatencyTax;
   /** See and add headers of every attempt. */
   extensions?: readonly CallExtension[];
 }

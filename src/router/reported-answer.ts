@@ -17,11 +17,13 @@ export function reportedAnswer(
 ): CallAnswer {
   const { body, trailers } = answer;
   const load = header();
-  const headers = load === undefined ? answer.headers : [...(answer.headers ?? []), HEADERS.load.text, load];
+  const timing = work.timingHeaders();
+  const told = load === undefined ? timing : [HEADERS.load.text, load, ...timing];
+  const headers = told.length === 0 ? answer.headers : [...(answer.headers ?? []), ...told];
   const isStream = typeof body === 'object' && !(body instanceof Uint8Array);
   // Trailers cost HTTP/1 a chunked body; gRPC has them anyhow, and its clients look for the report there.
   if (headerValue(requestHeaders, CONTENT_TYPE)?.startsWith('application/grpc')) {
-    const told = () => {
+    const toldAtEnd = () => {
       let own = trailers;
       try {
         if (typeof own === 'function') own = own();
@@ -33,7 +35,7 @@ export function reportedAnswer(
       const report = header('binary')?.slice('BIN '.length);
       return report === undefined ? (own ?? []) : [...(own ?? []), HEADERS.loadBinary.text, report];
     };
-    return { ...answer, headers, body: isStream ? watched(body, work, undefined) : body, trailers: told };
+    return { ...answer, headers, body: isStream ? watched(body, work, undefined) : body, trailers: toldAtEnd };
   }
   if (isStream) return { ...answer, headers, body: watched(body, work, outcome) };
   // A body that is whole is with the transport as soon as this returns.

@@ -116,6 +116,11 @@ export class RoutedCall extends Attempt<CallEngine> implements AttemptOwner, Hed
     return this;
   }
 
+  /** The wait before a retry is no queue. */
+  get queuedAt(): number {
+    return this.attempts <= 1 ? this.startedAt : this.now;
+  }
+
   get deadline(): number {
     return Math.min(this.startedAt + this.engine.timeoutMs, this.context?.deadline ?? Number.POSITIVE_INFINITY);
   }
@@ -356,6 +361,7 @@ export class RoutedCall extends Attempt<CallEngine> implements AttemptOwner, Hed
     if (!isHedgeWinner) this.#hedge = undefined;
     engine.onHedgeWon(isHedgeWinner, now - loser.now);
     const { member } = loser;
+    loser.isOutrun = true;
     loser.stop(new EvenkeelError('cancelled', 'another attempt of the call has answered'));
     if (isHedgeWinner) member?.onOutrun((now - loser.now) / loser.weight, now);
   }

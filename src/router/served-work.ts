@@ -1,10 +1,12 @@
 /** One request a server works on, counted for the host and for its model, and what its response tells of them. */
 import type { CallContext } from '../core/call-context.js';
+import { HEADERS } from '../core/headers.js';
 import { modelKey } from '../core/load-board.js';
 import type { InFlight, Outcome } from '../core/load-counter.js';
 import { type LoadReport, OUTSTANDING_MS } from '../core/load-report.js';
 import { encodeLoadHeader, type LoadFormat } from '../core/orca/header.js';
 import type { ServerLoad } from './server-load.js';
+import { writeServerTiming } from './server-timing.js';
 
 /** One request being worked on. */
 export interface ServedCall {
@@ -14,6 +16,11 @@ export interface ServedCall {
   model(name: string): void;
   /** Corrects the work it counts for; default 1. */
   reweigh(weight: number): void;
+  /**
+   * For callers that ask where the time goes. `begun`: the work begins, until now the request waited; `done`: the answer is known, from now
+   * on it is written. Without it all of the time until the response's head is work.
+   */
+  mark(step: 'begun' | 'done'): void;
 }
 
 /** A request that its server counts itself: see `LoadReporter.begin`. */
@@ -23,6 +30,8 @@ export interface BegunCall extends ServedCall {
    * @throws {EvenkeelError} `invalid-argument` for an unknown format.
    */
   loadHeader(format?: LoadFormat): string;
+  /** Names and values in turn: what a caller that asks is told of the time until now, and of the calls made for it. Empty for others. */
+  timingHeaders(): readonly string[];
   /** The response is out, or its caller has gone; the first call counts. */
   end(outcome: Outcome): void;
 }
@@ -41,6 +50,8 @@ export class ServedWork implements BegunCall {
   #class: string | undefined;
   #weight = 1;
   #hasEnded = false;
+  #begunAt = 0;
+  #doneAt = 0;
   /** Keys of the counters that the response tells of, beside the host's. */
   #keys: readonly string[] = NO_KEYS;
 
@@ -70,6 +81,29 @@ export class ServedWork implements BegunCall {
     this.#model?.reweigh(weight);
     this.#outstanding.reweigh(this.#load.costs.unitMs(this.#class) * weight);
     this.#weight = weight;
+  }
+
+  mark(step: 'begun' | 'done'): void {
+    // Nobody asks.
+    if (this.context.trail === undefined) return;
+    const now = this.#load.runtime.clock.now();
+    if (step === 'begun') this.#begunAt = now;
+    else this.#doneAt = now;
+  }
+
+  timingHeaders(): readonly string[] {
+    const { trail } = this.context;
+    if (trail === undefined) return NO_KEYS;
+    const now = this.#load.runtime.clock.now();
+    const begunAt = this.#begunAt === 0 ? this.#startedAt : this.#begunAt;
+    const doneAt = this.#doneAt === 0 ? now : Math.max(begunAt, this.#doneAt);
+    const times = { queue: begunAt - this.#startedAt, application: doneAt - begunAt, send: now - doneAt };
+    return [
+      HEADERS.serverTiming.text,
+      writeServerTiming(times),
+      HEADERS.descendants.text,
+      String(Math.min(MAX_DESCENDANTS, trail.descendants)),
+    ];
   }
 
   end(outcome: Outcome): void {
@@ -103,6 +137,7 @@ export class ServedWork implements BegunCall {
   }
 }
 
+const MAX_DESCENDANTS = 1e9;
 const MILLISECONDS = { unit: 'milliseconds' } as const;
 
 const NARROWER: readonly ((report: LoadReport) => LoadReport)[] = [

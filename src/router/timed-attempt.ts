@@ -1,0 +1,91 @@
+/** Stands between an attempt and its transport while somebody listens to the latency tax, and notes when each step came. */
+import type { EvenkeelError } from '../core/errors.js';
+import type { HeaderList } from '../core/headers.js';
+import type { CallHandle, CallRequest, CallSink, CallTransport } from '../core/transport/call.js';
+import type { Attempt } from './attempt.js';
+import type { Member } from './endpoint-table.js';
+import type { AttemptTimes } from './tax-parts.js';
+
+/** What it tells at the end. */
+export interface AttemptRecorder {
+  now(): number;
+  /** `error` undefined: it ended well. */
+  record(timed: TimedAttempt, error: EvenkeelError | undefined): void;
+}
+
+export class TimedAttempt implements CallSink, AttemptTimes {
+  readonly attempt: Attempt;
+  readonly member: Member;
+  readonly request: CallRequest;
+  readonly depth: number;
+  readonly queuedAt: number;
+  readonly dispatchedAt: number;
+  readonly startedAt: number;
+  connectedAt = Number.NaN;
+  sentAt = Number.NaN;
+  headAt = Number.NaN;
+  endedAt = Number.NaN;
+  headers: HeaderList = [];
+  trailers: HeaderList | undefined = undefined;
+  responseBytes = 0;
+  /** Milliseconds in the transport's `start`, and in our own code when the response came; only of attempts that are sampled. */
+  networkMs = 0;
+  libraryMs = 0;
+  readonly isSampled: boolean;
+  readonly #recorder: AttemptRecorder;
+
+  constructor(
+    recorder: AttemptRecorder,
+    attempt: Attempt,
+    member: Member,
+    request: CallRequest,
+    depth: number,
+    isSampled: boolean,
+  ) {
+    this.#recorder = recorder;
+    this.attempt = attempt;
+    this.member = member;
+    this.request = request;
+    this.depth = depth;
+    this.isSampled = isSampled;
+    this.queuedAt = attempt.queuedAt;
+    this.dispatchedAt = attempt.now;
+    this.startedAt = recorder.now();
+  }
+
+  start(transport: CallTransport): CallHandle {
+    const handle = transport.start(this.member.endpoint, this.request, this);
+    if (this.isSampled) this.networkMs = this.#recorder.now() - this.startedAt;
+    return handle;
+  }
+
+  onPhase(phase: 'connected' | 'sent', atMs: number): void {
+    if (phase === 'connected') this.connectedAt = atMs;
+    else this.sentAt = atMs;
+  }
+
+  onResponse(status: number, headers: HeaderList): void {
+    this.headAt = this.#recorder.now();
+    this.headers = headers;
+    this.attempt.onResponse(status, headers);
+    if (this.isSampled) this.libraryMs += this.#recorder.now() - this.headAt;
+  }
+
+  onData(chunk: Uint8Array): void {
+    this.responseBytes += chunk.length;
+    this.attempt.onData(chunk);
+  }
+
+  onEnd(trailers?: HeaderList): void {
+    this.endedAt = this.#recorder.now();
+    this.trailers = trailers;
+    this.#recorder.record(this, undefined);
+    this.attempt.onEnd(trailers);
+  }
+
+  onError(error: EvenkeelError): void {
+    this.endedAt = this.#recorder.now();
+    this.#recorder.record(this, error);
+    this.attempt.onError(error);
+  }
+}
