@@ -88,6 +88,7 @@ export type {
   BlobWriter,
   CallAnswer,
   CallBody,
+  CallCompression,
   CallExtension,
   CallHandle,
   CallHandler,

@@ -106,7 +106,8 @@ export class RouterEngine implements CallEngine {
     this.options = resolveOptions(options);
     const { service } = this.options;
     this.runtime = runtime;
-    this.transport = options.transport;
+    const { compression, tax, transport } = options;
+    this.transport = compression ? compression.wrap(transport, tax && ((ms) => tax.noteCompression(ms))) : transport;
     this.events = events;
     this.lifecycle = new Lifecycle(`router ${service}`);
     this.picks = new Lifecycle(`picks of ${service}`);

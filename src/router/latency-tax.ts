@@ -163,7 +163,7 @@ export class LatencyTax {
 
   /** @internal Time spent on compression or decompression. */
   noteCompression(ms: number): void {
-    this.#compressionMs += ms;
+    if (this.isOn) this.#compressionMs += ms;
   }
 
   readonly #recorder: AttemptRecorder = {

@@ -4,7 +4,7 @@ import type { Endpoint } from '../core/endpoint.js';
 import { checkInteger, checkNumber, invalidArgument } from '../core/errors.js';
 import type { Resolver } from '../core/resolver.js';
 import type { Runtime } from '../core/runtime.js';
-import type { CallExtension, CallTransport } from '../core/transport/call.js';
+import type { CallCompression, CallExtension, CallTransport } from '../core/transport/call.js';
 import { DEFAULT_PANIC_THRESHOLD } from './endpoint-table.js';
 import type { HealthOptions } from './health-checks.js';
 import type { HedgeOptions } from './hedging.js';
@@ -85,6 +85,8 @@ export interface RouterOptions {
   health?: HealthOptions;
   /** Measures where the time of calls goes, while it is on: `createLatencyTax()`. Several routers may share one. Default: none. */
   tax?: LatencyTax;
+  /** Asks for compressed responses and decodes them, and compresses requests if told to: `createCompression()` of `evenkeel/http`. Default `false`. */
+  compression?: CallCompression | false;
   /** See and add headers of every attempt. */
   extensions?: readonly CallExtension[];
 }

@@ -104,6 +104,12 @@ export interface CallAnswer {
   readonly trailers?: readonly string[] | (() => readonly string[]);
 }
 
+/** Compresses what a transport sends, and decodes what it receives, without the transport or the caller knowing. */
+export interface CallCompression {
+  /** @param onTime - Hears of each stretch of the caller's thread that coding took, in milliseconds. */
+  wrap(transport: CallTransport, onTime?: (ms: number) => void): CallTransport;
+}
+
 /**
  * How knobs, limiters and telemetry ride on calls without the router knowing them. Both methods are synchronous and on the hot
  * path; names of headers are in core/headers.ts.

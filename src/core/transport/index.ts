@@ -2,6 +2,7 @@ export type { BlobStat, BlobTransport, BlobWriter } from './blob.js';
 export type {
   CallAnswer,
   CallBody,
+  CallCompression,
   CallExtension,
   CallHandle,
   CallHandler,

@@ -1,3 +1,11 @@
+export type { ContentEncoding } from './codecs.js';
+export {
+  type Compression,
+  type CompressionOptions,
+  createCompression,
+  DEFAULT_MAX_DECODED_BYTES,
+  DEFAULT_MIN_COMPRESSED_BYTES,
+} from './compression.js';
 export {
   createHttpTransport,
   DEFAULT_CONNECT_TIMEOUT_MS,
