@@ -12,11 +12,11 @@ import { presentSubpaths, root } from './lib/subpaths.mjs';
 
 /** Brotli kB (1000 bytes). About 1.3 times what was measured last; raise one only with a reason in the changelog. */
 const LIMITS_KB = new Map([
-  ['evenkeel', 39],
+  ['evenkeel', 48],
   ['evenkeel/core', 23],
-  ['evenkeel/router', 56],
-  ['evenkeel/sim', 68],
-  ['evenkeel/http', 5.5],
+  ['evenkeel/router', 72],
+  ['evenkeel/sim', 80],
+  ['evenkeel/http', 8],
   ['evenkeel/grpc', 9],
   ['evenkeel/nats', 28],
   ['evenkeel/files', 22],
