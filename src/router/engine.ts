@@ -322,8 +322,9 @@ export class RouterEngine implements CallEngine {
     this.telemetry.wastedMs += wastedMs;
   }
 
-  get hasOthers(): boolean {
-    return this.table.candidates.length > 1;
+  hasOthers(member: Member): boolean {
+    const { candidates } = this.table;
+    return candidates.length > 1 || (candidates.length === 1 && candidates[0] !== member);
   }
 
   hasRoom(member: Member): boolean {

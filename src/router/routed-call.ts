@@ -55,8 +55,8 @@ export interface CallEngine extends AttemptEngine {
   /** A server does not hold the shard it was asked for, by a map of that version. */
   onWrongShard(mapVersion: number): void;
   onRetry(call: RoutedCall, member: Member, cause: string): void;
-  /** There is another open endpoint than the one that a retry comes from. */
-  readonly hasOthers: boolean;
+  /** There is another open endpoint than that one. */
+  hasOthers(member: Member): boolean;
   /** Undefined: calls are not hedged. */
   readonly hedging: Hedging | undefined;
   onHedge(call: RoutedCall, member: Member, delayMs: number): void;
@@ -313,9 +313,9 @@ export class RoutedCall extends Attempt<CallEngine> implements AttemptOwner, Hed
    * How long the server wants a retry to wait. gRPC's pushback is for the call; Retry-After is for the server that said it, so that it
    * holds when there is no other.
    */
-  #askedWaitMs({ status, headers }: Attempt): number {
+  #askedWaitMs({ status, headers, member }: Attempt): number {
     if (status < 429) return 0;
-    return readPushbackMs(headers) ?? (this.engine.hasOthers ? 0 : readRetryAfterMs(headers));
+    return readPushbackMs(headers) ?? (this.engine.hasOthers(member as Member) ? 0 : readRetryAfterMs(headers));
   }
 
   #tryAgain(attempt: Attempt, error: EvenkeelError, now: number): void {

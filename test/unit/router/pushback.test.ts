@@ -59,6 +59,15 @@ describe('Retry-After', () => {
     expect(rig.transport.order[1]).not.toBe(rig.transport.order[0]);
   });
 
+  it('of one that is ejected does not either', async () => {
+    const rig = routerRig({ endpoints: 2, ejection: { consecutiveFailures: 1 } });
+    watch(rig.router.call(GET));
+    rig.transport.last.answer(503, '', ['retry-after', '2']);
+    expect(rig.router.endpoints().map(({ state }) => state)).toContain('ejected');
+    await rig.clock.advance(40);
+    expect(rig.transport.calls).toHaveLength(2);
+  });
+
   it('of the only one delays the retry by that much', async () => {
     const { rig } = await refused(['retry-after', '2'], { endpoints: 1 });
     await rig.clock.advance(1999);
