@@ -33,3 +33,5 @@ export interface RemoteLoad {
 export const OUTSTANDING_MS = 'outstanding-ms';
 /** Name among `requestCost` of what a request like this one takes: milliseconds of the whole server for one unit of weight. */
 export const UNIT_MS = 'ms';
+/** Name among `namedMetrics` of the version of evenkeel that the server runs, as `versionNumber` writes it: on load routes, not in headers. */
+export const LIBRARY_VERSION = 'evenkeel-version';

@@ -12,11 +12,12 @@ import { HEADERS, type HeaderList, headerValue } from '../core/headers.js';
 import { checkAnswer } from '../core/internal/call-message.js';
 import { modelKey } from '../core/load-board.js';
 import type { Outcome } from '../core/load-counter.js';
-import type { LoadReport } from '../core/load-report.js';
+import { LIBRARY_VERSION, type LoadReport } from '../core/load-report.js';
 import { encodeLoadHeader, type LoadFormat } from '../core/orca/header.js';
 import { encodeJson } from '../core/orca/json.js';
 import { createRuntime, type Runtime, runWithContext } from '../core/runtime.js';
 import type { CallAnswer, CallHandler, IncomingCall } from '../core/transport/call.js';
+import { versionNumber } from '../core/version.js';
 import { reportedAnswer } from './reported-answer.js';
 import { type BegunCall, type ServedCall, ServedWork } from './served-work.js';
 import { ServerLoad } from './server-load.js';
@@ -210,7 +211,8 @@ class Reporter implements LoadReporter {
 
   /** All but endpoints and idle models: whoever asks may be interested in any model. */
   #body(): string {
-    return encodeJsonBody(this.#load.report(undefined, undefined));
+    const report = this.#load.report(undefined, undefined);
+    return encodeJsonBody({ ...report, namedMetrics: { ...report.namedMetrics, [LIBRARY_VERSION]: versionNumber() } });
   }
 
   /** The context, or what is wrong with its headers. */

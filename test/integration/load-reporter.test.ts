@@ -244,7 +244,13 @@ describe('with a router in front', () => {
     });
     const remote = () => live.runtime.load.remote(served.server.address)?.report.namedMetrics;
     await eventually('it is polled', () => remote() !== undefined);
-    expect(remote()).toEqual({ host: 0, 'model:3': 3, 'model:500': 500, 'model:999': 999 });
+    expect(remote()).toEqual({
+      host: 0,
+      'model:3': 3,
+      'model:500': 500,
+      'model:999': 999,
+      'evenkeel-version': expect.any(Number),
+    });
     for (const one of work) one.end();
   });
 
