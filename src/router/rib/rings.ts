@@ -157,7 +157,11 @@ export class RingSelector<T extends RingMember = RingMember> {
     const loads = this.#loadsByRing(loadOf);
     for (const [ring, load] of loads.entries()) {
       const before = this.#spill[ring] as number;
-      if (load === undefined) continue;
+      if (load === undefined) {
+        // Nobody tells: that is not "full".
+        this.#spill[ring] = Math.max(0, before - this.#returnPerMs * elapsed);
+        continue;
+      }
       if (load === NOBODY) {
         // When somebody is there again, traffic comes back as slowly as from any other ring; a plan sees to that itself.
         if (this.#sets.length > 0) this.#spill[ring] = this.#plan === undefined ? MAX_SPILL : 0;
