@@ -5,7 +5,7 @@ import { createRouter } from 'evenkeel/router';
 import * as undici from 'undici';
 import { echoClient } from '../router/grpc-echo.js';
 import { startChild } from '../support/child.js';
-import { type ProxyProcess, startHaproxy, startOurs } from './proxies.js';
+import { type ProxyProcess, startHaproxy, startOurs } from '../support/proxies.js';
 
 const PORTS = 4;
 const BODY = Buffer.alloc(128, 'y');

@@ -12,8 +12,8 @@ import { startChild } from '../support/child.js';
 import { type Claim, type SuiteOptions, wants } from '../support/claim.js';
 import { openLoop } from '../support/open-loop.js';
 import { quantile } from '../support/paired.js';
+import { startOurs } from '../support/proxies.js';
 import { type LongWay, longWay } from './long-way.js';
-import { startOurs } from './proxies.js';
 
 const RTT_MS = 100;
 const CLIENTS = 25;

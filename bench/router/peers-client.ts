@@ -1,15 +1,10 @@
 /** R3: CPU per request of what Node users have today, in the same run as router.call, over the same servers. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { staticResolver } from 'evenkeel/core';
 import { createHttpTransport } from 'evenkeel/http';
 import { createRouter } from 'evenkeel/router';
 import * as undici from 'undici';
 import { startChild } from '../support/child.js';
-import { programVersion } from '../support/versions.js';
+import { startHaproxy } from '../support/proxies.js';
 import { echoClient } from './grpc-echo.js';
 
 const PORTS = 4;
@@ -73,7 +68,7 @@ for (let round = 0; round < ROUNDS; round++) {
 }
 for (const [name, rounds] of costs) results[name] = { rounds };
 process.send?.(results);
-if (typeof haproxy !== 'string') haproxy.stop();
+if (typeof haproxy !== 'string') await haproxy[Symbol.asyncDispose]();
 grpcClient.close();
 await Promise.all([balanced, roundRobinPool, ...pools].map((pool) => pool.destroy()));
 
@@ -87,50 +82,4 @@ async function block(variant: Variant): Promise<number> {
   await Promise.all(Array.from({ length: CONCURRENCY }, lane));
   const { user, system } = process.cpuUsage(before);
   return (user + system + (variant.otherCpu?.() ?? 0) - other) / REQUESTS;
-}
-
-/** The leanest proxy there is, well set: kept connections, power of two choices, one thread. Or why it does not run. */
-async function startHaproxy(addresses: readonly string[]): Promise<{ address: string; cpu(): number; stop(): void } | string> {
-  if (programVersion('haproxy') === undefined) return 'haproxy is not installed: apt-get install haproxy';
-  const port = await freePort();
-  const folder = mkdtempSync(join(tmpdir(), 'evenkeel-bench-'));
-  const backends = addresses.map((address, i) => `  server s${i} ${new URL(address).host}`).join('\n');
-  writeFileSync(
-    join(folder, 'haproxy.cfg'),
-    `global
-  nbthread 1
-defaults
-  mode http
-  timeout connect 2s
-  timeout client 60s
-  timeout server 60s
-  option http-keep-alive
-  http-reuse always
-frontend in
-  bind 127.0.0.1:${port}
-  default_backend out
-backend out
-  balance random(2)
-${backends}
-`,
-  );
-  const proxy: ChildProcess = spawn('haproxy', ['-db', '-f', join(folder, 'haproxy.cfg')], { stdio: 'ignore' });
-  await new Promise((resolve) => setTimeout(resolve, 500));
-  return {
-    address: `http://127.0.0.1:${port}`,
-    // schedstat counts nanoseconds on the processor: finer than the ticks of /proc/PID/stat.
-    cpu: () => Number(readFileSync(`/proc/${proxy.pid}/schedstat`, 'utf8').split(' ')[0]) / 1000,
-    stop: () => {
-      proxy.kill('SIGKILL');
-      rmSync(folder, { recursive: true });
-    },
-  };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

@@ -5,7 +5,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { programVersion } from '../support/versions.js';
+import { programVersion } from './versions.js';
 
 export interface ProxyProcess extends AsyncDisposable {
   readonly address: string;
