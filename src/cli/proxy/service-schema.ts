@@ -81,7 +81,16 @@ const resolver = {
   },
 } as const satisfies Schema;
 
-export const PICKERS = ['auto', 'p2c', 'least-loaded', 'peak-ewma', 'round-robin', 'weighted-round-robin', 'random'] as const;
+export const PICKERS = [
+  'auto',
+  'probe-pool',
+  'p2c',
+  'least-loaded',
+  'peak-ewma',
+  'round-robin',
+  'weighted-round-robin',
+  'random',
+] as const;
 
 const retry = {
   type: 'object',
@@ -101,6 +110,30 @@ const retry = {
       additionalProperties: false,
     },
   },
+  additionalProperties: false,
+} as const satisfies Schema;
+
+const hedge = {
+  type: 'object',
+  description: 'A second attempt of idempotent calls that take longer than nearly all. Absent: off; `{}`: on.',
+  properties: { maxExtraLoad: share, minDelayMs: { type: 'number', minimum: 0 } },
+  additionalProperties: false,
+} as const satisfies Schema;
+
+const rings = {
+  type: 'object',
+  description: 'How locality rings are cut; with a locality.',
+  properties: {
+    boundsMs: { type: 'array', minItems: 1, items: milliseconds, description: 'Greatest round trip of each ring but the last.' },
+    neighbourMs: { type: 'number', minimum: 0, description: 'Regions at most this far apart are neighbours.' },
+  },
+  additionalProperties: false,
+} as const satisfies Schema;
+
+const slowStart = {
+  type: 'object',
+  description: 'Endpoints that join the list get less at first. Absent: off; `{}`: on.',
+  properties: { windowMs: milliseconds, leastRatio: share, warmUpPath: routePath },
   additionalProperties: false,
 } as const satisfies Schema;
 
@@ -135,6 +168,12 @@ const load = {
       type: 'string',
       enum: ['text', 'json'],
       description: 'Asks for a report with every call: vLLM and Triton tell only who asks.',
+    },
+    prometheus: {
+      type: 'object',
+      description: 'Reads the metrics page of vLLM or SGLang, in the background.',
+      properties: { path: routePath, intervalMs: milliseconds, timeoutMs: milliseconds },
+      additionalProperties: false,
     },
     poll: {
       type: 'object',
@@ -179,7 +218,13 @@ export const SERVICE_SCHEMA = {
     maxInFlightPerEndpoint: { ...count, description: 'Beyond it other endpoints are used, then calls wait.' },
     maxQueued: { type: 'integer', minimum: 0, description: 'Calls waiting; beyond it they are answered 503.' },
     panicThreshold: { ...share, description: 'Share of open endpoints below which all are used.' },
+    locality: { type: 'string', minLength: 1, description: 'Where the proxy stands: continent/region/zone. Calls stay near.' },
+    ringThreshold: { type: 'number', exclusiveMinimum: 0, description: 'Use of a ring above which calls go further.' },
+    maxEndpoints: { type: 'integer', minimum: 12, description: 'Of a ring, that this proxy uses.' },
+    rings,
     retry,
+    hedge,
+    slowStart,
     ejection,
     health,
     load,

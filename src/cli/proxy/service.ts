@@ -7,6 +7,7 @@ import { staticResolver } from '../../core/resolver-static.js';
 import type { Runtime } from '../../core/runtime.js';
 import type { StateTransport } from '../../core/transport/state.js';
 import { polling } from '../../router/load-sources/polling.js';
+import { prometheus } from '../../router/load-sources/prometheus.js';
 import { responseHeader } from '../../router/load-sources/response-header.js';
 import type { LoadSource } from '../../router/load-sources/source.js';
 import {
@@ -15,6 +16,7 @@ import {
   type PickerFactory,
   p2c,
   peakEwma,
+  probePool,
   random,
   roundRobin,
   weightedRoundRobin,
@@ -98,7 +100,7 @@ function fileState(folder: string, { clock, random: chance }: Runtime): StateTra
 
 function routerOptions(config: ServiceConfig) {
   const { timeoutMs, attemptTimeoutMs, firstByteTimeoutMs, idleTimeoutMs, maxInFlightPerEndpoint, maxQueued } = config;
-  const { panicThreshold, retry, health, ejection } = config;
+  const { panicThreshold, retry, health, ejection, hedge, slowStart, locality, rings, ringThreshold, maxEndpoints } = config;
   const { enabled = true, ...whenEjected } = ejection ?? {};
   return {
     timeoutMs,
@@ -110,6 +112,12 @@ function routerOptions(config: ServiceConfig) {
     panicThreshold,
     retry,
     health,
+    hedge,
+    slowStart,
+    locality,
+    rings,
+    ringThreshold,
+    subset: maxEndpoints === undefined ? undefined : { maxEndpoints },
     ejection: enabled ? whenEjected : (false as const),
     picker: pickerOf(config),
     loadSources: loadSourcesOf(config),
@@ -120,6 +128,8 @@ function pickerOf({ picker, choices }: ServiceConfig): PickerFactory {
   switch (picker) {
     case 'auto':
       return auto();
+    case 'probe-pool':
+      return probePool();
     case 'p2c':
       return p2c({ choices });
     case 'least-loaded':
@@ -136,8 +146,10 @@ function pickerOf({ picker, choices }: ServiceConfig): PickerFactory {
 }
 
 function loadSourcesOf({ load }: ServiceConfig): LoadSource[] {
-  const header = responseHeader({ ask: load?.ask });
-  return load?.poll === undefined ? [header] : [header, polling(load.poll)];
+  const sources = [responseHeader({ ask: load?.ask })];
+  if (load?.poll !== undefined) sources.push(polling(load.poll));
+  if (load?.prometheus !== undefined) sources.push(prometheus(load.prometheus));
+  return sources;
 }
 
 function resolverOf(name: string, { resolver }: ServiceConfig, state: StateTransport | undefined): Resolver {
