@@ -26,6 +26,17 @@ export type { CrashSide, MachineOptions, SimMachine, SimProcess } from './machin
 export { DEFAULT_LATENCY_MS, type LinkOptions, type SimNetwork } from './network.js';
 export { type Antagonist, type Job, memoryStall, onOffAntagonist, type Processor } from './processor.js';
 export { ProcessorSharing, type ProcessorSharingOptions } from './processor-sharing.js';
+export {
+  RPC_DESCENDANTS,
+  RPC_ERROR_SHARE,
+  RPC_POPULARITY,
+  RPC_REQUEST_BYTES,
+  RPC_RESPONSE_BYTES,
+  type RpcCall,
+  type RpcMethod,
+  type RpcWorkload,
+  rpcWorkload,
+} from './rpc-workload.js';
 export type { Plot, PlotSeries, Scenario, ScenarioPart, ScenarioRun, Table } from './scenario.js';
 export { SCENARIOS } from './scenarios.js';
 export { createSimulation, type Simulation, type SimulationOptions } from './simulation.js';
@@ -35,3 +46,4 @@ export type { SimStateStore } from './stores/state-store.js';
 export { DEFAULT_STORE_TIMEOUT_MS, type StoreClientOptions } from './stores/store-client.js';
 export type { UnsyncedOptions } from './stores/unsynced.js';
 export { Trace } from './trace.js';
+export { parseTraceFile, type TracedRequest } from './trace-file.js';
