@@ -19,6 +19,7 @@ ${SUITES.map(({ name, description }) => `  ${name.padEnd(12)} ${description}`).j
   --only IDS    measure these claims only: R1,R4 (a beginning is enough)
   --json FILE   write machine, versions and claims as JSON
   --seed N      seed of arrivals and service times (default 1)
+  --trace FILE  replays recorded requests as well, .gz or plain (fleet: F8)
   --help`;
 
 const { values, positionals } = readArguments();
@@ -34,10 +35,13 @@ if (!Number.isSafeInteger(seed)) fail(`--seed is '${values.seed}'; expected a wh
 const claims: Claim[] = [];
 const startedAt = performance.now();
 console.log(formatHead());
-await suite.run({ only: values.only?.split(',') ?? [], seed, say: (line) => console.error(line) }, (claim) => {
-  claims.push(claim);
-  console.log(formatClaim(claim));
-});
+await suite.run(
+  { only: values.only?.split(',') ?? [], seed, trace: values.trace, say: (line) => console.error(line) },
+  (claim) => {
+    claims.push(claim);
+    console.log(formatClaim(claim));
+  },
+);
 const failed = claims.filter(({ holds, isInformation }) => !holds && !isInformation);
 const seconds = Math.round((performance.now() - startedAt) / 1000);
 console.log(`\n${claims.length} claims in ${seconds} s, ${failed.length} not held${failed.map(({ id }) => ` ${id}`).join('')}`);
@@ -59,6 +63,7 @@ function readArguments() {
         only: { type: 'string' },
         json: { type: 'string' },
         seed: { type: 'string' },
+        trace: { type: 'string' },
         help: { type: 'boolean', short: 'h' },
       },
     });

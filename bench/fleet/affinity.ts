@@ -6,11 +6,12 @@
  */
 import { staticResolver } from 'evenkeel/core';
 import { type PickerFactory, p2c, prefixAffinity, ringHash } from 'evenkeel/router';
-import { type ArrivedCall, callbackRouter, createSimulation, exponential, ProcessorSharing } from 'evenkeel/sim';
+import { callbackRouter, createSimulation, exponential } from 'evenkeel/sim';
 import type { Claim, SuiteOptions } from '../support/claim.js';
 import { median } from '../support/paired.js';
+import { line, type Run, WORKERS, Worker, type WorkerRequest } from './llm-worker.js';
+import { recordedAffinity } from './recorded-affinity.js';
 
-const WORKERS = 8;
 /** Blocks of 64 tokens. */
 const SYSTEM_BLOCKS = 32;
 const TURN_BLOCKS = 6;
@@ -21,17 +22,9 @@ const THINK_MS = 2000;
 const CACHE_BLOCKS = 8000;
 const PREFILL_MS_PER_BLOCK = 1.5;
 const DECODE_MS = 40;
-const SLOTS = 4;
 const WARM_UP_MS = 20_000;
 const MEASURED_MS = 60_000;
 const SEEDS = 5;
-
-interface Run {
-  readonly hitRate: number;
-  /** Busiest worker's work over the mean. */
-  readonly imbalance: number;
-  readonly p99: number;
-}
 
 export async function affinity(options: SuiteOptions, onClaim: (claim: Claim) => void): Promise<void> {
   const seeds = Array.from({ length: SEEDS }, (_, i) => options.seed + i);
@@ -83,6 +76,7 @@ export async function affinity(options: SuiteOptions, onClaim: (claim: Claim) =>
     holds: Math.max(...imbalances) <= 1.25,
     seed: options.seed,
   });
+  if (options.trace !== undefined) await recordedAffinity(options.trace, options, onClaim);
 }
 
 interface Turn {
@@ -97,10 +91,16 @@ function chainOf({ session, blocks }: Turn): string[] {
   return Array.from({ length: blocks }, (_, i) => (i < SYSTEM_BLOCKS ? `system-${i}` : `${session}-${i}`));
 }
 
+function sessionRequest(path: string): WorkerRequest {
+  const [, session, blocks] = path.split('/');
+  const chain = chainOf({ session: Number(session), blocks: Number(blocks) });
+  return { chain, blockMs: PREFILL_MS_PER_BLOCK, decodeMs: DECODE_MS };
+}
+
 async function run(seed: number, picker: PickerFactory, keys: Keys): Promise<Run> {
   const simulation = createSimulation({ seed });
   const { clock } = simulation;
-  const workers = Array.from({ length: WORKERS }, (_, index) => new Worker(simulation, index));
+  const workers = Array.from({ length: WORKERS }, (_, index) => new Worker(simulation, index, sessionRequest, CACHE_BLOCKS));
   const router = callbackRouter(simulation, simulation.machine('client').process, {
     service: 'llm',
     resolver: staticResolver(workers.map(({ name }) => ({ id: name, address: `sim://${name}` }))),
@@ -142,58 +142,5 @@ async function run(seed: number, picker: PickerFactory, keys: Keys): Promise<Run
     hitRate: workers.reduce((sum, { held }) => sum + held, 0) / asked,
     imbalance: (Math.max(...work) * WORKERS) / work.reduce((sum, one) => sum + one, 0),
     p99: latencies[Math.floor(0.99 * latencies.length)] ?? 0,
-  };
-}
-
-class Worker {
-  readonly name: string;
-  asked = 0;
-  held = 0;
-  workMs = 0;
-  readonly #processor: ProcessorSharing;
-  /** Least recently used first. */
-  readonly #blocks = new Set<string>();
-
-  constructor(simulation: ReturnType<typeof createSimulation>, index: number) {
-    this.name = `worker-${index}`;
-    this.#processor = new ProcessorSharing(simulation.clock, { slots: SLOTS });
-    const { process } = simulation.machine(this.name);
-    simulation.calls(process).listen(`sim://${this.name}`, (call) => this.#serve(call));
-  }
-
-  reset(): void {
-    this.asked = 0;
-    this.held = 0;
-    this.workMs = 0;
-  }
-
-  #serve(call: ArrivedCall): void {
-    const [, session, blocks] = call.request.path.split('/');
-    const chain = chainOf({ session: Number(session), blocks: Number(blocks) });
-    let held = 0;
-    while (held < chain.length && this.#blocks.has(chain[held] as string)) held++;
-    for (const block of chain) {
-      this.#blocks.delete(block);
-      this.#blocks.add(block);
-    }
-    for (const block of this.#blocks) {
-      if (this.#blocks.size <= CACHE_BLOCKS) break;
-      this.#blocks.delete(block);
-    }
-    const workMs = DECODE_MS + (chain.length - held) * PREFILL_MS_PER_BLOCK;
-    this.asked += chain.length;
-    this.held += held;
-    this.workMs += workMs;
-    this.#processor.start(workMs, () => call.answer(200, []));
-  }
-}
-
-function line(name: string, settings: string, runs: readonly Run[]) {
-  const of = (read: (run: Run) => number) => median(runs.map(read));
-  return {
-    name,
-    version: 'simulated',
-    settings,
-    measured: `hit rate ${(100 * of(({ hitRate }) => hitRate)).toFixed(1)} %, busiest over mean ${of(({ imbalance }) => imbalance).toFixed(2)}, p99 ${of(({ p99 }) => p99).toFixed(0)} ms`,
   };
 }

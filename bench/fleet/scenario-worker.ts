@@ -18,7 +18,10 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   F9: hedging,
 };
 
-const [id = '', seed = '1'] = process.argv.slice(2);
+const [id = '', seed = '1', trace = ''] = process.argv.slice(2);
 process.send?.('ready');
-await SCENARIOS[id]?.({ only: [], seed: Number(seed), say: (line) => console.error(line) }, (claim) => process.send?.(claim));
+await SCENARIOS[id]?.(
+  { only: [], seed: Number(seed), trace: trace === '' ? undefined : trace, say: (line) => console.error(line) },
+  (claim) => process.send?.(claim),
+);
 process.exit();

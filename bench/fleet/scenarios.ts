@@ -11,7 +11,11 @@ export async function scenarios(ids: readonly string[], options: SuiteOptions, o
   const queue = [...ids];
   const work = async () => {
     for (let id = queue.shift(); id !== undefined; id = queue.shift()) {
-      await using child = await startChild<string>(new URL('./scenario-worker.mjs', import.meta.url), [id, String(options.seed)]);
+      await using child = await startChild<string>(new URL('./scenario-worker.mjs', import.meta.url), [
+        id,
+        String(options.seed),
+        options.trace ?? '',
+      ]);
       child.process.on('message', (claim) => onClaim(claim as Claim));
       const [code] = await once(child.process, 'exit');
       if (code !== 0) throw new Error(`${id} ended with ${code}`);

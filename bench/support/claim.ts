@@ -42,6 +42,8 @@ export interface SuiteOptions {
   /** Ids, or beginnings of ids, to be measured; empty: all. */
   readonly only: readonly string[];
   readonly seed: number;
+  /** Path of a recorded workload, for suites that can replay one. */
+  readonly trace?: string | undefined;
   readonly say: (line: string) => void;
 }
 
