@@ -52,6 +52,8 @@ export class Candidate {
   others = 0;
   /** Milliseconds of the whole server for one unit of work, as the server has learned; 0: it does not tell. */
   unitMs = 0;
+  /** When it told so. */
+  costAtMs = 0;
   /** Other callers' outstanding work at that time, in the same milliseconds. */
   othersMs = 0;
   /** Our own calls in flight by the counter they are for; only keys above 0, so no larger than what is in flight. */
@@ -101,9 +103,12 @@ export class Candidate {
     this.ownAtReport = this.counter.inFlight;
     this.#ownThen = this.#own.size === 0 ? undefined : new Map(this.#own);
     this.others = this.othersOf(undefined);
-    this.unitMs = report.requestCost?.[UNIT_MS] ?? 0;
-    if (this.unitMs > 0) {
-      const outstandingMs = report.namedMetrics?.[OUTSTANDING_MS] ?? 0;
+    const unitMs = report.requestCost?.[UNIT_MS] ?? 0;
+    const outstandingMs = report.namedMetrics?.[OUTSTANDING_MS] ?? 0;
+    // A report of another kind says nothing of costs; one that is beyond belief says nothing at all.
+    if (unitMs > 0 && unitMs <= MAX_UNIT_MS && outstandingMs >= 0 && outstandingMs <= MAX_OUTSTANDING_MS) {
+      this.unitMs = unitMs;
+      this.costAtMs = now;
       this.othersMs = Math.max(0, outstandingMs - this.counter.weight * this.unitMs);
       this.fleet.note(this.unitMs, this.othersMs);
     }
@@ -252,6 +257,10 @@ export function outstandingOf(report: LoadReport, loadKey: string | undefined): 
   // vLLM's report names its queue alone.
   return metrics.host ?? metrics.num_requests_waiting;
 }
+
+/** A unit of work that takes a server longer than an hour, or a year of work waiting, is a mistake. */
+const MAX_UNIT_MS = 3_600_000;
+const MAX_OUTSTANDING_MS = 3.2e10;
 
 /** Younger estimates have not faded by a hundredth. */
 const FRESH_MS = 100;

@@ -135,7 +135,7 @@ export class EndpointTable implements PickSet {
   #add(endpoint: Endpoint, now: number, isFirst: boolean): void {
     const { weightOf, slowStart } = this.#options;
     const counter = this.#load.useEndpoint(endpoint.id) as WorkCounter;
-    const member = new Member(endpoint, counter, this.#fleet, weightOf?.(endpoint) ?? endpoint.weight);
+    const member = new Member(endpoint, counter, this.#fleet, weightBy(weightOf, endpoint));
     if (slowStart !== undefined && !isFirst) {
       member.warmFromMs = now;
       member.warmUntilMs = now + slowStart.windowMs;
@@ -149,5 +149,17 @@ export class EndpointTable implements PickSet {
     this.#members.delete(member.endpoint.id);
     member.isRemoved = true;
     this.#load.forgetEndpoint(member.endpoint.id);
+  }
+}
+
+/** What the user's function says, where that is a weight; a list is not refused for its mistakes. */
+function weightBy(weightOf: TableOptions['weightOf'], endpoint: Endpoint): number {
+  const own = endpoint.weight ?? 1;
+  if (weightOf === undefined) return own;
+  try {
+    const weight = weightOf(endpoint);
+    return weight !== undefined && weight > 0 && weight < Number.POSITIVE_INFINITY ? weight : own;
+  } catch {
+    return own;
   }
 }

@@ -5,6 +5,8 @@
 
 /** A report counts for this much of the means: they cover the last hundred or so. */
 const SHARE = 0.01;
+/** A report counts as no more than so many times the mean. */
+const MOST_TIMES = 10;
 /** With more callers than this there is nothing to learn from our own share of the work. */
 const MAX_OTHERS_PER_OWN = 100;
 
@@ -30,7 +32,11 @@ export class FleetView {
   }
 
   /** An endpoint told that a unit of work costs `unitMs`, and that others wait there for `othersMs` of it. */
-  note(unitMs: number, othersMs: number): void {
+  note(toldUnitMs: number, toldOthersMs: number): void {
+    // One server that tells tales must not move what is believed of all.
+    const unitMs =
+      this.unitMs === 0 ? toldUnitMs : Math.min(MOST_TIMES * this.unitMs, Math.max(this.unitMs / MOST_TIMES, toldUnitMs));
+    const othersMs = Math.min(toldOthersMs, MOST_TIMES * (this.othersMs + 10 * unitMs));
     const share = Math.max(SHARE, 1 / ++this.#reports);
     this.unitMs += (unitMs - this.unitMs) * share;
     this.othersMs += (othersMs - this.othersMs) * share;

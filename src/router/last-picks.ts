@@ -33,7 +33,7 @@ export function explanationOf(member: Member, request: Explained, reason: string
     attempt: request.attempts + 1,
     picker: route?.picker.name ?? 'load source',
     reason,
-    score: route?.picker.score?.(member, request),
+    score: known(route?.picker.score?.(member, request)),
     open: route?.set.candidates.length ?? 0,
     ring: route?.ring,
     inFlight: member.counter.inFlight,
@@ -89,4 +89,8 @@ export class LastPicks {
       reportAgeMs: Number.isNaN(age) ? undefined : age,
     };
   }
+}
+
+function known(score: number | undefined): number | undefined {
+  return Number.isNaN(score) ? undefined : score;
 }

@@ -6,7 +6,7 @@ import type { Runtime } from '../core/runtime.js';
 import type { TimerWheel } from '../core/timer-wheel.js';
 import type { CallTransport } from '../core/transport/call.js';
 import type { Candidate } from './candidate.js';
-import type { EndpointTable } from './endpoint-table.js';
+import type { EndpointTable, Member } from './endpoint-table.js';
 import type { RouterEvents } from './events.js';
 import { LoadProber } from './load-prober.js';
 import { RunningSources } from './load-sources/running.js';
@@ -39,7 +39,14 @@ export class LoadNews {
     return this.#probers.reduce((sum, { sent }) => sum + sent, 0);
   }
 
+  /** One for all pickers that ask alike: the budget is the router's. */
   prober(options: ProberOptions): LoadProber {
+    const { path, timeoutMs, maxPerSecond, parse } = options;
+    const known = this.#probers.find(
+      ({ asked }) =>
+        asked.path === path && asked.timeoutMs === timeoutMs && asked.maxPerSecond === maxPerSecond && asked.parse === parse,
+    );
+    if (known !== undefined) return known;
     const { transport, wheel, runtime, switches } = this.#parts;
     const parts = {
       transport,
@@ -75,6 +82,8 @@ export class LoadNews {
 
   #onReport(candidate: Candidate, report: LoadReport, now: number, source: string | undefined): void {
     candidate.onReport(report, now, source);
+    // Its place on the board went with it.
+    if ((candidate as Member).isRemoved) return;
     this.#parts.runtime.load.setRemote(candidate.endpoint.id, report);
   }
 

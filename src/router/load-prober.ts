@@ -37,6 +37,8 @@ const MAX_UNDER_WAY = 1024;
 
 export class LoadProber implements Prober {
   readonly parts: ProberParts;
+  /** As it was made. */
+  readonly asked: ProberOptions;
   readonly request: CallRequest;
   readonly timeoutMs: number;
   readonly parse: (body: string) => LoadReport;
@@ -55,6 +57,7 @@ export class LoadProber implements Prober {
     const { path } = options;
     if (typeof path !== 'string' || !path.startsWith('/')) throw invalidArgument('path', path, 'a path that begins with /');
     this.parts = parts;
+    this.asked = options;
     this.request = { path, method: 'GET' };
     this.parse = options.parse ?? parseLoadBody;
     this.timeoutMs = checkNumber('timeoutMs', options.timeoutMs, 1);
@@ -169,7 +172,9 @@ class Probe extends WheelEntry implements CallSink {
       const { path } = this.#prober.request;
       throw new EvenkeelError('unavailable', `${path} of ${this.#candidate.endpoint.id} answers ${this.#status}`);
     }
-    return readLoadHeaders(this.#headers) ?? this.#prober.parse(new TextDecoder().decode(joinChunks(this.#chunks ?? [])));
+    const report = readLoadHeaders(this.#headers) ?? this.#prober.parse(new TextDecoder().decode(joinChunks(this.#chunks ?? [])));
+    if (Object.keys(report).length === 0) throw new EvenkeelError('unavailable', `${this.#candidate.endpoint.id} tells nothing`);
+    return report;
   }
 
   #end(report: LoadReport | undefined): void {

@@ -101,10 +101,10 @@ export class Selection {
   }
 
   #ask(route: Route, asker: Asker): void {
-    const { candidates } = route.set;
     asker.onAsk();
     const chosen = (index: number) => {
-      const member = candidates[index] as Member | undefined;
+      // The list of now: that of the question may be gone.
+      const member = route.set.candidates[index] as Member | undefined;
       const isUsable = member !== undefined && this.hasRoom(member);
       if (isUsable) this.explain(member, asker, 'asked before dispatch', route);
       asker.onChosen(isUsable ? member : undefined);

@@ -2,7 +2,7 @@
  * Endpoints that join a running fleet get little at first and more as they warm up: caches, compilers, connections.
  * @see Envoy, slow start mode: 30 s windows and a tenth of the weight are its customary settings
  */
-import { checkNumber } from '../core/errors.js';
+import { checkNumber, invalidArgument } from '../core/errors.js';
 
 export interface SlowStartOptions {
   /** Milliseconds until an endpoint has its whole share; linear. Default 30,000. */
@@ -24,9 +24,13 @@ export const DEFAULT_LEAST_RATIO = 0.1;
 
 /** @throws {EvenkeelError} `invalid-argument` naming the option. */
 export function checkSlowStart(options: SlowStartOptions): ResolvedSlowStart {
+  const { warmUpPath } = options;
+  if (warmUpPath !== undefined && !(typeof warmUpPath === 'string' && warmUpPath.startsWith('/'))) {
+    throw invalidArgument('slowStart.warmUpPath', warmUpPath, 'a path that begins with /');
+  }
   return {
     windowMs: checkNumber('slowStart.windowMs', options.windowMs ?? DEFAULT_SLOW_START_MS, 1),
     leastRatio: checkNumber('slowStart.leastRatio', options.leastRatio ?? DEFAULT_LEAST_RATIO, 0.001, 1),
-    warmUpPath: options.warmUpPath,
+    warmUpPath,
   };
 }

@@ -6,7 +6,7 @@
 import type { FeatureSwitch } from '../core/feature-switch.js';
 
 export interface RouterSwitches {
-  /** Requests for load beside the calls. */
+  /** Pickers' requests for load beside the calls. Load sources that poll go on. */
   readonly probes?: FeatureSwitch;
   /** The use of a part of a long list. Off: all endpoints. */
   readonly subsets?: FeatureSwitch;

@@ -46,7 +46,7 @@ const MAX_MODELS = 64;
  * @throws {EvenkeelError} `not-found` when none of the gauges is there: a page without them says nothing, least of all "idle".
  */
 export function parseEngineMetrics(page: string): LoadReport {
-  let requests: number | undefined;
+  let running: number | undefined;
   let waiting = 0;
   let cacheUse: number | undefined;
   const byModel = new Map<string, number>();
@@ -65,17 +65,17 @@ export function parseEngineMetrics(page: string): LoadReport {
       cacheUse = Math.max(cacheUse ?? 0, Math.min(1, value));
       continue;
     }
-    requests = (requests ?? 0) + value;
+    if (isRunning) running = (running ?? 0) + value;
     if (isWaiting) waiting += value;
     const model = /[{,]model_name="([^"\\]*)"/.exec(line)?.[1];
     if (model !== undefined && (byModel.has(model) || byModel.size < MAX_MODELS)) {
       byModel.set(model, (byModel.get(model) ?? 0) + value);
     }
   }
-  if (requests === undefined) {
+  if (running === undefined) {
     throw new EvenkeelError('not-found', 'the page has no gauge of running requests of vLLM or SGLang', { retryable: 'no' });
   }
-  const namedMetrics: Record<string, number> = { host: requests, num_requests_waiting: waiting };
+  const namedMetrics: Record<string, number> = { host: running + waiting, num_requests_waiting: waiting };
   for (const [model, count] of byModel) namedMetrics[modelKey(model)] = count;
   return { namedMetrics, ...(cacheUse === undefined ? undefined : { utilization: { kv_cache: cacheUse } }) };
 }

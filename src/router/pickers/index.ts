@@ -97,7 +97,10 @@ export function weightedRoundRobin(): PickerFactory {
  */
 export function ringHash(options: RingHashOptions = {}): PickerFactory {
   const resolved = checkRingHash(options);
-  return (random) => new RingHashPicker(resolved, new SamplingPicker('ring-hash', random, DEFAULT_CHOICES, ownLoad));
+  return (random, environment) => {
+    const keyless = new SamplingPicker('ring-hash', random, DEFAULT_CHOICES, ownLoad);
+    return new RingHashPicker(resolved, keyless, environment?.affinity ?? ALWAYS_ON);
+  };
 }
 
 /**

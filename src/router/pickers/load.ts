@@ -71,7 +71,8 @@ export function costThere(candidate: Candidate, { now, weight }: PickRequest): n
   const isTold = candidate.unitMs > 0;
   // One of which nothing is known yet is taken to be like the others.
   const unitMs = isTold ? candidate.unitMs : fleet.unitMs;
-  const age = now - candidate.reportAtMs;
+  // What came while the call waited for it is newer than the call.
+  const age = Math.max(0, now - candidate.costAtMs);
   const othersMs = isTold ? (candidate.othersMs * COST_FADE_MS) / (COST_FADE_MS + age) : fleet.othersMs;
   const oldness = isTold ? age / (age + HALF_OLD_MS) : 1;
   const own = candidate.counter.weight * (1 + oldness * OWN_AS_SAMPLE * fleet.othersPerOwn);

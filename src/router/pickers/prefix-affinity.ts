@@ -65,6 +65,9 @@ interface Known {
   usedAtMs: number;
 }
 
+/** A load counts in the gate for no more than this many times the median. */
+const MOST_TIMES_MEDIAN = 4;
+
 interface Place {
   readonly index: number;
   /** Work there now, and with that of the last seconds. */
@@ -155,7 +158,10 @@ export class PrefixAffinityPicker implements Picker {
 
   /** What is above it is full. */
   #gate(places: readonly Place[]): number {
-    const loads = places.map(({ load }) => load);
+    const told = places.map(({ load }) => load).sort((a, b) => a - b);
+    // One that claims the world must not make room for all.
+    const most = MOST_TIMES_MEDIAN * (told[told.length >> 1] as number) + this.#options.slack;
+    const loads = told.map((load) => Math.min(load, most));
     const mean = loads.reduce((sum, load) => sum + load, 0) / loads.length;
     const variance = loads.reduce((sum, load) => sum + (load - mean) ** 2, 0) / loads.length;
     return Math.max(mean + Math.sqrt(variance), Math.min(...loads) + this.#options.slack);

@@ -8,10 +8,10 @@
  * An endpoint with an answer is scored as any other is: outstanding work at learned cost, our own since, and less trust with age.
  * @see Wydrowski et al., "Load is not what you should balance: Introducing Prequal", NSDI'24, section 4
  */
-import { checkInteger, checkNumber } from '../../core/errors.js';
+import { checkInteger, checkNumber, invalidArgument } from '../../core/errors.js';
 import type { Random } from '../../core/random.js';
 import type { Candidate } from '../candidate.js';
-import { costThere } from './load.js';
+import { expectedTime } from './load.js';
 import type { Picker, PickerEnvironment, PickRequest, PickSet, Prober } from './picker.js';
 
 export interface ProbePoolOptions {
@@ -59,6 +59,10 @@ export interface ResolvedProbePool {
 
 /** @throws {EvenkeelError} `invalid-argument` naming the option. */
 export function checkProbePool(options: ProbePoolOptions): ResolvedProbePool {
+  const { path = DEFAULT_PROBE_PATH } = options;
+  if (typeof path !== 'string' || !path.startsWith('/')) throw invalidArgument('path', path, 'a path that begins with /');
+  checkNumber('timeoutMs', options.timeoutMs ?? DEFAULT_PROBE_TIMEOUT_MS, 1);
+  checkNumber('maxProbesPerSecond', options.maxProbesPerSecond ?? DEFAULT_MAX_PROBES_PER_SECOND, 1);
   return {
     probesPerCall: checkInteger('probesPerCall', options.probesPerCall ?? DEFAULT_PROBES_PER_CALL, 1, 8),
     size: checkInteger('size', options.size ?? DEFAULT_POOL_SIZE, 2, 64),
@@ -104,7 +108,7 @@ export class ProbePool implements Picker {
   }
 
   score(candidate: Candidate, request: PickRequest): number {
-    return costThere(candidate, request);
+    return expectedTime(candidate, request);
   }
 
   mustAsk(set: PickSet, request: PickRequest): boolean {
@@ -114,8 +118,10 @@ export class ProbePool implements Picker {
     if (candidates.length < LEAST_ANSWERS || !this.#prober.isAllowed(request.now)) return false;
     const oldestFresh = this.#answers[this.#answers.length - probesPerCall];
     if (oldestFresh === undefined) return true;
-    const { unitMs } = (candidates[0] as Candidate).fleet;
-    return request.now - oldestFresh.atMs > FRESH_UNITS * unitMs;
+    const { unitMs, latencyMs } = (candidates[0] as Candidate).fleet;
+    // Where nobody tells costs, a quarter of what answers take.
+    const freshMs = unitMs > 0 ? FRESH_UNITS * unitMs : latencyMs / 4;
+    return request.now - oldestFresh.atMs > freshMs;
   }
 
   choose(set: PickSet, request: PickRequest, done: (index: number) => void): void {
@@ -153,14 +159,16 @@ export class ProbePool implements Picker {
   }
 
   #keep(set: PickSet, candidate: Candidate, index: number, now: number): void {
+    this.#follow(set);
     // The list may have changed while the probe was under way.
-    if (set.version !== this.#version || set.candidates[index] !== candidate) return;
+    const place = set.candidates[index] === candidate ? index : set.candidates.indexOf(candidate);
+    if (place < 0) return;
     const answers = this.#answers;
     const known = answers.findIndex((answer) => answer.candidate === candidate);
     if (known >= 0) answers.splice(known, 1);
     else if (answers.length >= this.#capacity(set)) answers.shift();
     const uses = Math.floor(this.#reuse + this.#random.next());
-    answers.push({ candidate, index, atMs: now, usesLeft: Math.max(1, uses) });
+    answers.push({ candidate, index: place, atMs: now, usesLeft: Math.max(1, uses) });
   }
 
   #best(set: PickSet, request: PickRequest): number {
@@ -178,7 +186,7 @@ export class ProbePool implements Picker {
     for (let i = 0; i < answers.length; i++) {
       const { candidate, atMs } = answers[i] as Answer;
       const isHot = workAt(candidate) > hotAbove;
-      const score = costThere(candidate, request) * (1 + (now - atMs) / DOUBT_MS);
+      const score = expectedTime(candidate, request) * (1 + Math.max(0, now - atMs) / DOUBT_MS);
       if (isHot ? bestIsHot && score < bestScore : bestIsHot || score < bestScore) {
         best = i;
         bestScore = score;

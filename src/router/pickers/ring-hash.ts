@@ -6,8 +6,9 @@
  * @see Karger et al., STOC'97; Mirrokni, Thorup and Zadimoghaddam, "Consistent Hashing with Bounded Loads", SODA'18
  */
 import { checkInteger, checkNumber } from '../../core/errors.js';
+import type { FeatureSwitch } from '../../core/feature-switch.js';
 import type { Candidate } from '../candidate.js';
-import { hash } from '../routes/subset.js';
+import { hash, mixed } from '../routes/subset.js';
 import type { Picker, PickRequest, PickSet } from './picker.js';
 
 export interface RingHashOptions {
@@ -35,6 +36,7 @@ export class RingHashPicker implements Picker {
   readonly name = 'ring-hash';
   readonly #loadFactor: number;
   readonly #points: number;
+  readonly #isUsed: FeatureSwitch;
   /** For calls without a key. */
   readonly #keyless: Picker;
   #version = -1;
@@ -42,7 +44,8 @@ export class RingHashPicker implements Picker {
   #hashes = new Uint32Array(0);
   #owners = new Uint32Array(0);
 
-  constructor(options: { readonly loadFactor: number; readonly points: number }, keyless: Picker) {
+  constructor(options: { readonly loadFactor: number; readonly points: number }, keyless: Picker, isUsed: FeatureSwitch) {
+    this.#isUsed = isUsed;
     this.#loadFactor = options.loadFactor;
     this.#points = options.points;
     this.#keyless = keyless;
@@ -50,17 +53,18 @@ export class RingHashPicker implements Picker {
 
   pickIndex(set: PickSet, request: PickRequest): number {
     const key = request.affinity?.[0];
-    if (key === undefined) return this.#keyless.pickIndex(set, request);
+    if (key === undefined || !this.#isUsed.isOn) return this.#keyless.pickIndex(set, request);
     if (set.version !== this.#version) this.#build(set);
     const { candidates } = set;
     const owners = this.#owners;
     const first = this.#firstAfter(hash(key, KEY_SEED));
+    if (this.#loadFactor === Number.POSITIVE_INFINITY) return owners[first] as number;
     const most = this.#loadFactor * meanWork(candidates, request);
     for (let walked = 0, at = first; walked < owners.length; walked++, at = at + 1 === owners.length ? 0 : at + 1) {
       const owner = owners[at] as number;
       const { counter, inverseWeight } = candidates[owner] as Candidate;
-      if ((counter.weight + request.weight) * inverseWeight <= most || this.#loadFactor === Number.POSITIVE_INFINITY)
-        return owner;
+      // One call among many endpoints must find room on an empty one.
+      if (counter.inFlight === 0 || (counter.weight + request.weight) * inverseWeight <= most) return owner;
     }
     return owners[first] as number;
   }
@@ -80,19 +84,23 @@ export class RingHashPicker implements Picker {
   #build({ candidates, version }: PickSet): void {
     const mean = candidates.reduce((sum, { weight }) => sum + weight, 0) / candidates.length;
     const perWeight = Math.min(this.#points, MAX_POINTS / candidates.length) / mean;
-    const points: { readonly hash: number; readonly owner: number }[] = [];
-    for (const [owner, { endpoint, weight }] of candidates.entries()) {
-      const count = Math.max(1, Math.round(weight * perWeight));
-      for (let i = 0; i < count; i++) points.push({ hash: hash(endpoint.id, i + 1), owner });
+    const counts = candidates.map(({ weight }) => Math.max(1, Math.round(weight * perWeight)));
+    // Hash and owner in one number each: typed arrays of numbers sort fast.
+    const points = new Float64Array(counts.reduce((sum, count) => sum + count, 0));
+    let at = 0;
+    for (const [owner, count] of counts.entries()) {
+      const base = hash((candidates[owner] as Candidate).endpoint.id, POINT_SEED);
+      for (let i = 0; i < count; i++) points[at++] = mixed(base, i) * MAX_POINTS + owner;
     }
-    points.sort((a, b) => a.hash - b.hash || a.owner - b.owner);
-    this.#hashes = Uint32Array.from(points, (point) => point.hash);
-    this.#owners = Uint32Array.from(points, (point) => point.owner);
+    points.sort();
+    this.#hashes = Uint32Array.from(points, (point) => Math.floor(point / MAX_POINTS));
+    this.#owners = Uint32Array.from(points, (point) => point % MAX_POINTS);
     this.#version = version;
   }
 }
 
 const KEY_SEED = 0;
+const POINT_SEED = 1;
 
 /** Work from here by weight of endpoint, this call included. */
 function meanWork(candidates: readonly Candidate[], request: PickRequest): number {
@@ -102,6 +110,5 @@ function meanWork(candidates: readonly Candidate[], request: PickRequest): numbe
     work += counter.weight;
     weights += weight;
   }
-  // One call among many endpoints must find room on an empty one.
-  return Math.max(work / weights, request.weight);
+  return work / weights;
 }

@@ -1,5 +1,6 @@
 /** The routes of a router, from its options. */
 import type { Clock } from '../../core/clock.js';
+import { invalidArgument } from '../../core/errors.js';
 import { type Random, randomId } from '../../core/random.js';
 import type { EndpointTable } from '../endpoint-table.js';
 import type { RouterOptions } from '../options.js';
@@ -18,6 +19,10 @@ export function makeRoutes(
   clock: Clock,
   random: Random,
 ): Routes {
+  for (const [name, split] of Object.entries({ versions, tiers })) {
+    if (split !== undefined && typeof split.at !== 'function')
+      throw invalidArgument(name, split, 'what createTrafficSplit returned');
+  }
   let made = 0;
   const makePicker = () => {
     // The first as in a router without places: its draws do not depend on what else was asked for.

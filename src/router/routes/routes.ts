@@ -35,6 +35,8 @@ export interface RouteRequest {
 
 /** A report older than this tells nothing of a ring. */
 const MAX_REPORT_AGE_MS = 10_000;
+/** One server that claims more must not empty its ring. */
+const MAX_TOLD_USE = 2;
 
 export class Routes {
   readonly #options: RoutesOptions;
@@ -53,6 +55,9 @@ export class Routes {
   #whole: Route;
   readonly #isSplit: boolean;
   #tableVersion = -1;
+  #isSubsetting = true;
+  /** Rises when pools are to be filled anew. */
+  #epoch = 0;
   #routing: RoutingTable | undefined;
   #version = 0;
 
@@ -116,8 +121,11 @@ export class Routes {
 
   #follow(): void {
     const table = this.#table;
-    if (table.version === this.#tableVersion) return;
+    const { isOn } = this.#options.subsetting;
+    if (table.version === this.#tableVersion && isOn === this.#isSubsetting) return;
     this.#tableVersion = table.version;
+    this.#isSubsetting = isOn;
+    this.#epoch++;
     this.#all.update(table.candidates, table.members());
     this.#shards.update(table.candidates, table.members());
   }
@@ -126,29 +134,31 @@ export class Routes {
   #poolFor(now: number): Pool<Member> {
     const { splits } = this.#options;
     let key = '';
+    const kinds: string[] = [];
     for (const split of splits) {
       const shares = split.at(now);
-      if (shares !== undefined) key += `${split.attribute}=${draw(shares, this.#random.next())}\n`;
+      if (shares === undefined) continue;
+      const kind = draw(shares, this.#random.next());
+      kinds.push(split.attribute, kind);
+      key += `${split.attribute.length} ${split.attribute} ${kind.length} ${kind} `;
     }
     if (key === '') return this.#all;
-    const pool = this.#splitPool(key);
+    const pool = this.#splitPool(key, kinds);
     return pool.size === 0 ? this.#all : pool;
   }
 
-  #splitPool(key: string): Pool<Member> {
+  /** @param kinds - Attribute and value in turn. */
+  #splitPool(key: string, kinds: readonly string[]): Pool<Member> {
     let entry = this.#split.get(key);
     if (entry === undefined) {
       if (this.#split.size >= MOST_SPLITS) this.#split.clear();
       entry = { pool: this.#makePool(), version: -1 };
       this.#split.set(key, entry);
     }
-    if (entry.version !== this.#tableVersion) {
-      entry.version = this.#tableVersion;
-      const wanted = key
-        .split('\n')
-        .slice(0, -1)
-        .map((part) => part.split('=') as [string, string]);
-      const isWanted = ({ endpoint }: Member) => wanted.every(([name, value]) => endpoint.attributes?.[name] === value);
+    if (entry.version !== this.#epoch) {
+      entry.version = this.#epoch;
+      const isWanted = ({ endpoint }: Member) =>
+        kinds.every((name, i) => i % 2 === 1 || endpoint.attributes?.[name] === kinds[i + 1]);
       entry.pool.update(this.#table.candidates.filter(isWanted), [...this.#table.members()].filter(isWanted));
     }
     return entry.pool;
@@ -185,7 +195,8 @@ function loadOf(member: Member, now: number): number | undefined {
   const { report } = member;
   const failing = member.failureNow(now);
   const isFresh = report !== undefined && now - member.reportAtMs <= MAX_REPORT_AGE_MS;
-  const utilization = isFresh ? (report.applicationUtilization ?? report.cpuUtilization) : undefined;
+  const told = isFresh ? (report.applicationUtilization ?? report.cpuUtilization) : undefined;
+  const utilization = told === undefined ? undefined : Math.min(MAX_TOLD_USE, told);
   if (utilization === undefined) return failing > 0 ? failing : undefined;
   return utilization + failing * Math.max(0, 1 - utilization);
 }

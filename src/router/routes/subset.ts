@@ -53,11 +53,17 @@ function rankOf({ endpoint, weight }: Pick<Candidate, 'endpoint' | 'weight'>, se
   return -weight / Math.log(uniform);
 }
 
-/** FNV-1a from `seed`, finished by murmur3's mixer: 32 bits. */
+/** FNV-1a, and `seed` mixed in behind it by murmur3's mixer: 32 bits. In front, it would cancel out with the first character. */
 export function hash(text: string, seed: number): number {
-  let bits = 0x811c9dc5 ^ seed;
+  let bits = 0x811c9dc5;
   for (let i = 0; i < text.length; i++) bits = Math.imul(bits ^ text.charCodeAt(i), 0x01000193);
-  bits = Math.imul(bits ^ (bits >>> 16), 0x85ebca6b);
-  bits = Math.imul(bits ^ (bits >>> 13), 0xc2b2ae35);
-  return (bits ^ (bits >>> 16)) >>> 0;
+  return mixed(bits, seed);
+}
+
+/** 32 bits of which each depends on all of `bits` and of `seed`: murmur3's mixer. */
+export function mixed(bits: number, seed: number): number {
+  let mix = bits ^ Math.imul(seed + 1, 0x9e3779b1);
+  mix = Math.imul(mix ^ (mix >>> 16), 0x85ebca6b);
+  mix = Math.imul(mix ^ (mix >>> 13), 0xc2b2ae35);
+  return (mix ^ (mix >>> 16)) >>> 0;
 }

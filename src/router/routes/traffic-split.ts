@@ -40,6 +40,8 @@ export class TrafficSplit {
   /** Where the shares are to go; kinds that are not named go to 0. An empty one: by capacity again, at once. */
   moveTo(shares: Readonly<Record<string, number>>): void {
     this.#target = toShares(shares);
+    // The way begins when somebody looks.
+    this.#atMs = Number.NEGATIVE_INFINITY;
     if (this.#target.size === 0 || this.#shares.size === 0) this.#shares = this.#target;
   }
 
