@@ -122,6 +122,10 @@ export function resolveOptions(options: RouterOptions): ResolvedOptions {
   }
   if (typeof options.transport?.start !== 'function') throw invalidArgument('transport', options.transport, 'a CallTransport');
   if (typeof options.resolver?.start !== 'function') throw invalidArgument('resolver', options.resolver, 'a Resolver');
+  for (const name of ['shardOf', 'affinityOf', 'weightOf'] as const) {
+    const named = options[name];
+    if (named !== undefined && typeof named !== 'function') throw invalidArgument(name, named, 'a function');
+  }
   const timeoutMs = checkNumber('timeoutMs', options.timeoutMs ?? DEFAULT_TIMEOUT_MS, 1);
   const optional = (name: 'attemptTimeoutMs' | 'firstByteTimeoutMs' | 'idleTimeoutMs') => {
     const value = options[name];

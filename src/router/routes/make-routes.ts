@@ -1,6 +1,6 @@
 /** The routes of a router, from its options. */
 import type { Clock } from '../../core/clock.js';
-import { invalidArgument } from '../../core/errors.js';
+import { checkNumber, invalidArgument } from '../../core/errors.js';
 import { type Random, randomId } from '../../core/random.js';
 import type { EndpointTable } from '../endpoint-table.js';
 import type { RouterOptions } from '../options.js';
@@ -22,6 +22,11 @@ export function makeRoutes(
   for (const [name, split] of Object.entries({ versions, tiers })) {
     if (split !== undefined && typeof split.at !== 'function')
       throw invalidArgument(name, split, 'what createTrafficSplit returned');
+  }
+  if (ringThreshold !== undefined) checkNumber('ringThreshold', ringThreshold, Number.MIN_VALUE, 100);
+  for (const [name, feature] of Object.entries(switches)) {
+    if (feature !== undefined && typeof feature.isOn !== 'boolean')
+      throw invalidArgument(`switches.${name}`, feature, 'an object with isOn');
   }
   let made = 0;
   const makePicker = () => {
