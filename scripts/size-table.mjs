@@ -12,7 +12,7 @@ import { presentSubpaths, root } from './lib/subpaths.mjs';
 
 /** Brotli kB (1000 bytes). About 1.3 times what was measured last; raise one only with a reason in the changelog. */
 const LIMITS_KB = new Map([
-  ['evenkeel', 48],
+  ['evenkeel', 62],
   ['evenkeel/core', 23],
   ['evenkeel/router', 72],
   ['evenkeel/sim', 80],
