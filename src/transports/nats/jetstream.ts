@@ -9,6 +9,7 @@ import {
   numberOf,
   STREAM_EXISTS,
   STREAM_NOT_FOUND,
+  SUBJECTS_OVERLAP,
   WRONG_LAST_SEQUENCE,
 } from './nats-errors.js';
 import type { NatsMessage } from './peer.js';
@@ -93,6 +94,9 @@ interface ApiMessage {
 
 const MESSAGE_ID = 'Nats-Msg-Id';
 
+const RESTORE_LOOKS = 20;
+const RESTORE_PAUSE_MS = 100;
+
 export class JetStream {
   readonly link: NatsLink;
   readonly #prefix: string;
@@ -141,9 +145,23 @@ export class JetStream {
       });
     } catch (error) {
       // Another process made it meanwhile, perhaps with other bounds.
-      if (numberOf(error) !== STREAM_EXISTS) throw error;
-      return await this.info(config.name);
+      if (numberOf(error) === STREAM_EXISTS) return await this.info(config.name);
+      if (numberOf(error) === SUBJECTS_OVERLAP) return await this.#restored(config.name, error);
+      throw error;
     }
+  }
+
+  /** A server that has just started holds a stream's subjects some time before it tells of the stream. Else they are another stream's. */
+  async #restored(name: string, overlap: unknown): Promise<StreamInfo> {
+    for (let look = 0; look < RESTORE_LOOKS; look++) {
+      await this.link.clock.sleep(RESTORE_PAUSE_MS, undefined, true);
+      try {
+        return await this.info(name);
+      } catch (error) {
+        if (numberOf(error) !== STREAM_NOT_FOUND) throw error;
+      }
+    }
+    throw overlap;
   }
 
   info(stream: string, options?: CallOptions & { subjects?: string; offset?: number }): Promise<StreamInfo> {

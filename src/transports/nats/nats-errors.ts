@@ -14,6 +14,8 @@ export const STREAM_NOT_FOUND = 10059;
 export const MESSAGE_NOT_FOUND = 10037;
 export const CONSUMER_NOT_FOUND = 10014;
 export const STREAM_EXISTS = 10058;
+/** Its subjects belong to a stream already. */
+export const SUBJECTS_OVERLAP = 10065;
 
 const CODES: Readonly<Record<number, ErrorCode>> = {
   [STREAM_NOT_FOUND]: 'not-found',
