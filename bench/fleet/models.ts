@@ -13,7 +13,7 @@ import {
   zipfWeights,
 } from 'evenkeel/sim';
 import type { Claim, SuiteOptions } from '../support/claim.js';
-import { median } from '../support/paired.js';
+import { median, variation } from '../support/paired.js';
 
 const HOSTS = 24;
 const SLOTS = 8;
@@ -191,11 +191,6 @@ function spikeOf(runs: readonly Run[]): number {
   const before = mean.slice(0, Math.floor(MEASURED_MS / 4 / WINDOW_MS));
   const after = mean.slice(before.length);
   return Math.max(...after) / Math.max(...before) - 1;
-}
-
-function variation(values: readonly number[]): number {
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-  return Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length) / mean;
 }
 
 function line(name: string, runs: readonly Run[]) {

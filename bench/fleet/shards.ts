@@ -19,7 +19,7 @@ import {
   zipfWeights,
 } from 'evenkeel/sim';
 import type { Claim, SuiteOptions } from '../support/claim.js';
-import { median } from '../support/paired.js';
+import { median, variation } from '../support/paired.js';
 
 const REGIONS = ['na/east', 'na/west', 'eu/west'];
 const SERVERS = 12;
@@ -158,10 +158,8 @@ async function run(seed: number, { crosses, copies }: Setting): Promise<Run> {
   const before = servers.map(({ processor }) => processor.busyMs);
   clock.runSync(end);
   const uses = servers.map(({ processor }, i) => processor.busyMs - (before[i] as number));
-  const mean = uses.reduce((sum, use) => sum + use, 0) / uses.length;
-  const deviation = Math.sqrt(uses.reduce((sum, use) => sum + (use - mean) ** 2, 0) / uses.length);
   latencies.sort((a, b) => a - b);
-  return { variation: deviation / mean, p99: latencies[Math.floor(0.99 * latencies.length)] ?? 0 };
+  return { variation: variation(uses), p99: latencies[Math.floor(0.99 * latencies.length)] ?? 0 };
 }
 
 /** Copies side by side: within each region, or dealt out over all of them. */

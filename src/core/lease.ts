@@ -8,8 +8,9 @@
  * Whose is the value? Its holder's whose bytes (or mark, see `isOurs`) it has: give each holder its own. So a write whose answer was lost is found
  * again, and not taken for somebody else's.
  */
-import { deadlineSignal, type Timer } from './clock.js';
+import type { Timer } from './clock.js';
 import { EvenkeelError, isEvenkeelError } from './errors.js';
+import { within } from './internal/within.js';
 import type { Random } from './random.js';
 import type { Runtime } from './runtime.js';
 import type { PutOptions, StateEntry, StateTransport } from './transport/state.js';
@@ -201,17 +202,9 @@ export class LeaseKeeper {
   }
 
   /** A request that never settles must not outlive the lease. */
-  async #request<T>(send: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  #request<T>(send: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const { leaseMs, runtime } = this.#options;
-    const signal = deadlineSignal(runtime.clock, leaseMs * REQUEST_RATIO);
-    const timeout = new Promise<never>((_resolve, reject) => {
-      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-    });
-    try {
-      return await Promise.race([send(signal), timeout]);
-    } finally {
-      signal[Symbol.dispose]();
-    }
+    return within(runtime.clock, leaseMs * REQUEST_RATIO, send);
   }
 
   #pause(): number {

@@ -96,7 +96,8 @@ export {
   ribResolver,
 } from './rib/rib-resolver.js';
 export type { RingMember } from './rib/ring-groups.js';
-export { RING_SETTLE_MS, RingSelector, type RingSelectorOptions, type RingSet } from './rib/rings.js';
+export type { RingSet } from './rib/ring-shares.js';
+export { RING_SETTLE_MS, RingSelector, type RingSelectorOptions } from './rib/rings.js';
 export {
   type ClientLocality,
   type ClientPlan,

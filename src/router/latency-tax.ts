@@ -84,7 +84,7 @@ export class LatencyTax {
   #attempts = 0;
   #sampled = 0;
   #networkMs = 0;
-  #libraryMs = 0;
+  #rpcLibraryMs = 0;
   #serializeMs = 0;
   #compressionMs = 0;
 
@@ -103,7 +103,7 @@ export class LatencyTax {
     const perAttempt = (ms: number) => (this.#sampled === 0 ? 0 : (1000 * ms) / this.#sampled);
     const attempts = Math.max(1, this.#attempts);
     const processUs = (1000 * cpuMs) / attempts;
-    const library = perAttempt(this.#libraryMs);
+    const rpcLibrary = perAttempt(this.#rpcLibraryMs);
     const serialization = perAttempt(this.#serializeMs);
     const network = perAttempt(this.#networkMs);
     const compression = (1000 * this.#compressionMs) / attempts;
@@ -117,8 +117,8 @@ export class LatencyTax {
         compression,
         serialization,
         network,
-        library,
-        rest: Math.max(0, processUs - compression - serialization - network - library),
+        rpcLibrary,
+        rest: Math.max(0, processUs - compression - serialization - network - rpcLibrary),
         sampled: this.#sampled,
       },
       wasted: structuredClone(this.#wasted),
@@ -187,7 +187,7 @@ export class LatencyTax {
     if (timed.isSampled) {
       this.#sampled++;
       this.#networkMs += timed.networkMs;
-      this.#libraryMs += timed.libraryMs;
+      this.#rpcLibraryMs += timed.rpcLibraryMs;
       this.#serializeMs += timed.startedAt - timed.dispatchedAt;
     }
     const serverMs = server === undefined ? timed.endedAt - timed.startedAt : server.queue + server.application + server.send;
@@ -209,7 +209,7 @@ export class LatencyTax {
   }
 
   #noteOutcome(
-    { attempt, isSampled, libraryMs, networkMs }: TimedAttempt,
+    { attempt, isSampled, rpcLibraryMs, networkMs }: TimedAttempt,
     error: EvenkeelError | undefined,
     serverMs: number,
   ): void {
@@ -221,7 +221,7 @@ export class LatencyTax {
     }
     outcome.attempts++;
     outcome.serverMs += serverMs;
-    if (isSampled) outcome.cpuUs += 1000 * (libraryMs + networkMs) * this.#sampleEvery;
+    if (isSampled) outcome.cpuUs += 1000 * (rpcLibraryMs + networkMs) * this.#sampleEvery;
     const kind =
       code === 'cancelled' ? (attempt.isOutrun ? 'hedged' : 'cancelled') : code === 'deadline-exceeded' ? 'late' : undefined;
     if (kind === undefined) return;

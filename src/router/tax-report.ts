@@ -32,7 +32,7 @@ export interface TaxReport {
     /** The choice of an endpoint and the request's head; bodies come in bytes, so that their making is the application's. */
     readonly serialization: number;
     readonly network: number;
-    readonly library: number;
+    readonly rpcLibrary: number;
     /** What is left of the process: the application, the runtime, garbage collection, reads from sockets. */
     readonly rest: number;
     readonly sampled: number;

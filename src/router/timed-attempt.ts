@@ -30,7 +30,7 @@ export class TimedAttempt implements CallSink, AttemptTimes {
   responseBytes = 0;
   /** Milliseconds in the transport's `start`, and in our own code when the response came; only of attempts that are sampled. */
   networkMs = 0;
-  libraryMs = 0;
+  rpcLibraryMs = 0;
   readonly isSampled: boolean;
   readonly #recorder: AttemptRecorder;
 
@@ -68,7 +68,7 @@ export class TimedAttempt implements CallSink, AttemptTimes {
     this.headAt = this.#recorder.now();
     this.headers = headers;
     this.attempt.onResponse(status, headers);
-    if (this.isSampled) this.libraryMs += this.#recorder.now() - this.headAt;
+    if (this.isSampled) this.rpcLibraryMs += this.#recorder.now() - this.headAt;
   }
 
   onData(chunk: Uint8Array): void {

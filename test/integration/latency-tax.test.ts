@@ -49,7 +49,7 @@ describe('over real sockets', () => {
     expect(all.bytesRatio.mean).toBe(4);
     expect(cpuUs.process).toBeGreaterThan(0);
     expect(cpuUs.network).toBeGreaterThan(0);
-    expect(cpuUs.library).toBeGreaterThan(0);
+    expect(cpuUs.rpcLibrary).toBeGreaterThan(0);
     expect(outcomes.ok?.attempts).toBe(30);
   });
 

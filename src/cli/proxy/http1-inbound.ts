@@ -1,6 +1,7 @@
 /** An exchange over HTTP/1.0 or 1.1. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '../../core/clock.js';
+import { drained } from '../../core/internal/drained.js';
 import { without } from './end-to-end.js';
 import { type Inbound, LINGER_MS, pairsOf, parseLength } from './inbound.js';
 
@@ -97,19 +98,8 @@ export class Http1Inbound implements Inbound {
     return this.#response.write(chunk);
   }
 
-  /** `drain` never comes on a connection that is gone. */
   writable(): Promise<void> {
-    const response = this.#response;
-    if (this.isOver) return Promise.resolve();
-    return new Promise((resolve) => {
-      const done = () => {
-        response.off('drain', done);
-        response.off('close', done);
-        resolve();
-      };
-      response.once('drain', done);
-      response.once('close', done);
-    });
+    return this.isOver ? Promise.resolve() : drained(this.#response);
   }
 
   end(trailers: readonly string[]): void {

@@ -1,6 +1,7 @@
 /** An exchange over HTTP/2: one stream of a connection. */
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import type { Clock } from '../../core/clock.js';
+import { drained } from '../../core/internal/drained.js';
 import { type Inbound, LINGER_MS, pairsOf, parseLength } from './inbound.js';
 
 /**
@@ -85,17 +86,7 @@ export class Http2Inbound implements Inbound {
   }
 
   writable(): Promise<void> {
-    const { body } = this;
-    if (this.isOver) return Promise.resolve();
-    return new Promise((resolve) => {
-      const done = () => {
-        body.off('drain', done);
-        body.off('close', done);
-        resolve();
-      };
-      body.once('drain', done);
-      body.once('close', done);
-    });
+    return this.isOver ? Promise.resolve() : drained(this.body);
   }
 
   end(trailers: readonly string[]): void {

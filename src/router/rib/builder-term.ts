@@ -7,6 +7,7 @@
 import type { Timer } from '../../core/clock.js';
 import { isEvenkeelError } from '../../core/errors.js';
 import { fanOut } from '../../core/fan-out.js';
+import { within } from '../../core/internal/within.js';
 import type { Runtime } from '../../core/runtime.js';
 import type { StateTransport } from '../../core/transport/state.js';
 import { type LastTable, readLastTables } from './last-tables.js';
@@ -14,7 +15,6 @@ import { ribPrefix, tokenOf } from './rib-keys.js';
 import { type Publication, RibPublisher } from './rib-publisher.js';
 import { type Change, RibSources } from './rib-sources.js';
 import type { PlanSettings, ServiceFold } from './service-fold.js';
-import { within } from './within.js';
 
 export interface TermOptions {
   readonly state: StateTransport;

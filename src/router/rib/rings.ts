@@ -11,27 +11,11 @@
  * at the next rebuild, without waiting for anybody's plan.
  */
 import { checkNumber } from '../../core/errors.js';
-import { checkRings, type RingOptions, type RttLookup, regionOf, ringCount, rttLookup } from './locality.js';
-import { groupByRing, isProportional, meanLoad, type RingGroup, type RingMember, soundness } from './ring-groups.js';
-import {
-  type ClientPlan,
-  DEFAULT_RETURN_STEP,
-  DEFAULT_SPILL_HYSTERESIS,
-  DEFAULT_SPILL_THRESHOLD,
-  type PlannedRing,
-  type RoutingPlan,
-} from './routing-plan.js';
+import { checkRings, type RingOptions, type RttLookup, ringCount, rttLookup } from './locality.js';
+import { groupByRing, meanLoad, type RingMember } from './ring-groups.js';
+import { planFor, type RingSet, shareRings } from './ring-shares.js';
+import { type ClientPlan, DEFAULT_RETURN_STEP, DEFAULT_SPILL_HYSTERESIS, DEFAULT_SPILL_THRESHOLD } from './routing-plan.js';
 import type { RoutingTable } from './routing-table.js';
-
-/** Candidates that are chosen among together: a whole ring, or one locality of it. Has the shape of a PickSet. */
-export interface RingSet<T extends RingMember = RingMember> {
-  /** From 0. */
-  readonly ring: number;
-  /** Of a set that is one locality; undefined: all of the ring. */
-  readonly locality: string | undefined;
-  readonly candidates: readonly T[];
-  readonly version: number;
-}
 
 export interface RingSelectorOptions<T extends RingMember> {
   /** Where the caller stands. Undefined: nowhere, and everything is one ring. */
@@ -198,7 +182,7 @@ export class RingSelector<T extends RingMember = RingMember> {
     this.#isStale = false;
     this.#version++;
     const groups = groupByRing(this.#options.locality, this.#candidates, this.#known ?? this.#candidates, this.#rings, this.#rtt);
-    const { sets, shares } = (this.#plan && this.#planned(this.#plan, groups)) ?? this.#unplanned(groups);
+    const { sets, shares } = shareRings(groups, this.#plan, this.#version);
     this.#sets = sets;
     this.#base = shares;
     this.#weigh();
@@ -225,99 +209,4 @@ export class RingSelector<T extends RingMember = RingMember> {
       carried = (planned + carried) * (1 - stays);
     }
   }
-
-  /** Everything to the first ring, and what that cannot carry outward. */
-  #unplanned(groups: readonly RingGroup<T>[][]): Choice<T> {
-    const open = groups.filter((ring) => ring.some(({ members }) => members.length > 0));
-    let reaching = 1;
-    const shares = open.map((ring, i) => {
-      const stays = i === open.length - 1 ? 1 : soundness({ open: sumOf(ring, 'open'), known: sumOf(ring, 'known') });
-      const share = reaching * stays;
-      reaching -= share;
-      return share;
-    });
-    return { sets: open.map((ring) => this.#wholeRing(ring)), shares };
-  }
-
-  /** Undefined when nobody the plan knows is there. */
-  #planned(plan: ClientPlan, groups: readonly RingGroup<T>[][]): Choice<T> | undefined {
-    const wanted = new Map(
-      plan.rings.flatMap(({ localities, shares }) => localities.map((name, i) => [name, shares[i] ?? 0] as const)),
-    );
-    const here = new Set(groups.flat().map(({ locality }) => locality));
-    const sets: RingSet<T>[] = [];
-    const shares: number[] = [];
-    /** What places that are closed, in part or whole, have lost: it goes to the next ring where anybody is. */
-    let carried = 0;
-    for (const [number, ring] of groups.entries()) {
-      const there = ring.filter(({ open }) => open > 0);
-      const kept = there.map((group) => (wanted.get(group.locality) ?? 0) * soundness(group));
-      const all = ring.reduce((sum, { locality }) => sum + (wanted.get(locality) ?? 0), 0);
-      const lost = all - kept.reduce((sum, share) => sum + share, 0) + missingFrom(plan.rings[number], here);
-      if (there.length > 0) {
-        this.#addRing(there, withCarried(there, kept, carried), sets, shares);
-        carried = 0;
-      }
-      carried += lost;
-    }
-    return shares.some((share) => share > 0) ? { sets, shares } : undefined;
-  }
-
-  /** As one set where the shares are those of the capacities, else one a locality. */
-  #addRing(groups: readonly RingGroup<T>[], kept: readonly number[], sets: RingSet<T>[], shares: number[]): void {
-    const sum = kept.reduce((total, share) => total + share, 0);
-    // A ring without a share is there for what others cannot take.
-    if (sum === 0 || isProportional(groups, kept)) {
-      sets.push(this.#wholeRing(groups));
-      shares.push(sum);
-      return;
-    }
-    for (const [i, { ring, locality, members }] of groups.entries()) {
-      if (kept[i] === 0) continue;
-      sets.push({ ring, locality, candidates: members, version: this.#version });
-      shares.push(kept[i] as number);
-    }
-  }
-
-  #wholeRing(groups: readonly RingGroup<T>[]): RingSet<T> {
-    const candidates = groups.flatMap(({ members }) => members);
-    return { ring: groups[0]?.ring ?? 0, locality: undefined, candidates, version: this.#version };
-  }
-}
-
-interface Choice<T extends RingMember> {
-  /** In order of rings. */
-  readonly sets: RingSet<T>[];
-  readonly shares: number[];
-}
-
-/** Of the locality, else of any in its region: they are as near to everybody. */
-function planFor(locality: string, plan: RoutingPlan | undefined): ClientPlan | undefined {
-  const exact = plan?.clients.find((client) => client.locality === locality);
-  if (exact !== undefined || regionOf(locality) === '') return exact;
-  return plan?.clients.find((client) => regionOf(client.locality) === regionOf(locality));
-}
-
-/** In proportion to the shares; where there are none, to what is open. */
-function withCarried<T extends RingMember>(
-  groups: readonly RingGroup<T>[],
-  kept: readonly number[],
-  carried: number,
-): readonly number[] {
-  if (carried === 0) return kept;
-  const sum = kept.reduce((total, share) => total + share, 0);
-  const open = sumOf(groups, 'open');
-  return groups.map((group, i) => {
-    const part = sum > 0 ? (kept[i] as number) / sum : group.open / open;
-    return (kept[i] as number) + carried * part;
-  });
-}
-
-/** Of places that are not even listed here. */
-function missingFrom(ring: PlannedRing | undefined, here: ReadonlySet<string>): number {
-  return (ring?.localities ?? []).reduce((sum, name, i) => sum + (here.has(name) ? 0 : (ring?.shares[i] ?? 0)), 0);
-}
-
-function sumOf<T extends RingMember>(groups: readonly RingGroup<T>[], field: 'open' | 'known'): number {
-  return groups.reduce((sum, group) => sum + group[field], 0);
 }

@@ -11,12 +11,12 @@ import type { Timer } from '../../core/clock.js';
 import type { Endpoint } from '../../core/endpoint.js';
 import { checkNumber, EvenkeelError, invalidArgument, isEvenkeelError } from '../../core/errors.js';
 import { putFenced } from '../../core/fenced-document.js';
+import { within } from '../../core/internal/within.js';
 import { createRuntime, type Runtime } from '../../core/runtime.js';
 import type { StateTransport } from '../../core/transport/state.js';
 import { asFields, asNumber, asString, decoding, parseDocument } from './document-fields.js';
 import { MAX_LOCALITY_LENGTH, type Rtt, regionOf } from './locality.js';
 import { RTT_PREFIX } from './rib-keys.js';
-import { within } from './within.js';
 
 export interface MeasureRttOptions {
   state: StateTransport;

@@ -1,7 +1,8 @@
 /** Endpoints that may serve a kind of call (a shard, a version, a tier), ring by ring, each with the picker that chooses there. */
 import type { Candidate } from '../candidate.js';
 import type { Picker, PickSet } from '../pickers/picker.js';
-import type { RingSelector, RingSet } from '../rib/rings.js';
+import type { RingSet } from '../rib/ring-shares.js';
+import type { RingSelector } from '../rib/rings.js';
 import type { RoutingTable } from '../rib/routing-table.js';
 
 /** What a call picks from. */

@@ -2,15 +2,13 @@
  * A blob on its way to a store: each piece is a request, and the next buffer is lent when its answer is there. A piece that is not
  * answered spends the writer: nobody knows what the store has.
  */
-import { checkInteger, EvenkeelError } from '../../core/errors.js';
+import { EvenkeelError } from '../../core/errors.js';
+import { LentBuffer } from '../../core/internal/lent-buffer.js';
 import { cancelled } from '../../core/internal/transport-guards.js';
 import type { BlobStat, BlobWriter } from '../../core/transport/blob.js';
 import type { ServedWriter } from './blob-store.js';
 import type { StoreClient } from './store-client.js';
 import type { Wire } from './wire.js';
-
-/** As the reference's. */
-const BUFFER_BYTES = 256 * 1024;
 
 export class SimBlobWriter implements BlobWriter {
   readonly #name: string;
@@ -20,8 +18,7 @@ export class SimBlobWriter implements BlobWriter {
   readonly #signal: AbortSignal | undefined;
   readonly #onSpent: () => void;
   readonly #forget: () => void;
-  #buffer: Uint8Array | undefined;
-  #isLent = false;
+  readonly #buffer = new LentBuffer();
   #end: EvenkeelError | undefined;
 
   constructor(
@@ -45,18 +42,13 @@ export class SimBlobWriter implements BlobWriter {
 
   async buffer(): Promise<Uint8Array> {
     this.#check();
-    if (this.#isLent) throw new EvenkeelError('failed-precondition', 'the buffer lent last has not been written yet');
-    this.#isLent = true;
-    this.#buffer ??= new Uint8Array(BUFFER_BYTES);
-    return this.#buffer;
+    return this.#buffer.lend();
   }
 
   async write(n: number): Promise<void> {
     this.#check();
-    if (!this.#isLent || this.#buffer === undefined) throw new EvenkeelError('failed-precondition', 'no buffer is lent');
-    checkInteger('n', n, 0, this.#buffer.byteLength);
-    const piece = this.#buffer.slice(0, n);
-    this.#isLent = false;
+    const piece = this.#buffer.filled(n).slice();
+    this.#buffer.takeBack();
     await this.#request(() => this.#served.write(piece));
   }
 
@@ -95,7 +87,7 @@ export class SimBlobWriter implements BlobWriter {
 
   #spend(end: EvenkeelError): void {
     this.#end = end;
-    this.#buffer = undefined;
+    this.#buffer.drop();
     this.#signal?.removeEventListener('abort', this.#onAbort);
     this.#forget();
     this.#onSpent();

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { type AddressInfo, Server as NetServer } from 'node:net';
 import { EvenkeelError, invalidArgument } from '../../core/errors.js';
+import { drained } from '../../core/internal/drained.js';
 import type { CallAnswer, CallBody, CallHandler, Listener, ListenOptions } from '../../core/transport/call.js';
 
 export async function serveHttp(at: ListenOptions, handler: CallHandler): Promise<Listener> {
@@ -131,19 +132,6 @@ async function writeBody(response: ServerResponse, body: CallBody | undefined, s
     if (signal.aborted) return;
     if (!response.write(chunk)) await drained(response);
   }
-}
-
-/** `drain` never comes on a connection that is gone. */
-function drained(response: ServerResponse): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      response.off('drain', done);
-      response.off('close', done);
-      resolve();
-    };
-    response.once('drain', done);
-    response.once('close', done);
-  });
 }
 
 function headersFor(result: CallAnswer, isStream: boolean): string[] {

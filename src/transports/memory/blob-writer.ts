@@ -1,9 +1,8 @@
 /** One blob on its way: chunks that nobody sees until `commit` joins and publishes them in one step. */
-import { checkInteger, EvenkeelError } from '../../core/errors.js';
+import { EvenkeelError } from '../../core/errors.js';
+import { LentBuffer } from '../../core/internal/lent-buffer.js';
 import { cancelled } from '../../core/internal/transport-guards.js';
 import type { BlobStat, BlobWriter } from '../../core/transport/blob.js';
-
-const BUFFER_BYTES = 256 * 1024;
 
 /** What a writer needs of its store. */
 export interface BlobDestination {
@@ -19,8 +18,7 @@ export class MemoryBlobWriter implements BlobWriter {
   readonly #expectedBytes: number | undefined;
   readonly #signal: AbortSignal | undefined;
   readonly #destination: BlobDestination;
-  #buffer: Uint8Array | undefined;
-  #isLent = false;
+  readonly #buffer = new LentBuffer();
   #chunks: Uint8Array[] = [];
   #bytes = 0;
   /** Why the writer is spent; undefined while it is not. */
@@ -36,20 +34,16 @@ export class MemoryBlobWriter implements BlobWriter {
 
   async buffer(): Promise<Uint8Array> {
     this.#check();
-    if (this.#isLent) throw new EvenkeelError('failed-precondition', 'the buffer lent last has not been written yet');
-    this.#isLent = true;
-    this.#buffer ??= new Uint8Array(BUFFER_BYTES);
-    return this.#buffer;
+    return this.#buffer.lend();
   }
 
   async write(n: number): Promise<void> {
     this.#check();
-    if (!this.#isLent || this.#buffer === undefined) throw new EvenkeelError('failed-precondition', 'no buffer is lent');
-    checkInteger('n', n, 0, this.#buffer.byteLength);
+    const piece = this.#buffer.filled(n);
     this.#destination.reserve(n);
-    this.#isLent = false;
+    this.#buffer.takeBack();
     this.#bytes += n;
-    if (n > 0) this.#chunks.push(this.#buffer.slice(0, n));
+    if (n > 0) this.#chunks.push(piece.slice());
   }
 
   async commit(): Promise<BlobStat> {
@@ -83,7 +77,7 @@ export class MemoryBlobWriter implements BlobWriter {
   #spend(end: EvenkeelError, released: number): void {
     this.#end = end;
     this.#chunks = [];
-    this.#buffer = undefined;
+    this.#buffer.drop();
     this.#signal?.removeEventListener('abort', this.#onAbort);
     this.#destination.finish(released);
   }

@@ -1,5 +1,5 @@
 /** A request that has its time and no more, also one that does not listen to its signal. */
-import { type Clock, deadlineSignal } from '../../core/clock.js';
+import { type Clock, deadlineSignal } from '../clock.js';
 
 /** @throws {EvenkeelError} `deadline-exceeded` when `send` has not settled after `ms`; what `send` threw. */
 export async function within<T>(clock: Clock, ms: number, send: (signal: AbortSignal) => Promise<T>): Promise<T> {
