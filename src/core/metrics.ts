@@ -64,6 +64,11 @@ export const METRICS = {
     description: 'Times that too few endpoints were left and all were used.',
   },
   'evenkeel.router.reports.broken': { kind: 'counter', unit: '{report}', description: 'Load reports that did not parse.' },
+  'evenkeel.router.reports.stale': {
+    kind: 'counter',
+    unit: '{pick}',
+    description: 'Picks of endpoints whose last load report was too old to count.',
+  },
   'evenkeel.router.table.age': { kind: 'gauge', unit: 's', description: 'Age of the endpoint list the router works with.' },
   'evenkeel.diagnostics.errors': {
     kind: 'counter',

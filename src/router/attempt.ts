@@ -39,7 +39,8 @@ export interface AttemptEngine {
   readonly idleTimeoutMs: number;
   readonly maxResponseBytes: number;
   /** Load sources and extensions read what came. */
-  onHeaders(member: Member, headers: HeaderList, now: number): void;
+  /** @param loadKey - The counter that the attempt was for. */
+  onHeaders(member: Member, headers: HeaderList, now: number, loadKey: string | undefined): void;
   /** The attempt is over; its load has been given back. `isUnsent`: it failed before a byte of it was written. */
   onAttemptEnd(attempt: Attempt, member: Member, outcome: Outcome, isUnsent: boolean, now: number): void;
 }
@@ -174,7 +175,7 @@ export abstract class Attempt<Engine extends AttemptEngine = AttemptEngine> exte
     this.status = status;
     this.headers = headers;
     this.#noteByte(now);
-    engine.onHeaders(this.member as Member, headers, now);
+    engine.onHeaders(this.member as Member, headers, now, this.loadKey);
     // An extension may have cancelled the call.
     if (!this.isRunning) return;
     // Until now the wheel stands at the first byte's time, or at the attempt's end.
@@ -225,7 +226,7 @@ export abstract class Attempt<Engine extends AttemptEngine = AttemptEngine> exte
     const actual = stream === undefined ? this.owner.weightOf(body) : undefined;
     if (actual !== undefined) this.setWeight(actual);
     const now = this.engine.now();
-    if (trailers !== undefined && trailers.length > 0) this.engine.onHeaders(this.member as Member, trailers, now);
+    if (trailers !== undefined && trailers.length > 0) this.engine.onHeaders(this.member as Member, trailers, now, this.loadKey);
     this.#finish(outcomeOf(this.status), false, now);
     stream?.end(trailers);
     this.owner.succeeded(this, body, trailers, now);

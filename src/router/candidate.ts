@@ -7,6 +7,7 @@ import type { Endpoint } from '../core/endpoint.js';
 import type { Outcome, WorkCounter } from '../core/load-counter.js';
 import { type LoadReport, OUTSTANDING_MS, UNIT_MS } from '../core/load-report.js';
 import { FleetView } from './fleet-view.js';
+import { UnitCosts } from './unit-costs.js';
 
 /** Time constant of the latency and failure estimates: Finagle's and Linkerd's. */
 export const DECAY_MS = 10_000;
@@ -14,6 +15,8 @@ export const DECAY_MS = 10_000;
 export const FAILURE_SLOWDOWN = 250;
 /** How long one failure keeps others away, unless a success comes first. */
 export const FAILURE_PENALTY_MS = 5000;
+/** What a server said so long ago is no longer taken into account: it fades before, see pickers/load.ts. */
+export const STALE_REPORT_MS = 10_000;
 /** A server's Retry-After beyond this is not believed. */
 export const MAX_RETRY_AFTER_MS = 300_000;
 
@@ -50,8 +53,7 @@ export class Candidate {
   ownAtReport = 0;
   /** Other callers' pieces of work at that time, by the host's counter. */
   others = 0;
-  /** Milliseconds of the whole server for one unit of work, as the server has learned; 0: it does not tell. */
-  unitMs = 0;
+  readonly #costs = new UnitCosts();
   /** When it told so. */
   costAtMs = 0;
   /** Other callers' outstanding work at that time, in the same milliseconds. */
@@ -96,7 +98,8 @@ export class Candidate {
     if (latencyMs > this.latencyMs) this.#noteLatency(latencyMs, now);
   }
 
-  onReport(report: LoadReport, now: number, source = ''): void {
+  /** @param loadKey - The kind of call that the cost in the report is of; undefined: all of them. */
+  onReport(report: LoadReport, now: number, source = '', loadKey?: string): void {
     this.report = report;
     this.reportSource = source;
     this.reportAtMs = now;
@@ -107,11 +110,31 @@ export class Candidate {
     const outstandingMs = report.namedMetrics?.[OUTSTANDING_MS] ?? 0;
     // A report of another kind says nothing of costs; one that is beyond belief says nothing at all.
     if (unitMs > 0 && unitMs <= MAX_UNIT_MS && outstandingMs >= 0 && outstandingMs <= MAX_OUTSTANDING_MS) {
-      this.unitMs = unitMs;
+      this.#costs.note(loadKey, unitMs, loadKey === undefined ? 0 : this.ownOf(loadKey));
       this.costAtMs = now;
-      this.othersMs = Math.max(0, outstandingMs - this.counter.weight * this.unitMs);
-      this.fleet.note(this.unitMs, this.othersMs);
+      this.othersMs = Math.max(0, outstandingMs - this.counter.weight * this.ownUnitMs);
+      this.fleet.note(unitMs, this.othersMs);
     }
+  }
+
+  /** Milliseconds of the whole server for one unit of work of any kind, as the server has learned; 0: it does not tell. */
+  get unitMs(): number {
+    return this.#costs.anyMs;
+  }
+
+  /** The same for calls that are for the counter `loadKey`. */
+  unitMsOf(loadKey: string | undefined): number {
+    return this.#costs.of(loadKey);
+  }
+
+  /** The mean of our calls in flight there. */
+  get ownUnitMs(): number {
+    return this.#costs.meanOf(this.#begun);
+  }
+
+  /** The report is too old to say anything. */
+  isStale(now: number): boolean {
+    return this.report !== undefined && now - this.reportAtMs > STALE_REPORT_MS;
   }
 
   /** Other callers' work when the report came: of the counter `loadKey`, else of the host's. 0 when the report does not say. */
@@ -138,6 +161,7 @@ export class Candidate {
     const count = (this.#own.get(loadKey) ?? 0) + difference;
     if (count > 0) this.#own.set(loadKey, count);
     else this.#own.delete(loadKey);
+    this.#costs.count(loadKey, difference);
   }
 
   /** A second chance starts without the past: unknown looks attractive, and probation lets one request through. */

@@ -35,6 +35,7 @@ import { type EjectionListener, type EjectionOptions, OutlierEjection } from './
 import { type Pick, PickedWork, type WorkRequest } from './picked-work.js';
 import type { Picker, ProberOptions } from './pickers/picker.js';
 import { probe } from './probe.js';
+import { faultOfPlace, placeCall } from './request-faults.js';
 import { prepareRequest } from './request-head.js';
 import type { CallResponse } from './response.js';
 import { RetryPolicy } from './retry-policy.js';
@@ -232,6 +233,8 @@ export class RouterEngine implements CallEngine {
   pickFor({ model, weight = 1, shard, affinity }: WorkRequest): Pick {
     if (!this.lifecycle.isOpen) throw this.lifecycle.refusal;
     checkNumber('weight', weight, Number.MIN_VALUE);
+    const fault = faultOfPlace(model, shard, affinity);
+    if (fault !== undefined) throw fault;
     const now = this.#clock.now();
     const loadKey = model === undefined ? undefined : modelKey(model);
     const request = { now, weight, loadKey, attempts: 0, span: undefined, shard, shardRole: 'any', affinity } as const;
@@ -245,7 +248,9 @@ export class RouterEngine implements CallEngine {
   }
 
   pickOrAsk(call: RoutedCall, avoid: Member | undefined): Member | undefined | typeof ASKING {
-    if (this.table.candidates.length === 0 || this.#asking >= this.options.maxQueued) return this.pick(call, avoid);
+    // Where others wait for room, nobody who is asked has any.
+    const isFull = this.waiting.size > 0 || this.#asking >= this.options.maxQueued;
+    if (this.table.candidates.length === 0 || isFull) return this.pick(call, avoid);
     if (!this.#sources.asksFirst) return this.#selection.pickOrAsk(call, avoid);
     call.onAsk();
     this.#sources.choose(call, (candidate) => {
@@ -265,16 +270,8 @@ export class RouterEngine implements CallEngine {
     this.#asking--;
   }
 
-  name(call: RoutedCall): EvenkeelError | undefined {
-    const { shardOf, affinityOf } = this.options;
-    if (shardOf === undefined && affinityOf === undefined) return undefined;
-    try {
-      call.shard ??= shardOf?.(call.request);
-      call.affinity ??= affinityOf?.(call.request);
-      return undefined;
-    } catch (cause) {
-      return new EvenkeelError('invalid-argument', `the call has no place: ${cause}`, { cause });
-    }
+  place(call: RoutedCall): EvenkeelError | undefined {
+    return placeCall(call, this.options);
   }
 
   enqueue(call: RoutedCall): void {
@@ -295,8 +292,8 @@ export class RouterEngine implements CallEngine {
     return prepareRequest(request, call, now, more, this.#extensions, this.#diagnostics, shardMapVersion);
   }
 
-  onHeaders(member: Member, headers: HeaderList, now: number): void {
-    this.#sources.onHeaders(member, headers, now);
+  onHeaders(member: Member, headers: HeaderList, now: number, loadKey: string | undefined): void {
+    this.#sources.onHeaders(member, headers, now, loadKey);
     for (const extension of this.#extensions) this.#read(extension, headers, member);
   }
 
@@ -329,6 +326,10 @@ export class RouterEngine implements CallEngine {
 
   hasRoom(member: Member): boolean {
     return this.#selection.hasRoom(member);
+  }
+
+  get staleReports(): number {
+    return this.#selection.staleReports;
   }
 
   get news(): LoadNews {

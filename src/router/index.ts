@@ -135,6 +135,7 @@ export { createRouter, type EndpointSnapshot, type Router, type RouterSnapshot }
 export type { RouterRequest } from './router-request.js';
 export { DEFAULT_SUBSET_ENDPOINTS, DEFAULT_SUBSET_FROM, type SubsetOptions } from './routes/subset.js';
 export { TierBalance, type TierBalanceOptions, type TierSample } from './routes/tier-balance.js';
+export { createTierSplit, DEFAULT_TIER_PERIOD_MS, type TierSplit, type TierSplitOptions } from './routes/tier-split.js';
 export {
   createTrafficSplit,
   DEFAULT_SPLIT_PER_SECOND,

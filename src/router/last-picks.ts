@@ -1,4 +1,5 @@
 /** Why a call went where it went: for a listener, and the last of them for `router.snapshot()`. */
+import type { Candidate } from './candidate.js';
 import type { Member } from './endpoint-table.js';
 import type { PickRequest } from './pickers/picker.js';
 import type { Route } from './routes/pool.js';
@@ -13,10 +14,21 @@ export interface PickExplanation {
   readonly score: number | undefined;
   /** Endpoints to choose from. */
   readonly open: number;
+  /** Those that the picker compared, at most 64, as they stood before the call. Empty: it does not compare, or nobody listened. */
+  readonly compared: readonly ComparedEndpoint[];
   /** From 0, the nearest; undefined where there are no rings. */
   readonly ring: number | undefined;
   readonly inFlight: number;
   /** Where the latest report of the endpoint came from: `response-header`, `probe`. Undefined: there was none. */
+  readonly reportSource: string | undefined;
+  readonly reportAgeMs: number | undefined;
+}
+
+/** Plain JSON. */
+export interface ComparedEndpoint {
+  readonly endpoint: string;
+  readonly score: number | undefined;
+  readonly inFlight: number;
   readonly reportSource: string | undefined;
   readonly reportAgeMs: number | undefined;
 }
@@ -28,17 +40,28 @@ interface Explained extends PickRequest {
 const KEPT = 32;
 
 export function explanationOf(member: Member, request: Explained, reason: string, route: Route | undefined): PickExplanation {
+  const compared = (route?.picker.compared?.() ?? [])
+    .map((index) => route?.set.candidates[index])
+    .filter((one) => one !== undefined);
   return {
-    endpoint: member.endpoint.id,
+    ...comparedOf(member, request, route),
     attempt: request.attempts + 1,
     picker: route?.picker.name ?? 'load source',
     reason,
-    score: known(route?.picker.score?.(member, request)),
     open: route?.set.candidates.length ?? 0,
+    compared: compared.map((candidate) => comparedOf(candidate, request, route)),
     ring: route?.ring,
-    inFlight: member.counter.inFlight,
-    reportSource: member.report === undefined ? undefined : member.reportSource,
-    reportAgeMs: member.report === undefined ? undefined : request.now - member.reportAtMs,
+  };
+}
+
+function comparedOf(candidate: Candidate, request: Explained, route: Route | undefined): ComparedEndpoint {
+  const { report, reportSource, reportAtMs } = candidate;
+  return {
+    endpoint: candidate.endpoint.id,
+    score: known(route?.picker.score?.(candidate, request)),
+    inFlight: candidate.counter.inFlight,
+    reportSource: report === undefined ? undefined : reportSource,
+    reportAgeMs: report === undefined ? undefined : request.now - reportAtMs,
   };
 }
 
@@ -48,24 +71,31 @@ export class LastPicks {
   readonly #routes: (Route | undefined)[] = new Array(KEPT).fill(undefined);
   readonly #reasons: string[] = new Array(KEPT).fill('');
   readonly #sources: (string | undefined)[] = new Array(KEPT).fill(undefined);
-  /** Of each: attempt, score, endpoints open, in flight, age of the report. */
-  readonly #numbers = new Float64Array(KEPT * 5);
+  /** Of each: attempt, endpoints open, in flight, age of the report. */
+  readonly #numbers = new Float64Array(KEPT * 4);
+  readonly #explanations: (PickExplanation | undefined)[] = new Array(KEPT).fill(undefined);
   #noted = 0;
 
-  /** @param score - NaN: not known. */
-  note(member: Member, request: Explained, reason: string, route: Route | undefined, score: number): void {
+  /** @param explanation - Where one has been made; then it is kept, and tells more. */
+  note(
+    member: Member,
+    request: Explained,
+    reason: string,
+    route: Route | undefined,
+    explanation: PickExplanation | undefined,
+  ): void {
     const at = this.#noted++ % KEPT;
+    this.#explanations[at] = explanation;
     this.#members[at] = member;
     this.#routes[at] = route;
     this.#reasons[at] = reason;
     this.#sources[at] = member.report === undefined ? undefined : member.reportSource;
     const numbers = this.#numbers;
-    const first = at * 5;
+    const first = at * 4;
     numbers[first] = request.attempts + 1;
-    numbers[first + 1] = score;
-    numbers[first + 2] = route?.set.candidates.length ?? 0;
-    numbers[first + 3] = member.counter.inFlight;
-    numbers[first + 4] = member.report === undefined ? Number.NaN : request.now - member.reportAtMs;
+    numbers[first + 1] = route?.set.candidates.length ?? 0;
+    numbers[first + 2] = member.counter.inFlight;
+    numbers[first + 3] = member.report === undefined ? Number.NaN : request.now - member.reportAtMs;
   }
 
   /** Latest first. */
@@ -74,15 +104,18 @@ export class LastPicks {
   }
 
   #at(index: number): PickExplanation {
-    const [attempt = 0, score = Number.NaN, open = 0, inFlight = 0, age = Number.NaN] = this.#numbers.subarray(index * 5);
+    const explanation = this.#explanations[index];
+    if (explanation !== undefined) return explanation;
+    const [attempt = 0, open = 0, inFlight = 0, age = Number.NaN] = this.#numbers.subarray(index * 4);
     const route = this.#routes[index];
     return {
       endpoint: (this.#members[index] as Member).endpoint.id,
       attempt,
       picker: route?.picker.name ?? 'load source',
       reason: this.#reasons[index] as string,
-      score: Number.isNaN(score) ? undefined : score,
+      score: undefined,
       open,
+      compared: [],
       ring: route?.ring,
       inFlight,
       reportSource: this.#sources[index],

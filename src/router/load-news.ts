@@ -17,6 +17,7 @@ import { ALWAYS_ON, type RouterSwitches } from './switches.js';
 export interface LoadNewsParts {
   readonly service: string;
   readonly runtime: Runtime;
+  /** Uncompressed: what is asked here is some hundred bytes. */
   readonly transport: CallTransport;
   readonly wheel: TimerWheel;
   readonly events: EventSource<RouterEvents>;
@@ -53,7 +54,8 @@ export class LoadNews {
       wheel,
       clock: runtime.clock,
       isUsed: switches.probes ?? ALWAYS_ON,
-      onReport: (candidate: Candidate, report: LoadReport, now: number) => this.#onReport(candidate, report, now, 'probe'),
+      onReport: (candidate: Candidate, report: LoadReport, now: number) =>
+        this.#onReport(candidate, report, now, 'probe', undefined),
       onBroken: (candidate: Candidate, error: unknown) => this.#onBroken(candidate, error),
     };
     const prober = new LoadProber(parts, options);
@@ -69,7 +71,7 @@ export class LoadNews {
       transport,
       open: table,
       members: () => table.members(),
-      onReport: (candidate, report, now, source) => this.#onReport(candidate, report, now, source),
+      onReport: (candidate, report, now, source, loadKey) => this.#onReport(candidate, report, now, source, loadKey),
       onBroken: (candidate, error) => this.#onBroken(candidate, error),
     });
     return this.#sources;
@@ -80,8 +82,8 @@ export class LoadNews {
     for (const prober of this.#probers) prober.close();
   }
 
-  #onReport(candidate: Candidate, report: LoadReport, now: number, source: string | undefined): void {
-    candidate.onReport(report, now, source);
+  #onReport(candidate: Candidate, report: LoadReport, now: number, source: string, loadKey: string | undefined): void {
+    candidate.onReport(report, now, source, loadKey);
     // Its place on the board went with it.
     if ((candidate as Member).isRemoved) return;
     this.#parts.runtime.load.setRemote(candidate.endpoint.id, report);

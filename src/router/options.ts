@@ -17,6 +17,7 @@ import type { RetryOptions } from './retry-policy.js';
 import type { RingOptions } from './rib/locality.js';
 import type { RouterRequest } from './router-request.js';
 import type { SubsetOptions } from './routes/subset.js';
+import type { TierSplit } from './routes/tier-split.js';
 import type { TrafficSplit } from './routes/traffic-split.js';
 import type { SlowStartOptions } from './slow-start.js';
 import type { RouterSwitches } from './switches.js';
@@ -43,7 +44,7 @@ export interface RouterOptions {
   /** How traffic is split between versions of a model, by an attribute of the endpoints. Default: by capacity. */
   versions?: TrafficSplit;
   /** How traffic is split between tiers of machines, by another attribute. Default: by capacity. */
-  tiers?: TrafficSplit;
+  tiers?: TrafficSplit | TierSplit;
   /** Names the shard of a call that does not name it itself. What it throws fails the call. */
   shardOf?: (request: RouterRequest) => string | undefined;
   /** Names the keys of a call that does not name them itself. */

@@ -17,6 +17,7 @@ import { cancelledError, isAborted, listenForAbort, stopListening } from './call
 import type { Member } from './endpoint-table.js';
 import { HedgeAttempt, type HedgedCall } from './hedge-attempt.js';
 import type { Hedging } from './hedging.js';
+import { faultOf } from './request-faults.js';
 import { CallResponse } from './response.js';
 import {
   isErrorRetryable,
@@ -26,7 +27,7 @@ import {
   readRetryAfterMs,
   wasRejected,
 } from './retry-policy.js';
-import { faultOf, type RouterRequest } from './router-request.js';
+import type { RouterRequest } from './router-request.js';
 import { wrongShardVersion } from './routes/wrong-shard.js';
 import { ASKING, type Asker, type Selecting } from './selection.js';
 
@@ -41,7 +42,7 @@ export interface CallEngine extends AttemptEngine {
   onAsk(): void;
   onAnswer(): void;
   /** Finds the call's shard and its affinity where it does not name them itself; what went wrong, if anything. */
-  name(call: RoutedCall): EvenkeelError | undefined;
+  place(call: RoutedCall): EvenkeelError | undefined;
   /** Takes the call into the queue, or fails it when that is full or no endpoint is known. */
   enqueue(call: RoutedCall): void;
   dequeue(call: RoutedCall): void;
@@ -147,9 +148,9 @@ export class RoutedCall extends Attempt<CallEngine> implements AttemptOwner, Hed
       this.fail(new EvenkeelError('deadline-exceeded', 'the deadline was past before the call began'));
     else if (isAborted(this)) this.fail(cancelledError(this));
     else {
-      const unnamed = this.engine.name(this);
-      if (unnamed !== undefined) {
-        this.fail(unnamed);
+      const misplaced = this.engine.place(this);
+      if (misplaced !== undefined) {
+        this.fail(misplaced);
         return;
       }
       this.#listenForAbort();
@@ -172,8 +173,8 @@ export class RoutedCall extends Attempt<CallEngine> implements AttemptOwner, Hed
   }
 
   /**
-   * Tries to leave the queue; false when there is still no room. Nobody is asked: the queue would empty itself into questions, and
-   * into the queue again, at each call that ends.
+   * Tries to leave the queue; false when there is still no room. It does not wait for answers of endpoints: the queue would empty itself
+   * into questions, and into the queue again, at each call that ends.
    */
   tryDispatch(now: number): boolean {
     if (this.#isTooLate(now)) return true;

@@ -1,6 +1,4 @@
 /** A call as its user writes it. */
-import type { CallContext } from '../core/call-context.js';
-import { type EvenkeelError, invalidArgument } from '../core/errors.js';
 import type { CallBody } from '../core/transport/call.js';
 
 export interface RouterRequest {
@@ -31,31 +29,3 @@ export interface RouterRequest {
   /** Cancels the call. */
   readonly signal?: AbortSignal;
 }
-
-/** What is wrong with a call before it begins, if anything. Paths and headers are checked in full by the transport. */
-export function faultOf(request: RouterRequest, context: CallContext | undefined): EvenkeelError | undefined {
-  const { path, weight, model, shard, affinity, signal } = request;
-  if (typeof path !== 'string' || !path.startsWith('/')) return invalidArgument('path', path, 'a string that begins with /');
-  if (weight !== undefined && !(typeof weight === 'number' && weight > 0 && weight < Number.POSITIVE_INFINITY)) {
-    return invalidArgument('weight', weight, 'a finite number above 0');
-  }
-  if (model !== undefined && typeof model !== 'string') return invalidArgument('model', model, 'a string');
-  if (shard !== undefined && typeof shard !== 'string') return invalidArgument('shard', shard, 'the name of a shard');
-  if (affinity !== undefined && !(Array.isArray(affinity) && affinity.length <= MAX_AFFINITY_KEYS)) {
-    return invalidArgument('affinity', affinity, `an array of at most ${MAX_AFFINITY_KEYS} keys`);
-  }
-  if (!isSignal(signal)) return invalidArgument('signal', signal, 'an AbortSignal');
-  if (!isSignal(context?.signal)) return invalidArgument('context.signal', context?.signal, 'an AbortSignal');
-  if (context?.deadline !== undefined && Number.isNaN(context.deadline)) {
-    return invalidArgument('context.deadline', context.deadline, 'a time of the clock');
-  }
-  return undefined;
-}
-
-/** Of any make: tests and polyfills have their own. */
-function isSignal(signal: unknown): boolean {
-  return signal === undefined || typeof (signal as AbortSignal | null)?.addEventListener === 'function';
-}
-
-/** Blocks of 64 tokens of a context of a quarter of a million. */
-export const MAX_AFFINITY_KEYS = 4096;

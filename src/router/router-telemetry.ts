@@ -13,6 +13,7 @@ export interface RouterReadings {
   readonly waiting: { readonly size: number };
   readonly tableAgeMs: number;
   readonly news: { readonly broken: number };
+  readonly staleReports: number;
 }
 
 export class RouterTelemetry {
@@ -90,6 +91,7 @@ export class RouterTelemetry {
     keep(telemetry.observable('evenkeel.router.ejections', (observe) => observe(this.ejections, service)));
     keep(telemetry.observable('evenkeel.router.panics', (observe) => observe(this.panics, service)));
     keep(telemetry.observable('evenkeel.router.reports.broken', (observe) => observe(readings.news.broken, service)));
+    keep(telemetry.observable('evenkeel.router.reports.stale', (observe) => observe(readings.staleReports, service)));
     keep(telemetry.observable('evenkeel.router.queued', (observe) => observe(readings.waiting.size, service)));
     keep(
       telemetry.observable('evenkeel.router.table.age', (observe) => {

@@ -78,6 +78,8 @@ export interface RouterSnapshot {
   readonly ejections: number;
   readonly panics: number;
   readonly brokenReports: number;
+  /** Picks of endpoints whose last report was more than 10 s old: it was not taken into account. */
+  readonly staleReports: number;
   /** Requests for load that pickers sent beside the calls. */
   readonly probes: number;
   /** Answers that a shard is elsewhere. */
@@ -168,6 +170,7 @@ class ServiceRouter implements Router {
       ejections,
       panics,
       brokenReports: news.broken,
+      staleReports: this.#engine.staleReports,
       probes: news.probes,
       wrongShards,
       picks: this.#engine.lastPicks(),

@@ -40,6 +40,8 @@ export class Selection {
   readonly #events: EventSource<RouterEvents>;
   readonly #diagnostics: Diagnostics;
   readonly #last = new LastPicks();
+  /** Picks of endpoints whose last report was too old to count. */
+  staleReports = 0;
 
   constructor(
     table: EndpointTable,
@@ -85,10 +87,21 @@ export class Selection {
       const member = route.set.candidates[this.#pickIndex(route, request)] as Member | undefined;
       if (member !== undefined && member !== avoid && this.hasRoom(member)) {
         this.explain(member, request, tries === 0 ? 'picked' : 'picked again', route);
+        this.#tellPicked(route, member, request);
         return member;
       }
     }
-    return this.#leastLoadedWithRoom(request, route, avoid);
+    const member = this.#leastLoadedWithRoom(request, route, avoid);
+    if (member !== undefined) this.#tellPicked(route, member, request);
+    return member;
+  }
+
+  #tellPicked({ picker, set }: Route, member: Member, request: Selecting): void {
+    try {
+      picker.onPicked?.(set, member, request);
+    } catch (error) {
+      this.#diagnostics.report('router:picker', error);
+    }
   }
 
   #asks({ picker, set }: Route, request: Selecting): boolean {
@@ -128,13 +141,23 @@ export class Selection {
     const { span } = request;
     span?.set(ATTRIBUTES.endpoint, member.endpoint.id);
     span?.set(ATTRIBUTES.reason, reason);
+    if (member.isStale(request.now)) this.staleReports++;
     if (!this.#events.has('pick')) {
-      this.#last.note(member, request, reason, route, Number.NaN);
+      this.#last.note(member, request, reason, route, undefined);
       return;
     }
-    const explanation = explanationOf(member, request, reason, route);
-    this.#last.note(member, request, reason, route, explanation.score ?? Number.NaN);
-    this.#events.emit('pick', explanation);
+    const explanation = this.#explained(member, request, reason, route);
+    this.#last.note(member, request, reason, route, explanation);
+    if (explanation !== undefined) this.#events.emit('pick', explanation);
+  }
+
+  #explained(member: Member, request: Selecting, reason: string, route: Route | undefined): PickExplanation | undefined {
+    try {
+      return explanationOf(member, request, reason, route);
+    } catch (error) {
+      this.#diagnostics.report('router:picker', error);
+      return undefined;
+    }
   }
 
   /** Pickers may be the user's own: one that throws is as good as none. */

@@ -20,10 +20,10 @@ export function responseHeader(options: { minIntervalMs?: number; ask?: 'text' |
     name: 'response-header',
     start: ({ onReport }) => ({
       requestHeaders: ask === undefined ? [] : [HEADERS.loadFormat.text, ask],
-      onHeaders(candidate, headers, now) {
+      onHeaders(candidate, headers, now, loadKey) {
         if (now - candidate.reportAtMs < minIntervalMs && candidate.report !== undefined) return;
         const report = readLoadHeaders(headers);
-        if (report !== undefined) onReport(candidate, report, now);
+        if (report !== undefined) onReport(candidate, report, now, loadKey);
       },
       close() {},
     }),

@@ -1,8 +1,14 @@
 /** The load sources of one router, at work. */
 import type { HeaderList } from '../../core/headers.js';
+import type { LoadReport } from '../../core/load-report.js';
 import type { Candidate } from '../candidate.js';
 import type { PickRequest } from '../pickers/picker.js';
 import type { LoadSource, LoadSourceEnvironment, LoadSourceSession } from './source.js';
+
+/** What the router offers them. */
+export interface RouterLoadEnvironment extends Omit<LoadSourceEnvironment, 'onReport'> {
+  onReport(candidate: Candidate, report: LoadReport, now: number, source: string, loadKey: string | undefined): void;
+}
 
 export class RunningSources {
   /** One of them asks endpoints before each dispatch. */
@@ -14,13 +20,13 @@ export class RunningSources {
   readonly #chooser: LoadSourceSession | undefined;
   readonly #onBroken: LoadSourceEnvironment['onBroken'];
 
-  constructor(sources: readonly LoadSource[], environment: LoadSourceEnvironment) {
+  constructor(sources: readonly LoadSource[], environment: RouterLoadEnvironment) {
     this.#onBroken = environment.onBroken;
     this.#sessions = sources.map((source) => {
       const { name } = source;
       return source.start({
         ...environment,
-        onReport: (candidate, report, now) => environment.onReport(candidate, report, now, name),
+        onReport: (candidate, report, now, loadKey) => environment.onReport(candidate, report, now, name, loadKey),
       });
     });
     this.#readers = this.#sessions.filter((session) => session.onHeaders !== undefined);
@@ -39,10 +45,10 @@ export class RunningSources {
     }
   }
 
-  onHeaders(candidate: Candidate, headers: HeaderList, now: number): void {
+  onHeaders(candidate: Candidate, headers: HeaderList, now: number, loadKey: string | undefined): void {
     for (const reader of this.#readers) {
       try {
-        reader.onHeaders?.(candidate, headers, now);
+        reader.onHeaders?.(candidate, headers, now, loadKey);
       } catch (error) {
         this.#onBroken(candidate, error);
       }

@@ -22,8 +22,11 @@ export interface LoadSourceEnvironment {
   readonly open: PickSet;
   /** All known ones. */
   members(): Iterable<Candidate>;
-  /** Takes over a report: the pickers and the load board see it. */
-  onReport(candidate: Candidate, report: LoadReport, now: number, source?: string): void;
+  /**
+   * Takes over a report: the pickers and the load board see it.
+   * @param loadKey - Where the report was asked for by a call: the counter that the call was for, whose cost it tells.
+   */
+  onReport(candidate: Candidate, report: LoadReport, now: number, loadKey?: string): void;
   /** A report did not parse, or did not come (of nobody in particular: the source failed). Old ones fade; silence is not overload. */
   onBroken(candidate: Candidate | undefined, error: unknown): void;
 }
@@ -32,7 +35,7 @@ export interface LoadSourceSession {
   /** Sent with every attempt: flat, name and value in turn. */
   readonly requestHeaders?: readonly string[];
   /** A response began, or ended with trailers. On the hot path. What it throws is counted as a broken report. */
-  onHeaders?(candidate: Candidate, headers: HeaderList, now: number): void;
+  onHeaders?(candidate: Candidate, headers: HeaderList, now: number, loadKey?: string): void;
   /**
    * Chooses for one call, after asking. Calls `done` once, later, with an endpoint of `open`; undefined when none could be asked and the
    * picker shall choose.

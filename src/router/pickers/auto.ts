@@ -40,6 +40,8 @@ export class AutoPicker implements Picker {
   readonly #byCost: SamplingPicker;
   readonly #byLatency: SamplingPicker;
   readonly #pool: ProbePool | undefined;
+  /** The one that chose last. */
+  #last: SamplingPicker | ProbePool;
   #isProbing = false;
   #gapMs = 0;
   #lastMs = 0;
@@ -50,6 +52,7 @@ export class AutoPicker implements Picker {
     this.#byCost = new SamplingPicker('auto', random, COST_CHOICES, costThere, MARGIN);
     this.#byLatency = new SamplingPicker('auto', random, LATENCY_CHOICES, expectedTime, MARGIN);
     this.#pool = prober && new ProbePool(random, prober, this.#byCost, options);
+    this.#last = this.#byLatency;
   }
 
   score(candidate: Candidate, request: PickRequest): number {
@@ -61,13 +64,27 @@ export class AutoPicker implements Picker {
   }
 
   choose(set: PickSet, request: PickRequest, done: (index: number) => void): void {
-    (this.#pool as ProbePool).choose(set, request, done);
+    this.#last = this.#pool as ProbePool;
+    this.#last.choose(set, request, done);
   }
 
   pickIndex(set: PickSet, request: PickRequest): number {
-    if (this.#isProbing && this.#pool !== undefined) return this.#pool.pickIndex(set, request);
     const { fleet } = set.candidates[0] as Candidate;
+    if (this.#isProbing && this.#pool !== undefined) {
+      this.#last = this.#pool;
+      return this.#pool.pickIndex(set, request);
+    }
+    // Each is called by its own name: one place that calls both would not be inlined.
+    this.#last = fleet.unitMs > 0 ? this.#byCost : this.#byLatency;
     return fleet.unitMs > 0 ? this.#byCost.pickIndex(set, request) : this.#byLatency.pickIndex(set, request);
+  }
+
+  onPicked(set: PickSet, _candidate: Candidate, request: PickRequest): void {
+    if (this.#last === this.#pool) this.#pool?.onPicked(set, _candidate, request);
+  }
+
+  compared(): readonly number[] {
+    return this.#last.compared();
   }
 
   /** Once for each call. */

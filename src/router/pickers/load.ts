@@ -1,5 +1,5 @@
 /** The load metrics that pickers compare. Lower is better; each is what the next call would meet, relative to the endpoint's weight. */
-import type { Candidate } from '../candidate.js';
+import { type Candidate, STALE_REPORT_MS } from '../candidate.js';
 import type { CounterBlend } from './counter-blend.js';
 import type { PickRequest } from './picker.js';
 
@@ -33,7 +33,7 @@ export function blendedLoad(blend: CounterBlend): (candidate: Candidate, request
   return (candidate, request) => {
     const { loadKey, now, weight } = request;
     const share = loadKey === undefined ? 0 : blend.at(now);
-    const fading = REPORT_FADE_MS / (REPORT_FADE_MS + now - candidate.reportAtMs);
+    const fading = freshness(candidate, now);
     const host = candidate.counter.weight + candidate.others * weight * fading;
     if (loadKey === undefined || share === 0) return (host + weight) * candidate.slowdown(now) * candidate.inverseWeight;
     const model = candidate.ownOf(loadKey) * weight + candidate.othersOfModel(loadKey) * weight * fading;
@@ -66,17 +66,19 @@ export function expectedTime(candidate: Candidate, request: PickRequest): number
  * with others' work so many times as much, one more piece of ours means several of theirs. And work that has been there for longer than
  * answers usually take means that the server has become slower since it last said anything.
  */
-export function costThere(candidate: Candidate, { now, weight }: PickRequest): number {
+export function costThere(candidate: Candidate, { now, weight, loadKey }: PickRequest): number {
   const { fleet } = candidate;
   const isTold = candidate.unitMs > 0;
-  // One of which nothing is known yet is taken to be like the others.
-  const unitMs = isTold ? candidate.unitMs : fleet.unitMs;
+  // One of which nothing is known, or nothing new, is taken to be like the others.
+  const unitMs = isTold ? candidate.unitMsOf(loadKey) : fleet.unitMs;
+  const ownUnitMs = isTold ? candidate.ownUnitMs : fleet.unitMs;
   // What came while the call waited for it is newer than the call.
   const age = Math.max(0, now - candidate.costAtMs);
-  const othersMs = isTold ? (candidate.othersMs * COST_FADE_MS) / (COST_FADE_MS + age) : fleet.othersMs;
-  const oldness = isTold ? age / (age + HALF_OLD_MS) : 1;
+  const isNews = isTold && age <= STALE_REPORT_MS;
+  const othersMs = isNews ? (candidate.othersMs * COST_FADE_MS) / (COST_FADE_MS + age) : fleet.othersMs;
+  const oldness = isNews ? age / (age + HALF_OLD_MS) : 1;
   const own = candidate.counter.weight * (1 + oldness * OWN_AS_SAMPLE * fleet.othersPerOwn);
-  const cost = othersMs + (own + weight) * unitMs;
+  const cost = othersMs + own * ownUnitMs + weight * unitMs;
   const usualMs = candidate.latencyNow(now);
   const slower = usualMs > 0 ? candidate.expectedLatency(now) / usualMs : 1;
   return cost * slower * candidate.slowdown(now);
@@ -85,7 +87,13 @@ export function costThere(candidate: Candidate, { now, weight }: PickRequest): n
 function othersLoad(candidate: Candidate, { now, weight, loadKey }: PickRequest): number {
   const others = loadKey === undefined ? candidate.others : candidate.othersOf(loadKey);
   // The server counts calls; one call of other callers is taken to weigh as much as this one.
-  return others === 0 ? 0 : (others * weight * REPORT_FADE_MS) / (REPORT_FADE_MS + now - candidate.reportAtMs);
+  return others === 0 ? 0 : others * weight * freshness(candidate, now);
+}
+
+/** 1 for a report that has just come, 0 for a stale one. */
+function freshness({ reportAtMs }: Candidate, now: number): number {
+  const age = now - reportAtMs;
+  return age > STALE_REPORT_MS ? 0 : REPORT_FADE_MS / (REPORT_FADE_MS + age);
 }
 
 function unknownLatency(candidate: Candidate, now: number): number {

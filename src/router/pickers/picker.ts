@@ -26,8 +26,12 @@ export interface Picker {
   readonly name: string;
   /** An index into `set.candidates`, which is never empty. Allocates nothing. */
   pickIndex(set: PickSet, request: PickRequest): number;
+  /** The call that `pickIndex` was asked for goes to `candidate`, not always the one it told: what is due once a call belongs here. */
+  onPicked?(set: PickSet, candidate: Candidate, request: PickRequest): void;
   /** What it compares, lower is better; for explanations, off the hot path. Absent: the choice does not compare. */
   score?(candidate: Candidate, request: PickRequest): number;
+  /** Indices of the endpoints that the last pick compared, at most 64; for explanations as well. */
+  compared?(): readonly number[];
   /** This call shall wait for probes: `choose` instead of `pickIndex`. */
   mustAsk?(set: PickSet, request: PickRequest): boolean;
   /** Calls `done` once, with an index into `set.candidates`; after probes of its own, so later. */

@@ -67,6 +67,8 @@ interface Known {
 
 /** A load counts in the gate for no more than this many times the median. */
 const MOST_TIMES_MEDIAN = 4;
+/** Endpoints told in explanations. */
+const MOST_COMPARED = 64;
 
 interface Place {
   readonly index: number;
@@ -84,6 +86,9 @@ export class PrefixAffinityPicker implements Picker {
   readonly #plain: Picker;
   readonly #isUsed: FeatureSwitch;
   #now = 0;
+  /** Of the last call with keys: its longest prefix that anybody knows, and who came into question. */
+  #longestKnown: Known | undefined;
+  #compared: readonly Place[] | undefined;
   readonly #keys: Cache<string, Known>;
   readonly #recent = new Map<Candidate, { work: number; atMs: number }>();
   #version = -1;
@@ -100,26 +105,47 @@ export class PrefixAffinityPicker implements Picker {
   pickIndex(set: PickSet, request: PickRequest): number {
     const { affinity } = request;
     this.#now = request.now;
+    this.#compared = undefined;
     if (affinity === undefined || affinity.length === 0 || !this.#isUsed.isOn) return this.#plain.pickIndex(set, request);
     this.#follow(set);
     const places = set.candidates.map((candidate, index) => this.#placeOf(candidate, index, request.now));
-    const chosen = this.#choose(set, places, affinity);
-    const candidate = set.candidates[chosen.index] as Candidate;
+    return this.#choose(set, places, affinity).index;
+  }
+
+  onPicked(set: PickSet, candidate: Candidate, request: PickRequest): void {
+    const { affinity } = request;
+    if (affinity === undefined || affinity.length === 0 || !this.#isUsed.isOn) {
+      this.#plain.onPicked?.(set, candidate, request);
+      return;
+    }
+    this.#use(this.#longestKnown);
     this.#remember(candidate, affinity, request);
-    return chosen.index;
+  }
+
+  score(candidate: Candidate, request: PickRequest): number {
+    if (request.affinity === undefined || !this.#isUsed.isOn) return this.#plain.score?.(candidate, request) ?? Number.NaN;
+    return this.#placeOf(candidate, 0, request.now).busy;
+  }
+
+  compared(): readonly number[] {
+    return this.#compared?.map(({ index }) => index).slice(0, MOST_COMPARED) ?? this.#plain.compared?.() ?? [];
   }
 
   #choose(set: PickSet, places: readonly Place[], affinity: readonly string[]): Place {
+    this.#compared = places;
+    this.#longestKnown = undefined;
     const least = this.#leastLoaded(places);
     if (this.#random.next() < this.#options.exploreRatio) return least;
     const best = this.#match(set, places, affinity);
     if (best < Math.max(1, this.#options.minMatchRatio * affinity.length)) return least;
-    const isHot = this.#use(affinity[best - 1] as string) > this.#options.slack;
+    this.#longestKnown = this.#keys.get(affinity[best - 1] as string);
+    const isHot = this.#usesOf(this.#longestKnown) + 1 > this.#options.slack;
     const loadOf = isHot ? (place: Place) => place.busy : (place: Place) => place.load;
     // What is hot is worth another copy as soon as somebody has so much less to do.
     const limit = isHot ? least.busy + this.#options.slack : this.#gate(places);
     const near = places.filter((place) => place.known >= best * this.#options.narrowRatio && loadOf(place) <= limit);
     if (near.length === 0) return least;
+    this.#compared = near;
     // Of those who know nearly as much the least loaded; of about equals the one that knows most.
     const room = Math.min(...near.map(loadOf)) + (isHot ? 0 : this.#options.slack);
     const free = near.filter((place) => loadOf(place) <= room);
@@ -143,13 +169,16 @@ export class PrefixAffinityPicker implements Picker {
     return best;
   }
 
-  /** Counts one more call whose longest known prefix is `key`; how many there were of late, this one included. */
-  #use(key: string): number {
-    const known = this.#keys.get(key);
-    if (known === undefined) return 0;
-    known.uses = known.uses * this.#fading(known.usedAtMs) + 1;
+  /** Calls of late whose longest known prefix it was. */
+  #usesOf(known: Known | undefined): number {
+    return known === undefined ? 0 : known.uses * this.#fading(known.usedAtMs);
+  }
+
+  /** One more. */
+  #use(known: Known | undefined): void {
+    if (known === undefined) return;
+    known.uses = this.#usesOf(known) + 1;
     known.usedAtMs = this.#now;
-    return known.uses;
   }
 
   #fading(sinceMs: number): number {

@@ -13,6 +13,7 @@ import type { Random } from '../../core/random.js';
 import type { Candidate } from '../candidate.js';
 import { expectedTime } from './load.js';
 import type { Picker, PickerEnvironment, PickRequest, PickSet, Prober } from './picker.js';
+import type { SamplingPicker } from './sampling.js';
 
 export interface ProbePoolOptions {
   /** Route that tells the load. Default `/load`. */
@@ -91,16 +92,18 @@ export class ProbePool implements Picker {
   readonly name = 'probe-pool';
   readonly #random: Random;
   readonly #prober: Prober;
-  readonly #fallback: Picker;
+  readonly #fallback: SamplingPicker;
   readonly #options: ResolvedProbePool;
   /** Oldest first; an endpoint has one answer at most. */
   readonly #answers: Answer[] = [];
   #version = -1;
   #reuse = 1;
   #takesWorst = false;
+  /** Undefined: the fallback chose. */
+  #compared: number[] | undefined;
 
   /** @param fallback - Chooses while there are no answers. */
-  constructor(random: Random, prober: Prober, fallback: Picker, options: ResolvedProbePool) {
+  constructor(random: Random, prober: Prober, fallback: SamplingPicker, options: ResolvedProbePool) {
     this.#random = random;
     this.#prober = prober;
     this.#fallback = fallback;
@@ -133,9 +136,16 @@ export class ProbePool implements Picker {
   }
 
   pickIndex(set: PickSet, request: PickRequest): number {
+    return this.#best(set, request);
+  }
+
+  onPicked(set: PickSet, _candidate: Candidate, request: PickRequest): void {
     this.#follow(set);
     this.#probe(set, request.now, Math.min(this.#options.probesPerCall, set.candidates.length), undefined);
-    return this.#best(set, request);
+  }
+
+  compared(): readonly number[] {
+    return this.#compared ?? this.#fallback.compared();
   }
 
   /** Asks distinct random endpoints: a random start and steps of one random width. */
@@ -176,7 +186,8 @@ export class ProbePool implements Picker {
     const answers = this.#answers;
     const { now } = request;
     while (answers.length > 0 && now - (answers[0] as Answer).atMs > this.#options.maxAgeMs) answers.shift();
-    if (answers.length < LEAST_ANSWERS) return this.#fallback.pickIndex(set, request);
+    this.#compared = answers.length < LEAST_ANSWERS ? undefined : answers.map(({ index }) => index);
+    if (this.#compared === undefined) return this.#fallback.pickIndex(set, request);
     const hotAbove = this.#hotAbove();
     let best = 0;
     let bestScore = Number.POSITIVE_INFINITY;

@@ -57,12 +57,15 @@ export class RingHashPicker implements Picker {
     if (set.version !== this.#version) this.#build(set);
     const { candidates } = set;
     const owners = this.#owners;
-    const first = this.#firstAfter(hash(key, KEY_SEED));
-    if (this.#loadFactor === Number.POSITIVE_INFINITY) return owners[first] as number;
-    const most = this.#loadFactor * meanWork(candidates, request);
+    const keyHash = hash(key, KEY_SEED);
+    const first = this.#firstAfter(keyHash);
+    const isBounded = this.#loadFactor !== Number.POSITIVE_INFINITY;
+    const most = isBounded ? this.#loadFactor * meanWork(candidates, request) : Number.POSITIVE_INFINITY;
     for (let walked = 0, at = first; walked < owners.length; walked++, at = at + 1 === owners.length ? 0 : at + 1) {
       const owner = owners[at] as number;
-      const { counter, inverseWeight } = candidates[owner] as Candidate;
+      const candidate = candidates[owner] as Candidate;
+      if (!isWarmFor(candidate, keyHash, request.now)) continue;
+      const { counter, inverseWeight } = candidate;
       // One call among many endpoints must find room on an empty one.
       if (counter.inFlight === 0 || (counter.weight + request.weight) * inverseWeight <= most) return owner;
     }
@@ -101,6 +104,12 @@ export class RingHashPicker implements Picker {
 
 const KEY_SEED = 0;
 const POINT_SEED = 1;
+const WARMTH_SEED = 2;
+
+/** While an endpoint starts slowly its keys come to it one after the other, each once: a share of them as large as its warmth. */
+function isWarmFor(candidate: Candidate, keyHash: number, now: number): boolean {
+  return now >= candidate.warmUntilMs || mixed(keyHash, WARMTH_SEED) < candidate.warmth(now) * 2 ** 32;
+}
 
 /** Work from here by weight of endpoint, this call included. */
 function meanWork(candidates: readonly Candidate[], request: PickRequest): number {

@@ -15,12 +15,17 @@ export const DEFAULT_CHOICES = 2;
 /** More choices than this is a scan in disguise. */
 export const MAX_CHOICES = 64;
 
+/** Of the endpoints looked at so many are remembered, to be told. A power of two. */
+const MOST_COMPARED = 64;
+
 export class SamplingPicker implements Picker {
   readonly name: string;
   readonly score: Score;
   readonly #random: Random;
   readonly #choices: number;
   readonly #margin: number;
+  readonly #compared = new Uint32Array(MOST_COMPARED);
+  #looked = 0;
 
   /**
    * @param choices - Infinity: all.
@@ -49,11 +54,15 @@ export class SamplingPicker implements Picker {
       const candidate = candidates[index] as Candidate;
       // One place that asks for a score: there the compiler inlines it, and no number is boxed.
       const score = this.score(candidate, request);
+      this.#compared[looked & (MOST_COMPARED - 1)] = index;
       if (score < bestScore && (score < bestScore * this.#margin || hasLessWork(candidate, candidates[best] as Candidate))) {
         best = index;
         bestScore = score;
       }
-      if (looked >= choices) return best;
+      if (looked >= choices) {
+        this.#looked = looked;
+        return best;
+      }
       index += step;
       if (index >= size) index -= size;
       // Back at the start before the choices are made: the steps go on beside it, and come to all endpoints before they repeat one.
@@ -62,6 +71,14 @@ export class SamplingPicker implements Picker {
         start = index;
       }
     }
+  }
+
+  compared(): number[] {
+    const first = Math.max(1, this.#looked - MOST_COMPARED + 1);
+    return Array.from(
+      { length: this.#looked - first + 1 },
+      (_, i) => this.#compared[(first + i) & (MOST_COMPARED - 1)] as number,
+    );
   }
 }
 

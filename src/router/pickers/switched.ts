@@ -34,6 +34,14 @@ class SwitchedPicker implements Picker {
     return this.#current.pickIndex(set, request);
   }
 
+  onPicked(set: PickSet, candidate: Candidate, request: PickRequest): void {
+    this.#current.onPicked?.(set, candidate, request);
+  }
+
+  compared(): readonly number[] {
+    return this.#current.compared?.() ?? [];
+  }
+
   score(candidate: Candidate, request: PickRequest): number {
     return this.#current.score?.(candidate, request) ?? Number.NaN;
   }

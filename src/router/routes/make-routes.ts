@@ -21,7 +21,7 @@ export function makeRoutes(
 ): Routes {
   for (const [name, split] of Object.entries({ versions, tiers })) {
     if (split !== undefined && typeof split.at !== 'function')
-      throw invalidArgument(name, split, 'what createTrafficSplit returned');
+      throw invalidArgument(name, split, 'what createTrafficSplit or createTierSplit returned');
   }
   if (ringThreshold !== undefined) checkNumber('ringThreshold', ringThreshold, Number.MIN_VALUE, 100);
   for (const [name, feature] of Object.entries(switches)) {

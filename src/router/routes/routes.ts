@@ -12,7 +12,8 @@ import type { RoutingTable } from '../rib/routing-table.js';
 import { Pool, type Route } from './pool.js';
 import { ShardPools } from './shard-pools.js';
 import { type ResolvedSubset, rendezvousSubset } from './subset.js';
-import type { TrafficSplit } from './traffic-split.js';
+import type { RouteSplit } from './traffic-split.js';
+import { utilizationOf } from './utilization.js';
 
 export interface RoutesOptions {
   /** Where the caller stands; undefined: no rings. */
@@ -22,7 +23,7 @@ export interface RoutesOptions {
   /** Undefined: all endpoints are used. */
   readonly subset: ResolvedSubset | undefined;
   /** Of versions, of tiers. */
-  readonly splits: readonly TrafficSplit[];
+  readonly splits: readonly RouteSplit[];
   /** Subsets may be used now. */
   readonly subsetting: { readonly isOn: boolean };
 }
@@ -33,10 +34,13 @@ export interface RouteRequest {
   readonly shardRole: 'any' | 'primary';
 }
 
-/** A report older than this tells nothing of a ring. */
-const MAX_REPORT_AGE_MS = 10_000;
-/** One server that claims more must not empty its ring. */
-const MAX_TOLD_USE = 2;
+/** Endpoints of certain kinds, and in them those of further kinds. */
+interface KindPool {
+  readonly wanted: readonly { readonly attribute: string; readonly kind: string }[];
+  readonly narrower: Map<string | undefined, KindPool>;
+  pool: Pool<Member> | undefined;
+  version: number;
+}
 
 export class Routes {
   readonly #options: RoutesOptions;
@@ -48,8 +52,8 @@ export class Routes {
   readonly #makePicker: () => Picker;
   readonly #shards: ShardPools;
   readonly #all: Pool<Member>;
-  /** By the kinds chosen, one of each split. */
-  readonly #split = new Map<string, { pool: Pool<Member>; version: number }>();
+  /** Of any kind; the first split chooses among those within it, the second within that. */
+  readonly #kinds: KindPool = { wanted: [], narrower: new Map(), pool: undefined, version: -1 };
   readonly #draw = () => this.#random.next();
   /** The plain case: one route for everything. */
   #whole: Route;
@@ -132,36 +136,39 @@ export class Routes {
 
   /** By the shares of now; a kind of which nobody is open leaves its share to all. */
   #poolFor(now: number): Pool<Member> {
-    const { splits } = this.#options;
-    let key = '';
-    const kinds: string[] = [];
-    for (const split of splits) {
+    let chosen = this.#kinds;
+    for (const split of this.#options.splits) {
+      split.observe?.(this.#table.candidates, now);
       const shares = split.at(now);
-      if (shares === undefined) continue;
-      const kind = draw(shares, this.#random.next());
-      kinds.push(split.attribute, kind);
-      key += `${split.attribute.length} ${split.attribute} ${kind.length} ${kind} `;
+      chosen = this.#narrowed(chosen, split.attribute, shares && draw(shares, this.#random.next()));
     }
-    if (key === '') return this.#all;
-    const pool = this.#splitPool(key, kinds);
+    if (chosen.wanted.length === 0) return this.#all;
+    const pool = this.#filled(chosen);
     return pool.size === 0 ? this.#all : pool;
   }
 
-  /** @param kinds - Attribute and value in turn. */
-  #splitPool(key: string, kinds: readonly string[]): Pool<Member> {
-    let entry = this.#split.get(key);
-    if (entry === undefined) {
-      if (this.#split.size >= MOST_SPLITS) this.#split.clear();
-      entry = { pool: this.#makePool(), version: -1 };
-      this.#split.set(key, entry);
+  /** @param kind - Undefined: any. */
+  #narrowed(from: KindPool, attribute: string, kind: string | undefined): KindPool {
+    let narrower = from.narrower.get(kind);
+    if (narrower === undefined) {
+      // Kinds come and go with releases.
+      if (from.narrower.size >= MOST_KINDS) from.narrower.clear();
+      const wanted = kind === undefined ? from.wanted : [...from.wanted, { attribute, kind }];
+      narrower = { wanted, narrower: new Map(), pool: undefined, version: -1 };
+      from.narrower.set(kind, narrower);
     }
-    if (entry.version !== this.#epoch) {
-      entry.version = this.#epoch;
+    return narrower;
+  }
+
+  #filled(kinds: KindPool): Pool<Member> {
+    kinds.pool ??= this.#makePool();
+    if (kinds.version !== this.#epoch) {
+      kinds.version = this.#epoch;
       const isWanted = ({ endpoint }: Member) =>
-        kinds.every((name, i) => i % 2 === 1 || endpoint.attributes?.[name] === kinds[i + 1]);
-      entry.pool.update(this.#table.candidates.filter(isWanted), [...this.#table.members()].filter(isWanted));
+        kinds.wanted.every(({ attribute, kind }) => endpoint.attributes?.[attribute] === kind);
+      kinds.pool.update(this.#table.candidates.filter(isWanted), [...this.#table.members()].filter(isWanted));
     }
-    return entry.pool;
+    return kinds.pool;
   }
 
   #makePool(): Pool<Member> {
@@ -171,7 +178,7 @@ export class Routes {
         ? undefined
         : new RingSelector<Member>({
             locality,
-            loadOf: (member) => loadOf(member, this.#clock.coarse()),
+            loadOf: (member) => utilizationOf(member, this.#clock.coarse()),
             ...(rings === undefined ? undefined : { rings }),
             ...(ringThreshold === undefined ? undefined : { threshold: ringThreshold }),
           });
@@ -188,18 +195,7 @@ export class Routes {
   }
 }
 
-const MOST_SPLITS = 1024;
-
-/** Utilisation of an endpoint for the load of its ring; errors are use, or a region that fails fast would look idle. */
-function loadOf(member: Member, now: number): number | undefined {
-  const { report } = member;
-  const failing = member.failureNow(now);
-  const isFresh = report !== undefined && now - member.reportAtMs <= MAX_REPORT_AGE_MS;
-  const told = isFresh ? (report.applicationUtilization ?? report.cpuUtilization) : undefined;
-  const utilization = told === undefined ? undefined : Math.min(MAX_TOLD_USE, told);
-  if (utilization === undefined) return failing > 0 ? failing : undefined;
-  return utilization + failing * Math.max(0, 1 - utilization);
-}
+const MOST_KINDS = 256;
 
 /** The kind whose range `random`, uniform in [0, 1), falls into. */
 function draw(shares: ReadonlyMap<string, number>, random: number): string {

@@ -6,6 +6,16 @@
  * @see Meta, "Taming the tail utilization of ads inference", snapshot transition
  */
 import { checkNumber, invalidArgument } from '../../core/errors.js';
+import type { Candidate } from '../candidate.js';
+
+/** What routes need of a split. */
+export interface RouteSplit {
+  readonly attribute: string;
+  /** Shares of now, of 1; undefined: by capacity. */
+  at(now: number): ReadonlyMap<string, number> | undefined;
+  /** The endpoints open now, before each `at`: for shares that follow their load. */
+  observe?(open: readonly Candidate[], now: number): void;
+}
 
 export interface TrafficSplitOptions {
   /** Attribute of endpoints that names their kind: `version`, `tier`. */
@@ -19,7 +29,7 @@ export interface TrafficSplitOptions {
 export const DEFAULT_SPLIT_PER_SECOND = 0.05;
 const MAX_KINDS = 64;
 
-export class TrafficSplit {
+export class TrafficSplit implements RouteSplit {
   readonly attribute: string;
   readonly #perMs: number;
   #shares = new Map<string, number>();
@@ -45,7 +55,6 @@ export class TrafficSplit {
     if (this.#target.size === 0 || this.#shares.size === 0) this.#shares = this.#target;
   }
 
-  /** Shares of now, of 1; undefined: by capacity. */
   at(now: number): ReadonlyMap<string, number> | undefined {
     if (this.#shares !== this.#target) this.#move(now);
     this.#atMs = now;

@@ -19,6 +19,43 @@ describe('the pick event', () => {
     expect(picks[1]).toMatchObject({ attempt: 2, endpoint: rig.transport.last.to });
   });
 
+  it('tells what the picker compared, with score, source and age of each', async () => {
+    const rig = routerRig({ endpoints: 3 });
+    rig.transport.onCall = (call) => call.answer(200, '', ['endpoint-load-metrics', 'TEXT named_metrics.host=4']);
+    const picks: RouterEvents['pick'][] = [];
+    rig.router.events.on('pick', (event) => picks.push(event));
+    watch(rig.router.call(GET));
+    await rig.clock.advance(30);
+    watch(rig.router.call(GET));
+    const [first, second] = picks;
+    expect(first?.compared.map(({ endpoint }) => endpoint).sort()).toEqual(['a', 'b', 'c']);
+    const told = second?.compared.find(({ endpoint }) => endpoint === first?.endpoint);
+    expect(told).toMatchObject({ reportSource: 'response-header', reportAgeMs: 30, inFlight: 0 });
+    const others = second?.compared.filter((one) => one !== told) ?? [];
+    expect(others.map(({ reportSource, reportAgeMs }) => [reportSource, reportAgeMs])).toEqual(
+      [[], []].map(() => [undefined, undefined]),
+    );
+    expect(second?.score).toBe(second?.compared.find(({ endpoint }) => endpoint === second.endpoint)?.score);
+    // The last picks tell the same, while somebody listens.
+    expect(rig.router.snapshot().picks[0]).toEqual(second);
+  });
+
+  it('goes on without an explanation from a picker whose score throws', async () => {
+    const broken = () => {
+      throw new Error('no score');
+    };
+    const rig = routerRig({
+      endpoints: 2,
+      picker: () => ({ name: 'broken', pickIndex: () => 0, score: broken, onPicked: broken }),
+    });
+    rig.transport.onCall = (call) => call.answer();
+    rig.router.events.on('pick', () => {});
+    const call = watch(rig.router.call(GET));
+    await rig.clock.settle();
+    expect(call.get().status).toBe(200);
+    expect(rig.runtime.diagnostics.total).toBe(2);
+  });
+
   it('tells when others had no room, when there was only one, and in panic', () => {
     const first: Picker = { name: 'first', pickIndex: () => 0 };
     const rig = routerRig({ endpoints: 2, picker: () => first, maxInFlightPerEndpoint: 1 });
@@ -158,6 +195,7 @@ describe('the snapshot', () => {
       ejections: 0,
       panics: 0,
       brokenReports: 0,
+      staleReports: 0,
       probes: 0,
       wrongShards: 0,
       picks: snapshot.picks.map((one) => JSON.parse(JSON.stringify(one))),

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { ringHash } from '../../../src/router/index.js';
 import { assertClosesClean, routerRig, watch } from '../../support/router-rig.js';
 
 it('ejection that is turned off ejects nothing, and lets back what is out', async () => {
@@ -38,4 +39,38 @@ it('an endpoint on probation is trusted once ejection is off', async () => {
   for (const open of rig.transport.open) open.answer();
   expect(rig.router.endpoints().find(({ endpoint }) => endpoint.id === to)?.state).toBe('open');
   await assertClosesClean(rig);
+});
+
+it('uses all endpoints as soon as subsets are turned off', async () => {
+  const subsets = { isOn: true };
+  const rig = routerRig({ endpoints: 100, subset: { maxEndpoints: 12 }, switches: { subsets } });
+  rig.transport.onCall = (call) => call.answer();
+  watch(rig.router.call({ path: '/x' }));
+  await rig.clock.advance(10);
+  subsets.isOn = false;
+  for (let i = 0; i < 1000; i++) {
+    watch(rig.router.call({ path: '/x' }));
+    await rig.clock.advance(10);
+  }
+  expect(new Set(rig.transport.order).size).toBeGreaterThan(80);
+});
+
+it('is not sticky by ringHash while affinity is turned off', async () => {
+  const rig = routerRig({ endpoints: 20, picker: ringHash(), switches: { affinity: { isOn: false } } });
+  rig.transport.onCall = (call) => call.answer();
+  for (let i = 0; i < 100; i++) {
+    watch(rig.router.call({ path: '/x', affinity: ['k'] }));
+    await rig.clock.advance(10);
+  }
+  expect(new Set(rig.transport.order).size).toBeGreaterThan(5);
+});
+
+it('tells no score, and not NaN, of a picker behind a switch that compares nothing', () => {
+  const rig = routerRig({ endpoints: 3, picker: ringHash(), switches: { picker: { isOn: true } } });
+  let score: unknown = 'none';
+  rig.router.events.on('pick', (e) => {
+    score = e.score;
+  });
+  watch(rig.router.call({ path: '/x' }));
+  expect(score).toBe(undefined);
 });

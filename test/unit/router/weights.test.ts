@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { leastLoaded } from '../../../src/router/index.js';
+import { leastLoaded, ringHash } from '../../../src/router/index.js';
 import { assertBalanced, routerRig, watch } from '../../support/router-rig.js';
 
 const weightOf = ({ router }: ReturnType<typeof routerRig>, id: string) =>
@@ -111,5 +111,22 @@ describe('work that somebody else does', () => {
     expect(() => router.pick({ weight: 0 })).toThrow(/weight is/);
     await router.close();
     expect(() => router.pick()).toThrow(/draining or closed/);
+  });
+});
+
+describe('weightOf', () => {
+  it.each([
+    ['throws', () => JSON.parse('no json')],
+    ['tells 0', () => 0],
+    ['tells less than 0', () => -1],
+    ['tells NaN', () => Number.NaN],
+  ])('that %s leaves an endpoint the weight of the list, and the list in use', async (_what, wrong) => {
+    const picker = ringHash({ loadFactor: Number.POSITIVE_INFINITY });
+    const rig = routerRig({ endpoints: 10, picker, weightOf: ({ id }) => (id === 'a' ? wrong() : 1) });
+    for (let i = 0; i < 200; i++) watch(rig.router.call({ path: '/x', affinity: [`key ${i}`] }));
+    expect(rig.router.endpoints()).toHaveLength(10);
+    const toA = rig.transport.order.filter((id) => id === 'a').length;
+    expect(toA).toBeGreaterThan(5);
+    expect(toA).toBeLessThan(50);
   });
 });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import type { Candidate } from '../../../../src/router/candidate.js';
 import { createCounterBlend, p2c, prefixAffinity, ringHash } from '../../../../src/router/index.js';
-import { candidate, candidates, make, request, setOf, shares } from './candidates.js';
+import { candidate, candidates, make, picked, request, setOf, shares } from './candidates.js';
 
 const keyed = (key: string) => request(0, { affinity: [key] });
 
@@ -8,10 +9,7 @@ describe('ringHash', () => {
   const set = setOf(candidates(20));
   const homes = (list: ReturnType<typeof setOf>, picker = make(ringHash())) =>
     new Map(
-      Array.from({ length: 1000 }, (_, i) => [
-        `key ${i}`,
-        list.candidates[picker.pickIndex(list, keyed(`key ${i}`))]?.endpoint.id,
-      ]),
+      Array.from({ length: 1000 }, (_, i) => [`key ${i}`, list.candidates[picked(picker, list, keyed(`key ${i}`))]?.endpoint.id]),
     );
 
   it('sends a key to the same endpoint each time, and from every router', () => {
@@ -37,14 +35,14 @@ describe('ringHash', () => {
 
   it('walks on from an endpoint with more than its share of the work, unless there is no bound', () => {
     const picker = make(ringHash());
-    const home = picker.pickIndex(set, keyed('hot'));
+    const home = picked(picker, set, keyed('hot'));
     const busy = setOf(
       set.candidates.map((one, i) => (i === home ? candidate(one.endpoint.id, { inFlight: 10 }) : one)),
       2,
     );
-    expect(picker.pickIndex(busy, keyed('hot'))).not.toBe(home);
+    expect(picked(picker, busy, keyed('hot'))).not.toBe(home);
     const unbounded = make(ringHash({ loadFactor: Number.POSITIVE_INFINITY }));
-    expect(unbounded.pickIndex(busy, keyed('hot'))).toBe(home);
+    expect(picked(unbounded, busy, keyed('hot'))).toBe(home);
   });
 
   it('chooses by load where a call has no key', () => {
@@ -54,6 +52,54 @@ describe('ringHash', () => {
 
   it.each([{ loadFactor: 1 }, { loadFactor: Number.NaN }, { points: 0 }, { points: 1.5 }])('refuses %j', (options) => {
     expect(() => ringHash(options)).toThrow(/expected/);
+  });
+
+  it('ids that differ in their first letter share the keys alike', () => {
+    const counts: Record<string, unknown> = {};
+    for (const ids of [
+      ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'],
+      ['a-cache:80', 'b-cache:80', 'c-cache:80', 'd-cache:80'],
+      ['10.0.0.1:80', '20.0.0.1:80', '30.0.0.1:80', '40.0.0.1:80'],
+    ]) {
+      const set = setOf(ids.map((id) => candidate(id)));
+      const picker = make(ringHash({ loadFactor: Number.POSITIVE_INFINITY }));
+      const per = new Array(ids.length).fill(0);
+      for (let i = 0; i < 10_000; i++) per[picked(picker, set, keyed(`key ${i}`))]++;
+      counts[ids[0] as string] = per;
+    }
+    for (const per of Object.values(counts) as number[][]) expect(Math.max(...per)).toBeLessThan((2 * 10_000) / per.length);
+  });
+
+  it.each([100, 1, 0.1])('bounded load holds whatever unit weights are in (%d)', (weight) => {
+    const set = setOf(Array.from({ length: 10 }, (_, i) => candidate(`e${i}`, { weight })));
+    const picker = make(ringHash());
+    for (let i = 0; i < 50; i++) {
+      const index = picked(picker, set, keyed('hot'));
+      set.candidates[index]?.counter.enter(1);
+    }
+    const most = Math.max(...set.candidates.map(({ counter }) => counter.weight));
+    expect(most).toBeLessThanOrEqual(8);
+  });
+
+  it('gives an endpoint that starts slowly its keys one after the other, each once', () => {
+    const list = candidates(10);
+    const cold = list[3] as (typeof list)[number];
+    Object.assign(cold, { warmFromMs: 0, warmUntilMs: 1000, leastWarmth: 0.1 });
+    const picker = make(ringHash({ loadFactor: Number.POSITIVE_INFINITY }));
+    const keysAt = (now: number) =>
+      new Set(
+        Array.from({ length: 5000 }, (_, i) => `key ${i}`).filter(
+          (key) => picked(picker, setOf(list), request(now, { affinity: [key] })) === 3,
+        ),
+      );
+    const all = keysAt(1000);
+    const shares = [0, 250, 500, 750].map((now) => {
+      const keys = keysAt(now);
+      expect([...keys].every((key) => all.has(key))).toBe(true);
+      return keys.size / all.size;
+    });
+    for (const [i, warmth] of [0.1, 0.25, 0.5, 0.75].entries())
+      expect(Math.abs((shares[i] as number) - warmth)).toBeLessThan(0.1);
   });
 });
 
@@ -68,9 +114,9 @@ describe('prefixAffinity', () => {
   it('keeps a session where its prefix is known', () => {
     const set = setOf(candidates(8));
     const picker = make(prefixAffinity(never));
-    const home = picker.pickIndex(set, request(0, { affinity: chain('s', 10) }));
+    const home = picked(picker, set, request(0, { affinity: chain('s', 10) }));
     for (let turn = 1; turn < 20; turn++) {
-      expect(picker.pickIndex(set, request(turn * 100, { affinity: chain('s', 10 + turn) }))).toBe(home);
+      expect(picked(picker, set, request(turn * 100, { affinity: chain('s', 10 + turn) }))).toBe(home);
     }
   });
 
@@ -80,7 +126,7 @@ describe('prefixAffinity', () => {
     const counts = new Array<number>(8).fill(0);
     for (let session = 0; session < 160; session++) {
       // Nothing is in flight at any pick.
-      const index = picker.pickIndex(set, request(session * 10, { affinity: chain(`s${session}`, 2, 20) }));
+      const index = picked(picker, set, request(session * 10, { affinity: chain(`s${session}`, 2, 20) }));
       counts[index] = (counts[index] ?? 0) + 1;
     }
     expect(Math.max(...counts)).toBeLessThanOrEqual(30);
@@ -91,9 +137,9 @@ describe('prefixAffinity', () => {
     const list = candidates(8);
     const set = setOf(list);
     const picker = make(prefixAffinity(never));
-    const home = picker.pickIndex(set, request(0, { affinity: chain('s', 20) }));
+    const home = picked(picker, set, request(0, { affinity: chain('s', 20) }));
     for (let i = 0; i < 50; i++) list[home]?.counter.enter(1);
-    expect(picker.pickIndex(set, request(1, { affinity: chain('s', 21) }))).not.toBe(home);
+    expect(picked(picker, set, request(1, { affinity: chain('s', 21) }))).not.toBe(home);
   });
 
   it('sends what nobody knows to the least loaded, not to the first', () => {
@@ -109,31 +155,41 @@ describe('prefixAffinity', () => {
   it('takes a match below the least ratio for none', () => {
     const set = setOf(candidates(8, (i) => ({ inFlight: i === 2 ? 0 : 1 })));
     const picker = make(prefixAffinity({ ...never, minMatchRatio: 0.5 }));
-    const home = picker.pickIndex(set, request(0, { affinity: chain('a', 0, 4) }));
+    const home = picked(picker, set, request(0, { affinity: chain('a', 0, 4) }));
     expect(home).toBe(2);
     for (let i = 0; i < 3; i++) set.candidates[2]?.counter.enter(1);
-    expect(picker.pickIndex(set, request(1, { affinity: chain('b', 20, 4) }))).not.toBe(2);
+    expect(picked(picker, set, request(1, { affinity: chain('b', 20, 4) }))).not.toBe(2);
   });
 
   it('explores now and then', () => {
     const set = setOf(candidates(8, (i) => ({ inFlight: i === 0 ? 0 : 2 })));
     const picker = make(prefixAffinity({ exploreRatio: 0.5 }));
-    picker.pickIndex(set, request(0, { affinity: ['k'] }));
+    picked(picker, set, request(0, { affinity: ['k'] }));
     for (let i = 0; i < 4; i++) set.candidates[0]?.counter.enter(1);
-    const homes = new Set(Array.from({ length: 60 }, (_, i) => picker.pickIndex(set, request(i, { affinity: ['k'] }))));
+    const homes = new Set(Array.from({ length: 60 }, (_, i) => picked(picker, set, request(i, { affinity: ['k'] }))));
     expect(homes.size).toBeGreaterThan(2);
+  });
+
+  it('remembers who worked on a prefix, not whom it chose and who had no room', () => {
+    const set = setOf(candidates(8));
+    const picker = make(prefixAffinity({ exploreRatio: 0 }));
+    const at = request(0, { affinity: ['k'] });
+    const chosen = picker.pickIndex(set, at);
+    const taker = (chosen + 1) % 8;
+    picker.onPicked?.(set, set.candidates[taker] as Candidate, at);
+    for (let i = 0; i < 5; i++) expect(picker.pickIndex(set, at)).toBe(taker);
   });
 
   it('is as if no call had keys while its switch is off', () => {
     const affinity = { isOn: true };
     const set = setOf(candidates(8));
     const picker = make(prefixAffinity({ ...never, switch: affinity }));
-    const home = picker.pickIndex(set, request(0, { affinity: ['k'] }));
+    const home = picked(picker, set, request(0, { affinity: ['k'] }));
     affinity.isOn = false;
-    const homes = new Set(Array.from({ length: 60 }, () => picker.pickIndex(set, request(1, { affinity: ['k'] }))));
+    const homes = new Set(Array.from({ length: 60 }, () => picked(picker, set, request(1, { affinity: ['k'] }))));
     expect(homes.size).toBeGreaterThan(3);
     affinity.isOn = true;
-    expect(picker.pickIndex(set, request(2, { affinity: ['k'] }))).toBe(home);
+    expect(picked(picker, set, request(2, { affinity: ['k'] }))).toBe(home);
   });
 
   it.each([

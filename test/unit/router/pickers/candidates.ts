@@ -30,11 +30,18 @@ export function make(factory: PickerFactory, seed = 1): Picker {
   return factory(seededRandom(seed));
 }
 
+/** As a router picks: the call goes where the picker says. */
+export function picked(picker: Picker, set: PickSet, at: PickRequest = request()): number {
+  const index = picker.pickIndex(set, at);
+  picker.onPicked?.(set, set.candidates[index] as Candidate, at);
+  return index;
+}
+
 /** How often each candidate is picked; nothing is sent, so nothing changes between picks. */
 export function shares(picker: Picker, set: PickSet, picks: number, at: PickRequest = request()): number[] {
   const counts = new Array<number>(set.candidates.length).fill(0);
   for (let i = 0; i < picks; i++) {
-    const index = picker.pickIndex(set, at);
+    const index = picked(picker, set, at);
     counts[index] = (counts[index] ?? 0) + 1;
   }
   return counts.map((count) => count / picks);

@@ -1,6 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { auto, probePool } from '../../../../src/router/index.js';
-import { assertBalanced, assertClosesClean, type RouterRig, routerRig, watch } from '../../../support/router-rig.js';
+import { auto, createTrafficSplit, probePool } from '../../../../src/router/index.js';
+import {
+  assertBalanced,
+  assertClosesClean,
+  endpointsNamed,
+  type RouterRig,
+  routerRig,
+  watch,
+} from '../../../support/router-rig.js';
 
 const GET = { path: '/x' };
 
@@ -160,6 +167,144 @@ describe('probePool', () => {
     expect(probesOf(rig)).toHaveLength(3);
     for (const call of rig.transport.open) call.answer();
     await assertClosesClean(rig);
+  });
+
+  it('takes the best of answers that come from far away, not the worst', async () => {
+    const rig = routerRig({ endpoints: 10, picker: probePool({ probesPerCall: 8, timeoutMs: 400 }) });
+    rig.transport.onCall = (call) => {
+      if (call.request.path !== '/load') return;
+      void rig.clock.sleep(150).then(() => call.answer(200, '', ['endpoint-load-metrics', report(call.to < 'f' ? 0 : 1000)]));
+    };
+    let bad = 0;
+    for (let i = 0; i < 40; i++) {
+      watch(rig.router.call(GET));
+      await rig.clock.advance(200);
+      const sent = callsOf(rig).at(-1);
+      if ((sent?.to ?? '') >= 'f') bad++;
+      sent?.answer();
+      await rig.clock.advance(500);
+    }
+    expect(bad).toBeLessThan(8);
+  });
+
+  it('probes servers that tell their load and no costs, and calls the least loaded', async () => {
+    const rig = routerRig({ endpoints: 10, picker: probePool({ probesPerCall: 8 }) });
+    rig.transport.onCall = (call) => {
+      if (call.request.path === '/load') call.answer(200, `{"server_load": ${call.to < 'f' ? 0 : 40 + call.to.charCodeAt(0)}}`);
+    };
+    let bad = 0;
+    for (let i = 0; i < 100; i++) {
+      watch(rig.router.call(GET));
+      await rig.clock.settle();
+      const sent = callsOf(rig).at(-1);
+      if ((sent?.to ?? '') >= 'f') bad++;
+      sent?.answer();
+      await rig.clock.advance(50);
+    }
+    expect(bad).toBeLessThan(10);
+  });
+
+  it('spends one budget of probes on all versions together', async () => {
+    const endpoints = Array.from({ length: 40 }, (_, i) => ({
+      id: `e${i}`,
+      address: `memory://e${i}`,
+      attributes: { version: `v${i % 10}` },
+    }));
+    const versions = createTrafficSplit({
+      attribute: 'version',
+      shares: Object.fromEntries(Array.from({ length: 10 }, (_, i) => [`v${i}`, 1])),
+    });
+    const rig = routerRig({ endpoints, versions, picker: probePool({ maxProbesPerSecond: 10 }) });
+    rig.transport.onCall = (call) => call.answer(200, '', ['endpoint-load-metrics', report(10)]);
+    for (let i = 0; i < 100; i++) {
+      watch(rig.router.call(GET));
+      await rig.clock.advance(10);
+    }
+    expect(probesOf(rig).length).toBeLessThanOrEqual(21);
+  });
+
+  it('calls the endpoint it chose when the list changed while probes were out', async () => {
+    let wrong = 0;
+    for (let seed = 1; seed <= 10; seed++) {
+      const rig = routerRig({ seed, endpoints: 8, picker: probePool({ probesPerCall: 8, timeoutMs: 20 }) });
+      rig.transport.onCall = (call) => {
+        if (call.request.path === '/load' && (call.to === 'c' || call.to === 'e'))
+          void rig.clock.sleep(1).then(() => call.answer(200, '', ['endpoint-load-metrics', report(call.to === 'c' ? 0 : 500)]));
+      };
+      watch(rig.router.call(GET));
+      await rig.clock.advance(3);
+      rig.resolver.push(endpointsNamed(8).slice(1));
+      await rig.clock.advance(40);
+      const to = callsOf(rig).map((c) => c.to);
+      if (to[0] !== 'c') wrong++;
+      await rig.router.close();
+    }
+    expect(wrong).toBe(0);
+  });
+
+  it('takes an answer of nothing for no report', async () => {
+    const rig = routerRig({ endpoints: 20, picker: probePool() });
+    rig.transport.onCall = (call) => call.answer(200, '');
+    for (let i = 0; i < 200; i++) {
+      watch(rig.router.call(GET));
+      await rig.clock.advance(10);
+    }
+    expect(probesOf(rig).length).toBeLessThan(120);
+  });
+
+  it('probes for calls that go out, not for those that find no room', async () => {
+    const rig = routerRig({ endpoints: 4, picker: probePool({ probesPerCall: 2 }), maxInFlightPerEndpoint: 1 });
+    probed(rig, () => 10);
+    for (let i = 0; i < 4; i++) {
+      watch(rig.router.call(GET));
+      await rig.clock.settle();
+    }
+    expect(callsOf(rig)).toHaveLength(4);
+    watch(rig.router.call(GET));
+    await rig.clock.settle();
+    const before = probesOf(rig).length;
+    for (let i = 0; i < 20; i++) {
+      watch(rig.router.call(GET));
+      await rig.clock.settle();
+    }
+    expect(callsOf(rig)).toHaveLength(4);
+    expect(probesOf(rig).length).toBe(before);
+    callsOf(rig)[0]?.answer();
+    await rig.clock.settle();
+    expect(callsOf(rig)).toHaveLength(5);
+    expect(probesOf(rig).length).toBe(before + 2);
+    await rig.router.close();
+  });
+
+  it('settles calls that wait for probes when it is closed', async () => {
+    const rig = routerRig({ endpoints: 20, picker: probePool({ timeoutMs: 1000 }), timeoutMs: 300 });
+    const calls = Array.from({ length: 30 }, () => watch(rig.router.call(GET)));
+    await rig.clock.advance(400);
+    await rig.router.close();
+    await rig.clock.advance(8);
+    expect(calls.every(({ isSettled }) => isSettled)).toBe(true);
+    expect(rig.clock.pending).toBe(0);
+  });
+
+  it('keeps answers to probes over changes of the list', async () => {
+    const rig = routerRig({ endpoints: 20, picker: probePool() });
+    rig.transport.onCall = (call) => {
+      if (call.request.path === '/load')
+        void rig.clock.sleep(3).then(() => call.answer(200, '', ['endpoint-load-metrics', report(call.to < 'f' ? 0 : 500)]));
+    };
+    let bad = 0;
+    for (let i = 0; i < 100; i++) {
+      watch(rig.router.call(GET));
+      await rig.clock.advance(1);
+      // Another endpoint, of no matter to the twenty, comes or goes every 2 ms.
+      rig.resolver.push([...endpointsNamed(20), ...(i % 2 ? [{ id: 'zz', address: 'memory://zz' }] : [])]);
+      await rig.clock.advance(20);
+      const sent = callsOf(rig).at(-1);
+      if (sent !== undefined && !(sent.to < 'f')) bad++;
+      sent?.answer();
+      await rig.clock.advance(20);
+    }
+    expect(bad).toBeLessThan(25);
   });
 });
 

@@ -92,6 +92,20 @@ describe('calls for a shard', () => {
     expect(call.error).toMatchObject({ code: 'invalid-argument', message: expect.stringContaining('no such user') });
   });
 
+  it.each([
+    ['shardOf', { shardOf: () => 7 as never }],
+    ['affinityOf', { affinityOf: () => 'key' as never }],
+  ])('fail when %s tells something else than a place, and so does pick', async (_what, options) => {
+    const rig = placed(options);
+    rig.tables.push(endpoints);
+    const call = watch(rig.router.call(GET));
+    await rig.clock.settle();
+    expect(call.error?.code).toBe('invalid-argument');
+    expect(() => rig.router.pick({ shard: 7 as never })).toThrow(/name of a shard/);
+    expect(() => rig.router.pick({ affinity: 'key' as never })).toThrow(/array of at most/);
+    await assertBalanced(rig);
+  });
+
   it('follow a newer map, and never an older one', () => {
     const rig = placed();
     rig.tables.push(endpoints, mapOf(2, { users: ['a'] }));

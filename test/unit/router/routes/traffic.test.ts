@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { createTrafficSplit, TierBalance } from '../../../../src/router/index.js';
+import { createTierSplit, createTrafficSplit, TierBalance } from '../../../../src/router/index.js';
 import { rendezvousSubset } from '../../../../src/router/routes/subset.js';
-import { routerRig, watch } from '../../../support/router-rig.js';
+import { endpointsNamed, routerRig, watch } from '../../../support/router-rig.js';
 import { candidate } from '../pickers/candidates.js';
 
 describe('a subset', () => {
@@ -108,6 +108,21 @@ describe('a traffic split', () => {
     expect(await shareOfNew(rig, 100)).toBeGreaterThan(0.3);
   });
 
+  it('a split moves by its step after a quiet time', () => {
+    const split = createTrafficSplit({ attribute: 'version', shares: { a: 1 } });
+    split.at(0);
+    split.moveTo({ b: 1 });
+    const first = split.at(60_000);
+    expect(first?.get('b') ?? 0).toBeLessThan(0.1);
+  });
+
+  it('tells apart versions with any name', async () => {
+    const endpoints = endpointsNamed(10).map((e, i) => ({ ...e, attributes: { version: i === 0 ? 'sha=1' : 'sha=2' } }));
+    const rig = routerRig({ endpoints, versions: createTrafficSplit({ attribute: 'version', shares: { 'sha=1': 1 } }) });
+    for (let i = 0; i < 50; i++) watch(rig.router.call({ path: '/x' }));
+    expect(new Set(rig.transport.order)).toEqual(new Set(['a']));
+  });
+
   it.each([
     ['a share below 0', { a: -1 }],
     ['no share above 0', { a: 0 }],
@@ -184,5 +199,65 @@ describe('the balance of tiers', () => {
       last = next;
     }
     expect(last.get('a')).toBeGreaterThan(0);
+  });
+});
+
+describe('a split between tiers', () => {
+  /** Servers that tell how much they are used: calls of the last second, of `perSecond`. */
+  function used(perSecond: (id: string) => number) {
+    const endpoints = Array.from({ length: 8 }, (_, i) => ({
+      id: `${i < 4 ? 'guaranteed' : 'elastic'}${i}`,
+      address: `memory://e${i}`,
+      attributes: { tier: i < 4 ? 'guaranteed' : 'elastic' },
+    }));
+    const rig = routerRig({
+      endpoints,
+      tiers: createTierSplit({ periodMs: 1000 }),
+      picker: () => ({ name: 'any', pickIndex: ({ candidates }) => rig.transport.calls.length % candidates.length }),
+    });
+    const sent = new Map<string, number[]>();
+    rig.transport.onCall = (call) => {
+      const now = rig.clock.now();
+      const calls = [...(sent.get(call.to) ?? []), now].filter((at) => at > now - 1000);
+      sent.set(call.to, calls);
+      const use = calls.length / perSecond(call.to);
+      call.answer(200, '', ['endpoint-load-metrics', `TEXT application_utilization=${use}`]);
+    };
+    return rig;
+  }
+
+  async function shareOfElastic(rig: ReturnType<typeof routerRig>, ms: number): Promise<number> {
+    const from = rig.transport.calls.length;
+    for (let at = 0; at < ms; at += 5) {
+      watch(rig.router.call({ path: '/x' }));
+      await rig.clock.advance(5);
+    }
+    const order = rig.transport.order.slice(from);
+    return order.filter((id) => id.startsWith('elastic')).length / order.length;
+  }
+
+  it('follows their use, where capacity said otherwise, and a change of it', async () => {
+    let elastic = 50;
+    const rig = used((id) => (id.startsWith('elastic') ? elastic : 100));
+    expect(Math.abs((await shareOfElastic(rig, 1000)) - 1 / 2)).toBeLessThan(0.12);
+    await shareOfElastic(rig, 6000);
+    expect(Math.abs((await shareOfElastic(rig, 4000)) - 1 / 3)).toBeLessThan(0.05);
+    elastic = 100;
+    await shareOfElastic(rig, 6000);
+    expect(Math.abs((await shareOfElastic(rig, 4000)) - 1 / 2)).toBeLessThan(0.05);
+  });
+
+  it('leaves calls to weight while an endpoint is of no tier', async () => {
+    const rig = used((id) => (id.startsWith('elastic') ? 50 : 100));
+    rig.resolver.push([
+      ...Array.from({ length: 4 }, (_, i) => ({ id: `elastic${i}`, address: `memory://x${i}`, attributes: { tier: 'elastic' } })),
+      { id: 'other', address: 'memory://y' },
+    ]);
+    await shareOfElastic(rig, 5000);
+    expect(Math.abs((await shareOfElastic(rig, 4000)) - 4 / 5)).toBeLessThan(0.05);
+  });
+
+  it.each([{ periodMs: 1 }, { attribute: '' }, { gain: 2 }])('refuses %j', (options) => {
+    expect(() => createTierSplit(options)).toThrow(/expected/);
   });
 });
