@@ -87,7 +87,11 @@ async function fullInformation(cells: Cells, seeds: readonly number[], onClaim: 
 
 /** F2: more work on the same servers. */
 async function headline(cells: Cells, seeds: readonly number[], onClaim: (claim: Claim) => void): Promise<void> {
-  await cells.run([...grid(['baseline'], [FEW], [0.7, 0.85], seeds), ...grid(['auto'], [FEW], [0.85, MORE_WORK], seeds)]);
+  await cells.run([
+    ...grid(['baseline'], [FEW], [0.7, 0.85], seeds),
+    ...grid(['auto'], [FEW], [0.7, 0.85, MORE_WORK], seeds),
+    ...grid(['full: all servers'], [FEW], [MORE_WORK], seeds),
+  ]);
   const before = cells.all('baseline', FEW, 0.7, seeds);
   const after = cells.all('auto', FEW, MORE_WORK, seeds);
   const timeouts = before.reduce((sum, result) => sum + result.timeouts, 0);

@@ -30,7 +30,6 @@ const LEAST_SAMPLES = 50;
 const REFRESH_MS = 1000;
 /** An endpoint whose fresh report tells of more is busy; so is one that fails or sheds. */
 const BUSY_UTILIZATION = 0.8;
-const REPORT_TTL_MS = 10_000;
 
 /** What it needs of the endpoint table. */
 export interface HedgedTable {
@@ -101,8 +100,9 @@ export class Hedging {
   }
 }
 
-function isBusy({ report, reportAtMs, penaltyUntilMs, consecutiveFailures }: Candidate, now: number): boolean {
+function isBusy(candidate: Candidate, now: number): boolean {
+  const { report, penaltyUntilMs, consecutiveFailures } = candidate;
   if (consecutiveFailures > 0 && now < penaltyUntilMs) return true;
-  if (report === undefined || now - reportAtMs > REPORT_TTL_MS) return false;
+  if (report === undefined || candidate.isStale(now)) return false;
   return (report.applicationUtilization ?? report.cpuUtilization ?? 0) >= BUSY_UTILIZATION;
 }

@@ -6,8 +6,8 @@ const SEEDS = Array.from({ length: rounds(2, 20) }, (_, i) => 1000 + i);
 const HOUR_MS = 3_600_000;
 
 /** All that it takes to see the same run again. */
-function nameOf({ seed, hash, calls, outcomes, faults }: ChaosResult): string {
-  return `seed ${seed}, trace ${hash}, ${calls} calls ${JSON.stringify(outcomes)}, faults ${JSON.stringify(faults)}`;
+function nameOf({ seed, hash, calls, outcomes, faults, used }: ChaosResult): string {
+  return `seed ${seed}, trace ${hash}, ${calls} calls ${JSON.stringify(outcomes)}, faults ${JSON.stringify(faults)}, used ${JSON.stringify(used)}`;
 }
 
 describe('an hour of crashes, pauses, partitions, lost and doubled messages, slow machines and jumping calendars', () => {
@@ -23,6 +23,11 @@ describe('an hour of crashes, pauses, partitions, lost and doubled messages, slo
       expect(first.calls, nameOf(first)).toBeGreaterThan(12_000);
       expect(Object.keys(first.faults), nameOf(first)).toHaveLength(9);
       expect(first.attempts, nameOf(first)).toBeGreaterThan(first.calls);
+      const { plain, near, sharded } = first.used;
+      expect(
+        [plain.retries, near.hedges, near.probes, sharded.wrongShards].every((times) => times > 10),
+        nameOf(first),
+      ).toBe(true);
       expect(first.outcomes['deadline-exceeded'], nameOf(first)).toBeGreaterThan(0);
       expect((first.outcomes.ok ?? 0) / first.calls, nameOf(first)).toBeGreaterThan(0.95);
     },

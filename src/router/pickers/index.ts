@@ -5,8 +5,8 @@ import { ALWAYS_ON } from '../switches.js';
 import { AutoPicker, COST_CHOICES } from './auto.js';
 import type { CounterBlend } from './counter-blend.js';
 import { blendedLoad, expectedTime, ownLoad, peakEwmaLoad, reportedLoad } from './load.js';
-import type { PickerFactory } from './picker.js';
-import { checkPrefixAffinity, type PrefixAffinityOptions, PrefixAffinityPicker } from './prefix-affinity.js';
+import type { PickerEnvironment, PickerFactory } from './picker.js';
+import { checkPrefixAffinity, type PrefixAffinityOptions, PrefixAffinityPicker, PrefixMemory } from './prefix-affinity.js';
 import { checkProbePool, ProbePool, type ProbePoolOptions, proberOf } from './probe-pool.js';
 import { checkRingHash, type RingHashOptions, RingHashPicker } from './ring-hash.js';
 import { RoundRobinPicker, WeightedRoundRobinPicker } from './rotation.js';
@@ -112,9 +112,15 @@ export function ringHash(options: RingHashOptions = {}): PickerFactory {
 export function prefixAffinity(options: PrefixAffinityOptions & { switch?: FeatureSwitch } = {}): PickerFactory {
   const resolved = checkPrefixAffinity(options);
   const plain = auto({ probes: false });
+  const memories = new WeakMap<PickerEnvironment, PrefixMemory>();
   return (random, environment) => {
     const isUsed = options.switch ?? environment?.affinity ?? ALWAYS_ON;
-    return new PrefixAffinityPicker(random, resolved, plain(random, environment), isUsed);
+    let memory = environment && memories.get(environment);
+    if (environment !== undefined && memory === undefined) {
+      memory = new PrefixMemory(resolved.maxKeys);
+      memories.set(environment, memory);
+    }
+    return new PrefixAffinityPicker(random, resolved, plain(random, environment), isUsed, memory);
   };
 }
 

@@ -26,7 +26,7 @@ export interface PrefixAffinityOptions {
   readonly exploreRatio?: number;
   /** An endpoint is full when its load is above the mean by a standard deviation, and above the least by so much. Default 8 (weights of a call). */
   readonly slack?: number;
-  /** Keys remembered. Default 100,000. */
+  /** Keys remembered by a router, for all its endpoints together. Default 100,000: some 30 MB when full. */
   readonly maxKeys?: number;
   /** Half-life of work remembered, milliseconds. Default 5000. */
   readonly memoryMs?: number;
@@ -65,6 +65,17 @@ interface Known {
   usedAtMs: number;
 }
 
+/** The prefixes that one router remembers, for all its pickers: it has one for each place that calls may go to. */
+export class PrefixMemory {
+  /** As of the last pick. */
+  nowMs = 0;
+  readonly keys: Cache<string, Known>;
+
+  constructor(maxKeys: number) {
+    this.keys = createCache({ clock: { now: () => this.nowMs }, maxEntries: maxKeys });
+  }
+}
+
 /** A load counts in the gate for no more than this many times the median. */
 const MOST_TIMES_MEDIAN = 4;
 /** Endpoints told in explanations. */
@@ -85,26 +96,31 @@ export class PrefixAffinityPicker implements Picker {
   readonly #options: ResolvedPrefixAffinity;
   readonly #plain: Picker;
   readonly #isUsed: FeatureSwitch;
-  #now = 0;
   /** Of the last call with keys: its longest prefix that anybody knows, and who came into question. */
   #longestKnown: Known | undefined;
   #compared: readonly Place[] | undefined;
-  readonly #keys: Cache<string, Known>;
+  readonly #memory: PrefixMemory;
   readonly #recent = new Map<Candidate, { work: number; atMs: number }>();
   #version = -1;
 
   /** @param plain - For calls without keys. */
-  constructor(random: Random, options: ResolvedPrefixAffinity, plain: Picker, isUsed: FeatureSwitch) {
+  constructor(
+    random: Random,
+    options: ResolvedPrefixAffinity,
+    plain: Picker,
+    isUsed: FeatureSwitch,
+    memory = new PrefixMemory(options.maxKeys),
+  ) {
     this.#random = random;
     this.#options = options;
     this.#plain = plain;
     this.#isUsed = isUsed;
-    this.#keys = createCache({ clock: { now: () => this.#now }, maxEntries: options.maxKeys });
+    this.#memory = memory;
   }
 
   pickIndex(set: PickSet, request: PickRequest): number {
     const { affinity } = request;
-    this.#now = request.now;
+    this.#memory.nowMs = request.now;
     this.#compared = undefined;
     if (affinity === undefined || affinity.length === 0 || !this.#isUsed.isOn) return this.#plain.pickIndex(set, request);
     this.#follow(set);
@@ -138,7 +154,7 @@ export class PrefixAffinityPicker implements Picker {
     if (this.#random.next() < this.#options.exploreRatio) return least;
     const best = this.#match(set, places, affinity);
     if (best < Math.max(1, this.#options.minMatchRatio * affinity.length)) return least;
-    this.#longestKnown = this.#keys.get(affinity[best - 1] as string);
+    this.#longestKnown = this.#memory.keys.get(affinity[best - 1] as string);
     const isHot = this.#usesOf(this.#longestKnown) + 1 > this.#options.slack;
     const loadOf = isHot ? (place: Place) => place.busy : (place: Place) => place.load;
     // What is hot is worth another copy as soon as somebody has so much less to do.
@@ -157,7 +173,7 @@ export class PrefixAffinityPicker implements Picker {
     let best = 0;
     // From the longest: an endpoint that knows a prefix knows those within it.
     for (let length = affinity.length; length > 0 && length >= best * this.#options.narrowRatio; length--) {
-      const known = this.#keys.get(affinity[length - 1] as string);
+      const known = this.#memory.keys.get(affinity[length - 1] as string);
       if (known === undefined) continue;
       for (const place of places) {
         if (place.known > 0 || !known.holders.includes(candidates[place.index] as Candidate)) continue;
@@ -178,11 +194,11 @@ export class PrefixAffinityPicker implements Picker {
   #use(known: Known | undefined): void {
     if (known === undefined) return;
     known.uses = this.#usesOf(known) + 1;
-    known.usedAtMs = this.#now;
+    known.usedAtMs = this.#memory.nowMs;
   }
 
   #fading(sinceMs: number): number {
-    return 2 ** (-(this.#now - sinceMs) / this.#options.memoryMs);
+    return 2 ** (-(this.#memory.nowMs - sinceMs) / this.#options.memoryMs);
   }
 
   /** What is above it is full. */
@@ -224,8 +240,8 @@ export class PrefixAffinityPicker implements Picker {
       recent.atMs = now;
     }
     for (const key of affinity) {
-      const known = this.#keys.get(key);
-      if (known === undefined) this.#keys.set(key, { holders: [candidate], uses: 0, usedAtMs: now });
+      const known = this.#memory.keys.get(key);
+      if (known === undefined) this.#memory.keys.set(key, { holders: [candidate], uses: 0, usedAtMs: now });
       else if (!known.holders.includes(candidate)) {
         if (known.holders.length >= MAX_HOLDERS) known.holders.pop();
         known.holders.unshift(candidate);

@@ -3,14 +3,33 @@ import { EventSource } from '../../core/events.js';
 import { stateResolver } from '../../core/resolver-state.js';
 import { RouterEngine } from '../../router/engine.js';
 import type { RouterEvents } from '../../router/events.js';
+import type { RouterOptions } from '../../router/options.js';
+import { prefixAffinity, probePool } from '../../router/pickers/index.js';
+import { ribResolver } from '../../router/rib/rib-resolver.js';
 import type { SimMachine, SimProcess } from '../machine.js';
 import type { Simulation } from '../simulation.js';
 import type { SimStateStore } from '../stores/state-store.js';
 import type { CallLedger } from './call-ledger.js';
 import { CHAOS_SERVICE } from './chaos-server.js';
+import type { ChaosShards } from './chaos-shards.js';
 
 export const CHAOS_TIMEOUT_MS = 2000;
 const ATTEMPT_TIMEOUT_MS = 700;
+/** Where the clients are; half of the servers are there, too. */
+const NEAR = 'eu/west/a';
+/** Of calls that had better go together. */
+const KEYS = 40;
+
+const OPTIONS: Record<ChaosClientKind, Partial<RouterOptions>> = {
+  plain: {},
+  near: {
+    locality: NEAR,
+    picker: probePool(),
+    hedge: { maxExtraLoad: 0.1 },
+    slowStart: { windowMs: 5000 },
+  },
+  sharded: { locality: NEAR, picker: prefixAffinity() },
+};
 
 /** What a router in one process should have counted. */
 interface Counted {
@@ -21,28 +40,45 @@ interface Counted {
   attempts: number;
 }
 
+/**
+ * What a client's router does. `plain`: the defaults. `near`: rings around it, probes, hedges, slow start. `sharded`: calls go to who
+ * holds their shard by the builder's table, those of one key together.
+ */
+export type ChaosClientKind = 'plain' | 'near' | 'sharded';
+
+export interface ChaosUse {
+  readonly retries: number;
+  readonly ejections: number;
+  readonly hedges: number;
+  readonly probes: number;
+  /** Answers that a shard is elsewhere. */
+  readonly wrongShards: number;
+}
+
+export interface ChaosClientParts {
+  readonly simulation: Simulation;
+  readonly store: SimStateStore;
+  readonly ledger: CallLedger;
+  readonly shards: ChaosShards;
+  readonly onSettled: (outcome: string, attempts: number) => void;
+}
+
 export class ChaosClient {
   readonly machine: SimMachine;
-  readonly #simulation: Simulation;
-  readonly #store: SimStateStore;
-  readonly #ledger: CallLedger;
-  readonly #onSettled: (client: ChaosClient, outcome: string, attempts: number) => void;
+  readonly kind: ChaosClientKind;
+  readonly #parts: ChaosClientParts;
   #current: Counted | undefined;
+  /** One for each process that ran here. */
+  readonly #engines: RouterEngine[] = [];
 
-  constructor(
-    simulation: Simulation,
-    machine: SimMachine,
-    store: SimStateStore,
-    ledger: CallLedger,
-    onSettled: (client: ChaosClient, outcome: string, attempts: number) => void,
-  ) {
+  constructor(machine: SimMachine, kind: ChaosClientKind, parts: ChaosClientParts) {
     this.machine = machine;
-    this.#simulation = simulation;
-    this.#store = store;
-    this.#ledger = ledger;
-    this.#onSettled = onSettled;
+    this.kind = kind;
+    this.#parts = parts;
     machine.onBoot((process) => {
-      this.#current = { process, engine: this.#route(process), begun: 0, outcomes: new Map(), attempts: 0 };
+      const engine = this.#route(process);
+      this.#engines.push(engine);
+      this.#current = { process, engine, begun: 0, outcomes: new Map(), attempts: 0 };
     });
     machine.boot();
   }
@@ -51,20 +87,34 @@ export class ChaosClient {
   call(isRepeatable: boolean, weight: number): void {
     const counted = this.#current;
     if (counted === undefined || !counted.process.isAlive || this.machine.isPaused) return;
-    const call = this.#ledger.begin(counted.process);
+    const { ledger, shards, onSettled } = this.#parts;
+    const call = ledger.begin(counted.process);
     counted.begun++;
     const settle = (outcome: string, attempts: number) => {
-      this.#ledger.settle(call, attempts);
+      ledger.settle(call, attempts);
       counted.outcomes.set(outcome, (counted.outcomes.get(outcome) ?? 0) + 1);
       counted.attempts += attempts;
-      this.#onSettled(this, outcome, attempts);
+      onSettled(outcome, attempts);
     };
+    const place = this.kind === 'sharded' ? { shard: shards.shardOf(call.id), affinity: [`key ${call.id % KEYS}`] } : undefined;
     counted.engine.call(
-      { path: `/${call.id}`, method: isRepeatable ? 'GET' : 'POST', weight },
+      { path: `/${call.id}`, method: isRepeatable ? 'GET' : 'POST', weight, ...place },
       undefined,
       ({ attempts }) => settle('ok', attempts),
       ({ code, attempts = 0 }) => settle(code, attempts),
     );
+  }
+
+  /** How often the router did what it was given to do, over all its processes. */
+  used(): ChaosUse {
+    const sum = (of: (engine: RouterEngine) => number) => this.#engines.reduce((total, engine) => total + of(engine), 0);
+    return {
+      retries: sum(({ telemetry }) => telemetry.retries),
+      ejections: sum(({ telemetry }) => telemetry.ejections),
+      hedges: sum(({ telemetry }) => telemetry.hedges),
+      probes: sum(({ news }) => news.probes),
+      wrongShards: sum(({ telemetry }) => telemetry.wrongShards),
+    };
   }
 
   /** Once nothing is under way any more. */
@@ -75,7 +125,7 @@ export class ChaosClient {
     const { name } = this.machine;
     const expect = (what: string, actual: unknown, expected: unknown) => {
       const [is, was] = [JSON.stringify(actual), JSON.stringify(expected)];
-      if (is !== was) this.#ledger.blame(`${name}: ${what} is ${is}, not ${was}`);
+      if (is !== was) this.#parts.ledger.blame(`${name}: ${what} is ${is}, not ${was}`);
     };
     const positive = (counts: Iterable<[string, number]>) => [...counts].filter(([, count]) => count > 0).sort();
     expect('calls by outcome', positive(Object.entries(engine.telemetry.outcomes())), positive(counted.outcomes));
@@ -85,20 +135,20 @@ export class ChaosClient {
       expect(`in flight at ${endpoint.id}`, [counter.inFlight, counter.weight], [0, 0]);
     }
     expect('endpoints known', [...engine.table.members()].length, servers);
-    checkBoard(process, (problem) => this.#ledger.blame(problem));
+    checkBoard(process, (problem) => this.#parts.ledger.blame(problem));
   }
 
   #route(process: SimProcess): RouterEngine {
     const { runtime } = process;
+    const { simulation, store } = this.#parts;
+    const resolve = this.kind === 'sharded' ? ribResolver : stateResolver;
+    const resolved = { state: simulation.state(process, store), service: CHAOS_SERVICE, cacheFile: '/var/cache/chaos' };
     return new RouterEngine(
       {
         service: CHAOS_SERVICE,
-        resolver: stateResolver({
-          state: this.#simulation.state(process, this.#store),
-          service: CHAOS_SERVICE,
-          cacheFile: '/var/cache/chaos.json',
-        }),
-        transport: this.#simulation.calls(process),
+        resolver: resolve(resolved),
+        transport: simulation.calls(process),
+        ...OPTIONS[this.kind],
         runtime,
         timeoutMs: CHAOS_TIMEOUT_MS,
         attemptTimeoutMs: ATTEMPT_TIMEOUT_MS,

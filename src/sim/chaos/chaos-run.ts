@@ -5,8 +5,10 @@
 import { exponential } from '../distributions.js';
 import { createSimulation } from '../simulation.js';
 import { CallLedger } from './call-ledger.js';
-import { CHAOS_TIMEOUT_MS, ChaosClient, checkBoard } from './chaos-client.js';
+import { ChaosBuilder } from './chaos-builder.js';
+import { CHAOS_TIMEOUT_MS, ChaosClient, type ChaosClientKind, type ChaosUse, checkBoard } from './chaos-client.js';
 import { ChaosServer } from './chaos-server.js';
+import { ChaosShards } from './chaos-shards.js';
 import { Faults } from './faults.js';
 import { Pauses } from './pauses.js';
 
@@ -14,7 +16,7 @@ export interface ChaosOptions {
   readonly seed: number | string;
   /** Simulated. Default one hour. */
   readonly durationMs?: number;
-  /** Default 4. */
+  /** Default 6. */
   readonly callsPerSecond?: number;
   /** Between two faults, on average. Default 8,000 ms. */
   readonly faultEveryMs?: number;
@@ -30,6 +32,8 @@ export interface ChaosResult {
   /** Calls settled, by outcome. */
   readonly outcomes: Readonly<Record<string, number>>;
   readonly faults: Readonly<Record<string, number>>;
+  /** Of each kind of client: how often its routers did what they are there for. */
+  readonly used: Readonly<Record<ChaosClientKind, ChaosUse>>;
   /** Of each simulated minute: calls settled, those of them that failed, and faults that began. */
   readonly minutes: readonly { readonly settled: number; readonly failed: number; readonly faults: number }[];
   /** What should not have happened; empty when all is well. */
@@ -37,7 +41,7 @@ export interface ChaosResult {
 }
 
 const SERVERS = 6;
-const CLIENTS = 3;
+const CLIENTS: readonly ChaosClientKind[] = ['plain', 'near', 'sharded'];
 /** For what is under way when the last fault has come: it heals, leases run out, the wheel turns. */
 const QUIET_MS = 120_000;
 const LAST_CALLS = 20;
@@ -45,12 +49,12 @@ const END = 1;
 const FAULT = 2;
 
 /**
- * Six servers, three clients and a store for an hour in which a fault begins every eight seconds on average; then all heals. An hour costs
- * some two seconds of CPU.
+ * Six servers in two regions, three clients that use the router each in another way, two builders of its tables and a store, for an hour
+ * in which a fault begins every eight seconds on average; then all heals.
  * @returns `problems` says what was lost, late or counted twice.
  */
 export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
-  const { durationMs = 3_600_000, callsPerSecond = 4, faultEveryMs = 8000 } = options;
+  const { durationMs = 3_600_000, callsPerSecond = 6, faultEveryMs = 8000 } = options;
   const simulation = createSimulation({ seed: options.seed, link: { latencyMs: 0.5 } });
   const { clock, trace, random } = simulation;
   const rates = random.fork('rates');
@@ -58,7 +62,13 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   const pauses = new Pauses();
   const ledger = new CallLedger(CHAOS_TIMEOUT_MS, pauses);
   const store = simulation.stateStore(machine('store'));
-  const servers = Array.from({ length: SERVERS }, (_, i) => new ChaosServer(simulation, machine(`server-${i}`), store, ledger));
+  const names = Array.from({ length: SERVERS }, (_, i) => `server-${i}`);
+  const shards = new ChaosShards(names, random.fork('shards'));
+  const servers = names.map((name, i) => {
+    const locality = i < SERVERS / 2 ? 'eu/west/a' : 'us/east/a';
+    return new ChaosServer(simulation, machine(name), store, ledger, shards, locality);
+  });
+  const builders = [0, 1].map((i) => new ChaosBuilder(simulation, machine(`builder-${i}`), store, shards, i === 0));
   const outcomes: Record<string, number> = {};
   const minutes: { settled: number; failed: number; faults: number }[] = [];
   const minuteAt = (ms: number) => {
@@ -66,15 +76,15 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     while (minutes.length <= index) minutes.push({ settled: 0, failed: 0, faults: 0 });
     return minutes[index] as { settled: number; failed: number; faults: number };
   };
-  const clients = Array.from({ length: CLIENTS }, (_, i) => {
-    const onSettled = (_client: ChaosClient, outcome: string, attempts: number) => {
+  const clients = CLIENTS.map((kind, i) => {
+    const onSettled = (outcome: string, attempts: number) => {
       outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
       trace.noteText(END, clock.now(), `${i} ${outcome} ${attempts}`);
       const minute = minuteAt(clock.now());
       minute.settled++;
       if (outcome !== 'ok') minute.failed++;
     };
-    return new ChaosClient(simulation, machine(`client-${i}`), store, ledger, onSettled);
+    return new ChaosClient(machine(`client-${i}`), kind, { simulation, store, ledger, shards, onSettled });
   });
   await clock.advance(1000);
   const faults = new Faults({
@@ -94,11 +104,12 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   const arrive = () => {
     if (clock.now() >= until) return;
     clock.timer(gap(arrivals), arrive);
-    (clients[arrivals.int(CLIENTS)] as ChaosClient).call(arrivals.next() < 0.7, 1 + arrivals.int(5));
+    (clients[arrivals.int(CLIENTS.length)] as ChaosClient).call(arrivals.next() < 0.7, 1 + arrivals.int(5));
   };
   clock.timer(gap(arrivals), arrive);
   await clock.advance(durationMs);
   faults.stop();
+  for (const builder of builders) builder.stop();
   await clock.advance(QUIET_MS);
   const failed = () => Object.entries(outcomes).reduce((sum, [outcome, count]) => sum + (outcome === 'ok' ? 0 : count), 0);
   const before = { failed: failed(), settled: ledger.settled };
@@ -107,7 +118,8 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     await clock.advance(1000);
   }
   if (failed() > before.failed) ledger.blame(`${failed() - before.failed} calls failed after all was well again`);
-  if (ledger.settled - before.settled !== LAST_CALLS * CLIENTS) ledger.blame('a client does not call after all was well again');
+  if (ledger.settled - before.settled !== LAST_CALLS * CLIENTS.length)
+    ledger.blame('a client does not call after all was well again');
   ledger.close();
   for (const client of clients) client.check(SERVERS);
   for (const server of servers) checkBoard(server.machine.process, (problem) => ledger.blame(problem));
@@ -122,6 +134,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     attempts: ledger.attempts,
     outcomes,
     faults: faults.counts,
+    used: Object.fromEntries(clients.map((client) => [client.kind, client.used()])) as Record<ChaosClientKind, ChaosUse>,
     minutes,
     problems: ledger.problems,
   };

@@ -3,6 +3,7 @@ import { announce } from '../../core/announce.js';
 import type { Random } from '../../core/random.js';
 import type { IncomingCall } from '../../core/transport/call.js';
 import { createLoadReporter } from '../../router/load-reporter.js';
+import { requestedShard, wrongShardAnswer } from '../../router/routes/wrong-shard.js';
 import { exponential } from '../distributions.js';
 import type { SimMachine, SimProcess } from '../machine.js';
 import type { Antagonist } from '../processor.js';
@@ -10,6 +11,7 @@ import { ProcessorSharing } from '../processor-sharing.js';
 import type { Simulation } from '../simulation.js';
 import type { SimStateStore } from '../stores/state-store.js';
 import type { CallLedger } from './call-ledger.js';
+import type { ChaosShards } from './chaos-shards.js';
 import type { Slowable } from './faults.js';
 
 export const CHAOS_SERVICE = 'chaos';
@@ -24,14 +26,25 @@ export class ChaosServer implements Slowable {
   readonly #simulation: Simulation;
   readonly #store: SimStateStore;
   readonly #ledger: CallLedger;
+  readonly #shards: ChaosShards;
+  readonly #locality: string;
   readonly #random: Random;
   readonly #others: Antagonist & { share: number } = { share: 0, onChange: undefined };
 
-  constructor(simulation: Simulation, machine: SimMachine, store: SimStateStore, ledger: CallLedger) {
+  constructor(
+    simulation: Simulation,
+    machine: SimMachine,
+    store: SimStateStore,
+    ledger: CallLedger,
+    shards: ChaosShards,
+    locality: string,
+  ) {
     this.machine = machine;
     this.#simulation = simulation;
     this.#store = store;
     this.#ledger = ledger;
+    this.#shards = shards;
+    this.#locality = locality;
     this.#random = simulation.random.fork(`work of ${machine.name}`);
     machine.onBoot((process) => this.#start(process));
     machine.boot();
@@ -44,19 +57,23 @@ export class ChaosServer implements Slowable {
 
   #start(process: SimProcess): void {
     const { runtime } = process;
+    const { name } = this.machine;
     const reporter = createLoadReporter({ runtime, capacity: SLOTS });
     const processor = new ProcessorSharing(this.machine.world, { slots: SLOTS, antagonist: this.#others });
     const work = exponential(WORK_MS);
     const handler = reporter.calls(async (call) => {
+      const asked = requestedShard(call.headers);
+      if (asked !== undefined && !this.#shards.holds(name, asked.shard)) return wrongShardAnswer(this.#shards.version);
       this.#ledger.served(Number(call.path.slice(1)), isRepeatable(call));
       const fails = this.#random.next() < ERROR_SHARE;
       await new Promise<void>((resolve) => processor.start(work(this.#random), () => process.enter(resolve)));
       return { status: fails ? 500 : 200 };
     });
-    const address = `sim://${this.machine.name}`;
+    const address = `sim://${name}`;
+    const endpoint = { id: name, address, locality: this.#locality };
     const state = this.#simulation.state(process, this.#store);
     void this.#simulation.calls(process).serve({ address }, handler);
-    announce({ state, service: CHAOS_SERVICE, endpoint: { id: this.machine.name, address }, runtime, leaseMs: LEASE_MS });
+    announce({ state, service: CHAOS_SERVICE, endpoint, runtime, leaseMs: LEASE_MS, load: () => reporter.report() });
   }
 }
 
