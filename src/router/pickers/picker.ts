@@ -34,7 +34,7 @@ export interface Picker {
   compared?(): readonly number[];
   /** This call shall wait for probes: `choose` instead of `pickIndex`. */
   mustAsk?(set: PickSet, request: PickRequest): boolean;
-  /** Calls `done` once, with an index into `set.candidates`; after probes of its own, so later. */
+  /** Calls `done` once, with an index into `set.candidates` (-1: nobody is there any more); after probes of its own, so later. */
   choose?(set: PickSet, request: PickRequest, done: (index: number) => void): void;
 }
 

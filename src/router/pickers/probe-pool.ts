@@ -48,6 +48,7 @@ const DOUBT_MS = 100;
 const REMOVED_PER_CALL = 1;
 /** Prequal's delta: how much faster answers come in than they go. */
 const NET_GAIN = 1;
+const NOBODY = -1;
 /** Fewer answers than this are no choice. */
 const LEAST_ANSWERS = 2;
 
@@ -131,7 +132,9 @@ export class ProbePool implements Picker {
     const asked = Math.min(this.#options.probesPerCall, set.candidates.length);
     let awaited = asked;
     this.#probe(set, request.now, asked, () => {
-      if (--awaited === 0) done(this.#best(set, request));
+      if (--awaited > 0) return;
+      // The list may have become empty meanwhile.
+      done(set.candidates.length === 0 ? NOBODY : this.#best(set, request));
     });
   }
 

@@ -242,6 +242,16 @@ describe('probePool', () => {
     expect(wrong).toBe(0);
   });
 
+  it('fails a call whose list became empty while probes were out', async () => {
+    const rig = routerRig({ endpoints: 4, picker: probePool() });
+    const call = watch(rig.router.call(GET));
+    rig.resolver.push([]);
+    for (const probe of rig.transport.open) probe.fail();
+    await rig.clock.settle();
+    expect(call.error).toMatchObject({ code: 'unavailable', message: expect.stringContaining('no endpoint') });
+    await assertClosesClean(rig);
+  });
+
   it('takes an answer of nothing for no report', async () => {
     const rig = routerRig({ endpoints: 20, picker: probePool() });
     rig.transport.onCall = (call) => call.answer(200, '');
