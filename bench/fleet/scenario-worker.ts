@@ -5,6 +5,7 @@ import { hedging } from './hedging.js';
 import { models } from './models.js';
 import { regions } from './regions.js';
 import { shards } from './shards.js';
+import { simulator } from './simulator.js';
 import { smallFleet } from './small-fleet.js';
 
 type Scenario = (options: SuiteOptions, onClaim: (claim: Claim) => void) => Promise<void>;
@@ -16,6 +17,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   F7: smallFleet,
   F8: affinity,
   F9: hedging,
+  F11: simulator,
 };
 
 const [id = '', seed = '1', trace = ''] = process.argv.slice(2);
