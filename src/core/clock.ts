@@ -107,21 +107,22 @@ class LiveTimer implements Timer {
 
 /** `Clock.sleep` in terms of `Clock.timer`, for implementations of Clock. */
 export function sleepOn(clock: Clock, ms: number, signal?: AbortSignal, holds?: boolean): Promise<void> {
+  if (signal === undefined) return new Promise((resolve) => clock.timer(ms, resolve, holds));
   return new Promise((resolve, reject) => {
     const onAbort = () => {
       timer.cancel();
-      reject(new EvenkeelError('cancelled', 'sleep was cancelled', { cause: signal?.reason }));
+      reject(new EvenkeelError('cancelled', 'sleep was cancelled', { cause: signal.reason }));
     };
     const timer = clock.timer(
       ms,
       () => {
-        signal?.removeEventListener('abort', onAbort);
+        signal.removeEventListener('abort', onAbort);
         resolve();
       },
       holds,
     );
-    if (signal?.aborted) onAbort();
-    else signal?.addEventListener('abort', onAbort, { once: true });
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
   });
 }
 

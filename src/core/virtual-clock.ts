@@ -4,7 +4,7 @@
  * Timers fire in order of (time, sequence of creation). Between two of them all asynchronous code comes to rest: each fires in an
  * immediate of its own, and Node empties promise jobs and nextTick queues, of any depth, before the next immediate; hops by microtask
  * do not (a chain through process.nextTick outlives them). Up to {@link MOST_A_TURN} share a turn of the event loop, which costs more
- * than all else: 2.5 times as many events as with a turn for each. Work handed to the thread pool, to the network or to setImmediate is
+ * than all else: four times as many events as with a turn for each. Work handed to the thread pool, to the network or to setImmediate is
  * outside virtual time and is not waited for.
  */
 import { type Clock, sleepOn, type Timer } from './clock.js';
@@ -32,7 +32,7 @@ export interface VirtualClockOptions {
 }
 
 /** Timers fired in one turn of the event loop. */
-const MOST_A_TURN = 16;
+const MOST_A_TURN = 64;
 const DEFAULT_WALL_TIME_MS = Date.UTC(2026, 0, 1);
 
 export function virtualClock(options: VirtualClockOptions = {}): VirtualClock {

@@ -16,16 +16,8 @@ export class BinaryHeap<T> {
   }
 
   push(item: T): void {
-    const items = this.#items;
-    let hole = items.length;
-    items.push(item);
-    while (hole > 0) {
-      const parent = (hole - 1) >> 1;
-      if (!this.#isBefore(item, items[parent] as T)) break;
-      items[hole] = items[parent] as T;
-      hole = parent;
-    }
-    items[hole] = item;
+    this.#items.push(item);
+    this.#rise(item, this.#items.length - 1);
   }
 
   pop(): T | undefined {
@@ -42,16 +34,32 @@ export class BinaryHeap<T> {
     for (const item of kept) this.push(item);
   }
 
+  /**
+   * A hole sinks to the bottom past the lesser child of each pair, and the item rises from there: it was the last, and belongs near the
+   * bottom mostly, so that this takes half the comparisons of a sinking item.
+   */
   #sink(item: T, from: number): void {
     const items = this.#items;
+    const isBefore = this.#isBefore;
+    const { length } = items;
     let hole = from;
-    for (;;) {
-      let child = 2 * hole + 1;
-      if (child >= items.length) break;
-      if (child + 1 < items.length && this.#isBefore(items[child + 1] as T, items[child] as T)) child++;
-      if (!this.#isBefore(items[child] as T, item)) break;
+    for (let child = 2 * hole + 1; child < length; child = 2 * hole + 1) {
+      if (child + 1 < length && isBefore(items[child + 1] as T, items[child] as T)) child++;
       items[hole] = items[child] as T;
       hole = child;
+    }
+    this.#rise(item, hole);
+  }
+
+  #rise(item: T, from: number): void {
+    const items = this.#items;
+    const isBefore = this.#isBefore;
+    let hole = from;
+    while (hole > 0) {
+      const parent = (hole - 1) >> 1;
+      if (!isBefore(item, items[parent] as T)) break;
+      items[hole] = items[parent] as T;
+      hole = parent;
     }
     items[hole] = item;
   }
