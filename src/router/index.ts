@@ -5,7 +5,7 @@ export type { RouterEvents } from './events.js';
 export type { RouterFetch, RouterFetchInit } from './fetch.js';
 export type { HealthOptions } from './health-checks.js';
 export { DEFAULT_MAX_EXTRA_LOAD, DEFAULT_MIN_HEDGE_DELAY_MS, type HedgeOptions } from './hedging.js';
-export type { PickExplanation } from './last-picks.js';
+export type { ComparedEndpoint, PickExplanation } from './last-picks.js';
 export {
   createLatencyTax,
   DEFAULT_TAX_METHODS,
@@ -139,6 +139,7 @@ export { createTierSplit, DEFAULT_TIER_PERIOD_MS, type TierSplit, type TierSplit
 export {
   createTrafficSplit,
   DEFAULT_SPLIT_PER_SECOND,
+  type RouteSplit,
   type TrafficSplit,
   type TrafficSplitOptions,
 } from './routes/traffic-split.js';

@@ -41,10 +41,6 @@ export function ribPrefix(segment: string): string {
   return `${RIB_PREFIX}${segment}/`;
 }
 
-export function ribPrefixOf(service: string): string {
-  return ribPrefix(keySegment(service));
-}
-
 export function headKey(prefix: string): string {
   return `${prefix}head`;
 }
