@@ -6,7 +6,6 @@
  * and only the head says which ones count; it gives the checksum of each. The head is a document of a term (`putFenced`): a builder
  * whose term is over cannot name anything any more, and what it still writes stands under a token nobody looks at.
  */
-import { keySegment } from '../../core/announcement.js';
 import { MAX_STATE_BYTES } from '../../core/transport/state.js';
 import { asArray, asFields, asInteger, asString, decoding, parseDocument } from './document-fields.js';
 import { CHECKSUM_LENGTH } from './table-codec.js';
