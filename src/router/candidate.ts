@@ -7,6 +7,7 @@ import type { Endpoint } from '../core/endpoint.js';
 import type { Outcome, WorkCounter } from '../core/load-counter.js';
 import { type LoadReport, OUTSTANDING_MS, UNIT_MS } from '../core/load-report.js';
 import { FleetView } from './fleet-view.js';
+import { type ModelLoad, ModelLoads } from './model-loads.js';
 import { UnitCosts } from './unit-costs.js';
 
 /** Time constant of the latency and failure estimates: Finagle's and Linkerd's. */
@@ -49,8 +50,6 @@ export class Candidate {
   reportAtMs = 0;
   /** Name of the load source it came from. */
   reportSource = '';
-  /** Our own work in flight when the report came: the rest of what it tells is other callers'. */
-  ownAtReport = 0;
   /** Other callers' pieces of work at that time, by the host's counter. */
   others = 0;
   readonly #costs = new UnitCosts();
@@ -60,8 +59,8 @@ export class Candidate {
   othersMs = 0;
   /** Our own calls in flight by the counter they are for; only keys above 0, so no larger than what is in flight. */
   readonly #own = new Map<string, number>();
-  /** As it was when the report came. */
-  #ownThen: ReadonlyMap<string, number> | undefined;
+  readonly #models = new ModelLoads();
+  readonly #ownByKey = (loadKey: string) => this.ownOf(loadKey);
 
   /** Slow start: until then it gets less, from `leastWarmth` of its share at `warmFromMs` on. */
   warmFromMs = 0;
@@ -103,9 +102,9 @@ export class Candidate {
     this.report = report;
     this.reportSource = source;
     this.reportAtMs = now;
-    this.ownAtReport = this.counter.inFlight;
-    this.#ownThen = this.#own.size === 0 ? undefined : new Map(this.#own);
-    this.others = this.othersOf(undefined);
+    // Our own work is part of what it tells.
+    this.others = Math.max(0, (outstandingOf(report) ?? 0) - this.counter.inFlight);
+    if (report.namedMetrics !== undefined) this.#models.note(report.namedMetrics, this.#ownByKey, now);
     const unitMs = report.requestCost?.[UNIT_MS] ?? 0;
     const outstandingMs = report.namedMetrics?.[OUTSTANDING_MS] ?? 0;
     // A report of another kind says nothing of costs; one that is beyond belief says nothing at all.
@@ -137,24 +136,14 @@ export class Candidate {
     return this.report !== undefined && now - this.reportAtMs > STALE_REPORT_MS;
   }
 
-  /** Other callers' work when the report came: of the counter `loadKey`, else of the host's. 0 when the report does not say. */
-  othersOf(loadKey: string | undefined): number {
-    const metrics = this.report?.namedMetrics;
-    const ofKey = loadKey === undefined ? undefined : metrics?.[loadKey];
-    // A counter at 0 says nothing of a server that is busy with others.
-    if (loadKey !== undefined && ofKey !== undefined && ofKey > 0) return Math.max(0, ofKey - (this.#ownThen?.get(loadKey) ?? 0));
-    const outstanding = this.report && outstandingOf(this.report, undefined);
-    return outstanding === undefined ? 0 : Math.max(0, outstanding - this.ownAtReport);
-  }
-
   /** Our own calls in flight there that are for the counter `loadKey`. */
   ownOf(loadKey: string): number {
     return this.#own.get(loadKey) ?? 0;
   }
 
-  /** Other callers' work for that counter when the report came; 0 when it does not tell of it. */
-  othersOfModel(loadKey: string): number {
-    return Math.max(0, (this.report?.namedMetrics?.[loadKey] ?? 0) - (this.#ownThen?.get(loadKey) ?? 0));
+  /** Other callers' work for that counter, as told last; undefined: no report has named it. */
+  modelLoad(loadKey: string): ModelLoad | undefined {
+    return this.#models.of(loadKey);
   }
 
   #countOwn(loadKey: string, difference: 1 | -1): void {
@@ -266,20 +255,10 @@ export class Candidate {
   }
 }
 
-/**
- * Outstanding work that `report` tells, in the server's unit: of the request's own key (a model), else of the host. A counter at 0
- * says nothing of a server that is busy with other models, so the host's answers for it. Undefined: the report does not say.
- * @see Meta, "Taming the tail utilization of ads inference", per-model counters
- */
-export function outstandingOf(report: LoadReport, loadKey: string | undefined): number | undefined {
-  const metrics = report.namedMetrics;
-  if (metrics === undefined) return undefined;
-  if (loadKey !== undefined) {
-    const own = metrics[loadKey];
-    if (own !== undefined && own > 0) return own;
-  }
+/** Outstanding work of the host that `report` tells, in the server's unit; undefined: it does not say. */
+export function outstandingOf({ namedMetrics }: LoadReport): number | undefined {
   // vLLM's report names its queue alone.
-  return metrics.host ?? metrics.num_requests_waiting;
+  return namedMetrics?.host ?? namedMetrics?.num_requests_waiting;
 }
 
 /** A unit of work that takes a server longer than an hour, or a year of work waiting, is a mistake. */

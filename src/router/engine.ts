@@ -10,6 +10,7 @@ import type { Clock } from '../core/clock.js';
 import type { Diagnostics } from '../core/diagnostics.js';
 import { checkNumber, EvenkeelError, invalidArgument, prebuiltError } from '../core/errors.js';
 import type { EventSource } from '../core/events.js';
+import type { FeatureSwitch } from '../core/feature-switch.js';
 import type { HeaderList } from '../core/headers.js';
 import { Lifecycle } from '../core/lifecycle.js';
 import { modelKey } from '../core/load-board.js';
@@ -46,9 +47,9 @@ import type { RouterRequest } from './router-request.js';
 import { RouterTelemetry } from './router-telemetry.js';
 import { makeRoutes } from './routes/make-routes.js';
 import type { Routes } from './routes/routes.js';
-import { ASKING, type Selecting, Selection } from './selection.js';
+import { type ASKING, type Selecting, Selection } from './selection.js';
 import { checkSlowStart } from './slow-start.js';
-import type { RouterSwitches } from './switches.js';
+import { ALWAYS_ON, type RouterSwitches } from './switches.js';
 import { WaitingCalls } from './waiting-calls.js';
 
 const WARM_UP_TIMEOUT_MS = 5000;
@@ -88,6 +89,7 @@ export class RouterEngine implements CallEngine {
   readonly #extensions: readonly CallExtension[];
   readonly #news: LoadNews;
   readonly #sources: RunningSources;
+  readonly #probing: FeatureSwitch;
   readonly #resolution: Resolution;
   readonly #stopHealth = new AbortController();
   readonly #noEndpoints: EvenkeelError;
@@ -123,6 +125,7 @@ export class RouterEngine implements CallEngine {
     this.idleTimeoutMs = this.options.idleTimeoutMs;
     this.maxResponseBytes = this.options.maxResponseBytes;
     this.#extensions = options.extensions ?? [];
+    this.#probing = options.switches?.probes ?? ALWAYS_ON;
     const retry = options.retry === false ? { maxAttempts: 1 } : (options.retry ?? {});
     this.#policy = new RetryPolicy(retry, this.#random.fork('backoff'));
     this.maxAttempts = this.#policy.maxAttempts;
@@ -251,15 +254,8 @@ export class RouterEngine implements CallEngine {
     // Where others wait for room, nobody who is asked has any.
     const isFull = this.waiting.size > 0 || this.#asking >= this.options.maxQueued;
     if (this.table.candidates.length === 0 || isFull) return this.pick(call, avoid);
-    if (!this.#sources.asksFirst) return this.#selection.pickOrAsk(call, avoid);
-    call.onAsk();
-    this.#sources.choose(call, (candidate) => {
-      const member = candidate as Member | undefined;
-      const isUsable = member !== undefined && this.#selection.hasRoom(member);
-      if (isUsable) this.#selection.explain(member, call, 'asked before dispatch', undefined);
-      call.onChosen(isUsable ? member : undefined);
-    });
-    return ASKING;
+    const asksFirst = this.#sources.asksFirst && this.#probing.isOn;
+    return this.#selection.pickOrAsk(call, avoid, asksFirst ? this.#sources : undefined);
   }
 
   onAsk(): void {

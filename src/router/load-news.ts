@@ -69,7 +69,6 @@ export class LoadNews {
       runtime,
       random,
       transport,
-      open: table,
       members: () => table.members(),
       onReport: (candidate, report, now, source, loadKey) => this.#onReport(candidate, report, now, source, loadKey),
       onBroken: (candidate, error) => this.#onBroken(candidate, error),

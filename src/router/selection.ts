@@ -4,10 +4,11 @@ import type { EventSource } from '../core/events.js';
 import { ATTRIBUTES } from '../core/metrics.js';
 import type { Random } from '../core/random.js';
 import type { CallSpan } from '../core/telemetry.js';
+import type { Candidate } from './candidate.js';
 import type { EndpointTable, Member } from './endpoint-table.js';
 import type { RouterEvents } from './events.js';
 import { explanationOf, LastPicks, type PickExplanation } from './last-picks.js';
-import type { PickRequest } from './pickers/picker.js';
+import type { PickRequest, PickSet } from './pickers/picker.js';
 import type { Route } from './routes/pool.js';
 import type { RouteRequest, Routes } from './routes/routes.js';
 
@@ -27,6 +28,11 @@ export interface Asker extends Selecting {
   onAsk(): void;
   /** After it, once; undefined: the one that was chosen has no room. */
   onChosen(member: Member | undefined): void;
+}
+
+/** Who asks endpoints for a call, in place of the picker. */
+export interface Chooser {
+  choose(set: PickSet, request: PickRequest, done: (candidate: Candidate | undefined) => void): void;
 }
 
 /** The endpoint will be told later, to the asker. */
@@ -72,10 +78,14 @@ export class Selection {
     return route === undefined ? undefined : this.#pickFrom(route, request, avoid);
   }
 
-  /** The same, where the picker may ask endpoints first. */
-  pickOrAsk(asker: Asker, avoid: Member | undefined): Member | undefined | typeof ASKING {
+  /** The same, where the picker, or the load source `chooser` in its place, may ask endpoints first. */
+  pickOrAsk(asker: Asker, avoid: Member | undefined, chooser: Chooser | undefined): Member | undefined | typeof ASKING {
     const route = this.#routes.routeOf(asker);
     if (route === undefined) return undefined;
+    if (chooser !== undefined) {
+      this.#askWith(chooser, route, asker, avoid);
+      return ASKING;
+    }
     if (!this.#asks(route, asker)) return this.#pickFrom(route, asker, avoid);
     this.#ask(route, asker);
     return ASKING;
@@ -111,6 +121,17 @@ export class Selection {
       this.#diagnostics.report('router:picker', error);
       return false;
     }
+  }
+
+  #askWith(chooser: Chooser, route: Route, asker: Asker, avoid: Member | undefined): void {
+    asker.onAsk();
+    chooser.choose(route.set, asker, (candidate) => {
+      const member = candidate as Member | undefined;
+      // Where the call has just failed is no better for being idle.
+      const isUsable = member !== undefined && member !== avoid && this.hasRoom(member);
+      if (isUsable) this.explain(member, asker, 'asked before dispatch', undefined);
+      asker.onChosen(isUsable ? member : undefined);
+    });
   }
 
   #ask(route: Route, asker: Asker): void {

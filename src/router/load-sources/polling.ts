@@ -9,11 +9,13 @@
 import { checkInteger, checkNumber, EvenkeelError, invalidArgument } from '../../core/errors.js';
 import { fanOut } from '../../core/fan-out.js';
 import type { LoadReport } from '../../core/load-report.js';
+import type { Random } from '../../core/random.js';
 import { TimerWheel } from '../../core/timer-wheel.js';
 import type { Candidate } from '../candidate.js';
 import { outstandingOf } from '../candidate.js';
 import { parseLoadBody } from '../load-body.js';
 import { LoadProber } from '../load-prober.js';
+import { reportedLoad } from '../pickers/load.js';
 import { probe } from '../probe.js';
 import { ALWAYS_ON } from '../switches.js';
 import type { LoadSource, LoadSourceEnvironment, LoadSourceSession } from './source.js';
@@ -148,8 +150,8 @@ function pollInBackground(env: LoadSourceEnvironment, poller: Poller, intervalMs
 
 function pollBeforeDispatch(env: LoadSourceEnvironment, prober: LoadProber, choices: number): LoadSourceSession {
   return {
-    choose(request, done) {
-      const asked = sample(env, choices);
+    choose({ candidates }, request, done) {
+      const asked = sample(candidates, env.random, choices);
       if (asked.length < 2) {
         done(asked[0]);
         return;
@@ -160,11 +162,11 @@ function pollBeforeDispatch(env: LoadSourceEnvironment, prober: LoadProber, choi
       for (const candidate of asked) {
         prober.ask(candidate, request.now, (isAnswered) => {
           // Who does not answer in time is no candidate, unless nobody does.
-          const outstanding =
-            isAnswered && candidate.report !== undefined ? outstandingOf(candidate.report, request.loadKey) : undefined;
-          const told = outstanding === undefined ? Number.POSITIVE_INFINITY : load(candidate, outstanding, env);
-          if (told < leastLoad) {
-            leastLoad = told;
+          const { report } = candidate;
+          const tells = isAnswered && report !== undefined && outstandingOf(report) !== undefined;
+          const load = tells ? reportedLoad(candidate, request) : Number.POSITIVE_INFINITY;
+          if (load < leastLoad) {
+            leastLoad = load;
             best = candidate;
           }
           if (--awaited === 0) done(best);
@@ -175,19 +177,9 @@ function pollBeforeDispatch(env: LoadSourceEnvironment, prober: LoadProber, choi
   };
 }
 
-/** What it told, and what we sent there since it was asked. */
-function load(candidate: Candidate, outstanding: number, env: LoadSourceEnvironment): number {
-  const since = Math.max(0, candidate.counter.inFlight - candidate.ownAtReport);
-  return ((outstanding + since + 1) * candidate.slowdown(env.runtime.clock.now())) / candidate.weight;
-}
-
-/** Distinct, in random order. */
-function sample(env: LoadSourceEnvironment, count: number): Candidate[] {
-  const pool = [...env.open.candidates];
-  const chosen: Candidate[] = [];
-  while (chosen.length < count && pool.length > 0) {
-    const [candidate] = pool.splice(env.random.int(pool.length), 1);
-    if (candidate !== undefined) chosen.push(candidate);
-  }
-  return chosen;
+/** Distinct ones, in random order. */
+function sample(candidates: readonly Candidate[], random: Random, count: number): Candidate[] {
+  const indices = new Set<number>();
+  while (indices.size < Math.min(count, candidates.length)) indices.add(random.int(candidates.length));
+  return [...indices].map((index) => candidates[index] as Candidate);
 }

@@ -2,7 +2,7 @@
 import type { HeaderList } from '../../core/headers.js';
 import type { LoadReport } from '../../core/load-report.js';
 import type { Candidate } from '../candidate.js';
-import type { PickRequest } from '../pickers/picker.js';
+import type { PickRequest, PickSet } from '../pickers/picker.js';
 import type { LoadSource, LoadSourceEnvironment, LoadSourceSession } from './source.js';
 
 /** What the router offers them. */
@@ -11,8 +11,6 @@ export interface RouterLoadEnvironment extends Omit<LoadSourceEnvironment, 'onRe
 }
 
 export class RunningSources {
-  /** One of them asks endpoints before each dispatch. */
-  readonly asksFirst: boolean;
   /** Of all of them. */
   readonly requestHeaders: readonly string[];
   readonly #sessions: readonly LoadSourceSession[];
@@ -32,13 +30,17 @@ export class RunningSources {
     this.#readers = this.#sessions.filter((session) => session.onHeaders !== undefined);
     this.#chooser = this.#sessions.find((session) => session.choose !== undefined);
     this.requestHeaders = this.#sessions.flatMap(({ requestHeaders = [] }) => requestHeaders);
-    this.asksFirst = this.#chooser !== undefined;
+  }
+
+  /** One of them asks endpoints before each dispatch. */
+  get asksFirst(): boolean {
+    return this.#chooser !== undefined;
   }
 
   /** As {@link LoadSourceSession.choose} of the first that does. */
-  choose(request: PickRequest, done: (candidate: Candidate | undefined) => void): void {
+  choose(set: PickSet, request: PickRequest, done: (candidate: Candidate | undefined) => void): void {
     try {
-      this.#chooser?.choose?.(request, done);
+      this.#chooser?.choose?.(set, request, done);
     } catch (error) {
       this.#onBroken(undefined, error);
       done(undefined);

@@ -18,8 +18,6 @@ export interface LoadSourceEnvironment {
   readonly runtime: Runtime;
   readonly random: Random;
   readonly transport: CallTransport;
-  /** The endpoints open now. */
-  readonly open: PickSet;
   /** All known ones. */
   members(): Iterable<Candidate>;
   /**
@@ -37,9 +35,9 @@ export interface LoadSourceSession {
   /** A response began, or ended with trailers. On the hot path. What it throws is counted as a broken report. */
   onHeaders?(candidate: Candidate, headers: HeaderList, now: number, loadKey?: string): void;
   /**
-   * Chooses for one call, after asking. Calls `done` once, later, with an endpoint of `open`; undefined when none could be asked and the
-   * picker shall choose.
+   * Chooses for one call among those of `set`, after asking. Calls `done` once, later, with one of them; undefined when none could be
+   * asked and the picker shall choose.
    */
-  choose?(request: PickRequest, done: (candidate: Candidate | undefined) => void): void;
+  choose?(set: PickSet, request: PickRequest, done: (candidate: Candidate | undefined) => void): void;
   close(): void;
 }

@@ -19,27 +19,28 @@ export function ownLoad(candidate: Candidate, request: PickRequest): number {
   return (candidate.counter.weight + request.weight) * candidate.slowdown(request.now) * candidate.inverseWeight;
 }
 
-/** Own work plus what the last report told of other callers' work. */
-export function reportedLoad(candidate: Candidate, request: PickRequest): number {
-  const load = candidate.counter.weight + othersLoad(candidate, request) + request.weight;
-  return load * candidate.slowdown(request.now) * candidate.inverseWeight;
-}
-
 /** The whole host's work counts for this much of a call beside its model's: it decides where the model has next to none. */
 const HOST_AS_TIE_BREAK = 0.5;
 
+/** Own work plus what reports told of other callers': of the call's model where its endpoint tells of it, else of the host. */
+export function reportedLoad(candidate: Candidate, request: PickRequest): number {
+  return loadBy(candidate, request, 1);
+}
+
 /** As {@link reportedLoad}, by the counters that `blend` says. */
 export function blendedLoad(blend: CounterBlend): (candidate: Candidate, request: PickRequest) => number {
-  return (candidate, request) => {
-    const { loadKey, now, weight } = request;
-    const share = loadKey === undefined ? 0 : blend.at(now);
-    const fading = freshness(candidate, now);
-    const host = candidate.counter.weight + candidate.others * weight * fading;
-    if (loadKey === undefined || share === 0) return (host + weight) * candidate.slowdown(now) * candidate.inverseWeight;
-    const model = candidate.ownOf(loadKey) * weight + candidate.othersOfModel(loadKey) * weight * fading;
-    const own = model + (HOST_AS_TIE_BREAK * host) / (host + weight);
-    return (share * own + (1 - share) * host + weight) * candidate.slowdown(now) * candidate.inverseWeight;
-  };
+  return (candidate, request) => loadBy(candidate, request, request.loadKey === undefined ? 0 : blend.at(request.now));
+}
+
+/** @param share - How much the model's counter counts, 0 to 1. */
+function loadBy(candidate: Candidate, { loadKey, now, weight }: PickRequest, share: number): number {
+  const host = candidate.counter.weight + othersLoad(candidate, now, weight);
+  const perWork = candidate.slowdown(now) * candidate.inverseWeight;
+  const told = loadKey === undefined || share === 0 ? undefined : candidate.modelLoad(loadKey);
+  if (loadKey === undefined || told === undefined) return (host + weight) * perWork;
+  const model = candidate.ownOf(loadKey) * weight + told.others * weight * freshness(now - told.atMs);
+  const own = model + (HOST_AS_TIE_BREAK * host) / (host + weight);
+  return (share * own + (1 - share) * host + weight) * perWork;
 }
 
 /** Peak latency times own work. @see Finagle, PeakEwma.scala */
@@ -54,7 +55,7 @@ export function expectedTime(candidate: Candidate, request: PickRequest): number
   const { now, weight } = request;
   if (candidate.fleet.unitMs > 0) return costThere(candidate, request);
   const latency = candidate.expectedLatency(now) || unknownLatency(candidate, now);
-  const work = candidate.counter.weight + othersLoad(candidate, request) + weight;
+  const work = candidate.counter.weight + othersLoad(candidate, now, weight) + weight;
   return latency * work * candidate.slowdown(now) * candidate.inverseWeight;
 }
 
@@ -84,16 +85,14 @@ export function costThere(candidate: Candidate, { now, weight, loadKey }: PickRe
   return cost * slower * candidate.slowdown(now);
 }
 
-function othersLoad(candidate: Candidate, { now, weight, loadKey }: PickRequest): number {
-  const others = loadKey === undefined ? candidate.others : candidate.othersOf(loadKey);
-  // The server counts calls; one call of other callers is taken to weigh as much as this one.
-  return others === 0 ? 0 : others * weight * freshness(candidate, now);
+/** Of the host. The server counts calls; one call of other callers is taken to weigh as much as this one. */
+function othersLoad({ others, reportAtMs }: Candidate, now: number, weight: number): number {
+  return others === 0 ? 0 : others * weight * freshness(now - reportAtMs);
 }
 
 /** 1 for a report that has just come, 0 for a stale one. */
-function freshness({ reportAtMs }: Candidate, now: number): number {
-  const age = now - reportAtMs;
-  return age > STALE_REPORT_MS ? 0 : REPORT_FADE_MS / (REPORT_FADE_MS + age);
+function freshness(ageMs: number): number {
+  return ageMs > STALE_REPORT_MS ? 0 : REPORT_FADE_MS / (REPORT_FADE_MS + ageMs);
 }
 
 function unknownLatency(candidate: Candidate, now: number): number {

@@ -39,7 +39,8 @@ export function makeRoutes(
     rings,
     ringThreshold,
     subset: subset === false ? undefined : checkSubset(subset),
-    splits: [versions, tiers].filter((split) => split !== undefined),
+    versions,
+    tiers,
     subsetting: switches.subsets ?? ALWAYS_ON,
   };
   return new Routes(options, table, clock, random.fork('routes'), randomId(random.fork('client')), makePicker);

@@ -1,6 +1,6 @@
 /**
- * From a call to the endpoints that may take it: who holds its shard, which version and tier its share of the traffic goes to, which
- * ring, which subset of a long list. Each step only narrows; a step that nobody asked for costs a comparison.
+ * From a call to the endpoints that may take it: who holds its shard, which version its share of the traffic goes to, which ring, which
+ * tier in it, which subset of a long list. Each step only narrows; a step that nobody asked for costs a comparison.
  */
 import type { Clock } from '../../core/clock.js';
 import type { Random } from '../../core/random.js';
@@ -12,7 +12,7 @@ import type { RoutingTable } from '../rib/routing-table.js';
 import { Pool, type Route } from './pool.js';
 import { ShardPools } from './shard-pools.js';
 import { type ResolvedSubset, rendezvousSubset } from './subset.js';
-import type { RouteSplit } from './traffic-split.js';
+import { drawShare, type RouteSplit } from './traffic-split.js';
 import { utilizationOf } from './utilization.js';
 
 export interface RoutesOptions {
@@ -22,8 +22,9 @@ export interface RoutesOptions {
   readonly ringThreshold: number | undefined;
   /** Undefined: all endpoints are used. */
   readonly subset: ResolvedSubset | undefined;
-  /** Of versions, of tiers. */
-  readonly splits: readonly RouteSplit[];
+  /** Undefined: versions do not matter. */
+  readonly versions: RouteSplit | undefined;
+  readonly tiers: RouteSplit | undefined;
   /** Subsets may be used now. */
   readonly subsetting: { readonly isOn: boolean };
 }
@@ -32,14 +33,6 @@ export interface RouteRequest {
   readonly now: number;
   readonly shard: string | undefined;
   readonly shardRole: 'any' | 'primary';
-}
-
-/** Endpoints of certain kinds, and in them those of further kinds. */
-interface KindPool {
-  readonly wanted: readonly { readonly attribute: string; readonly kind: string }[];
-  readonly narrower: Map<string | undefined, KindPool>;
-  pool: Pool<Member> | undefined;
-  version: number;
 }
 
 export class Routes {
@@ -52,16 +45,12 @@ export class Routes {
   readonly #makePicker: () => Picker;
   readonly #shards: ShardPools;
   readonly #all: Pool<Member>;
-  /** Of any kind; the first split chooses among those within it, the second within that. */
-  readonly #kinds: KindPool = { wanted: [], narrower: new Map(), pool: undefined, version: -1 };
   readonly #draw = () => this.#random.next();
   /** The plain case: one route for everything. */
   #whole: Route;
   readonly #isSplit: boolean;
   #tableVersion = -1;
   #isSubsetting = true;
-  /** Rises when pools are to be filled anew. */
-  #epoch = 0;
   #routing: RoutingTable | undefined;
   #version = 0;
 
@@ -82,7 +71,7 @@ export class Routes {
     this.#all = this.#makePool();
     this.#shards = new ShardPools(clock, () => this.#makePool());
     this.#whole = { set: table, picker: makePicker(), ring: undefined };
-    this.#isSplit = options.locality !== undefined || options.splits.length > 0;
+    this.#isSplit = options.locality !== undefined || options.versions !== undefined || options.tiers !== undefined;
   }
 
   /** The picker of the plain case; of its kind for all others. */
@@ -108,19 +97,26 @@ export class Routes {
       return this.#whole;
     }
     this.#follow();
-    return this.#poolFor(request.now).route(this.#draw, request.now);
+    return this.#ofVersion(this.#all, request.now).route(this.#draw, request.now);
   }
 
-  /** All who may take it, near or far, of any kind: for a call whose own route has no room. */
-  widened(request: RouteRequest): readonly Member[] {
-    if (request.shard === undefined) return this.#table.candidates;
+  /** All who may take it, near or far, of any tier, of any version with a share: for a call whose own route has no room. */
+  widened({ now, shard, shardRole }: RouteRequest): readonly Member[] {
+    const { versions } = this.#options;
+    if (shard === undefined && versions === undefined) return this.#table.candidates;
     this.#follow();
-    return this.#shards.poolOf(request.shard, request.shardRole).candidates;
+    const pool = shard === undefined ? this.#all : this.#shards.poolOf(shard, shardRole);
+    const shares = versions?.at(now, pool.candidates, pool);
+    if (versions === undefined || shares === undefined) return pool.candidates;
+    const wanted = pool.candidates.filter(
+      ({ endpoint }) => (shares.get(endpoint.attributes?.[versions.attribute] ?? '') ?? 0) > 0,
+    );
+    return wanted.length === 0 ? pool.candidates : wanted;
   }
 
   #routeToShard({ now, shardRole }: RouteRequest, shard: string): Route | undefined {
     this.#follow();
-    return this.#shards.poolOf(shard, shardRole).route(this.#draw, now);
+    return this.#ofVersion(this.#shards.poolOf(shard, shardRole), now).route(this.#draw, now);
   }
 
   #follow(): void {
@@ -129,51 +125,23 @@ export class Routes {
     if (table.version === this.#tableVersion && isOn === this.#isSubsetting) return;
     this.#tableVersion = table.version;
     this.#isSubsetting = isOn;
-    this.#epoch++;
     this.#all.update(table.candidates, table.members());
     this.#shards.update(table.candidates, table.members());
   }
 
-  /** By the shares of now; a kind of which nobody is open leaves its share to all. */
-  #poolFor(now: number): Pool<Member> {
-    let chosen = this.#kinds;
-    for (const split of this.#options.splits) {
-      split.observe?.(this.#table.candidates, now);
-      const shares = split.at(now);
-      chosen = this.#narrowed(chosen, split.attribute, shares && draw(shares, this.#random.next()));
-    }
-    if (chosen.wanted.length === 0) return this.#all;
-    const pool = this.#filled(chosen);
-    return pool.size === 0 ? this.#all : pool;
-  }
-
-  /** @param kind - Undefined: any. */
-  #narrowed(from: KindPool, attribute: string, kind: string | undefined): KindPool {
-    let narrower = from.narrower.get(kind);
-    if (narrower === undefined) {
-      // Kinds come and go with releases.
-      if (from.narrower.size >= MOST_KINDS) from.narrower.clear();
-      const wanted = kind === undefined ? from.wanted : [...from.wanted, { attribute, kind }];
-      narrower = { wanted, narrower: new Map(), pool: undefined, version: -1 };
-      from.narrower.set(kind, narrower);
-    }
-    return narrower;
-  }
-
-  #filled(kinds: KindPool): Pool<Member> {
-    kinds.pool ??= this.#makePool();
-    if (kinds.version !== this.#epoch) {
-      kinds.version = this.#epoch;
-      const isWanted = ({ endpoint }: Member) =>
-        kinds.wanted.every(({ attribute, kind }) => endpoint.attributes?.[attribute] === kind);
-      kinds.pool.update(this.#table.candidates.filter(isWanted), [...this.#table.members()].filter(isWanted));
-    }
-    return kinds.pool;
+  /** By the shares of now; a version of which nobody is open leaves its share to the others. */
+  #ofVersion(pool: Pool<Member>, now: number): Pool<Member> {
+    const { versions } = this.#options;
+    const shares = versions?.at(now, pool.candidates, pool);
+    if (versions === undefined || shares === undefined || pool.size === 0) return pool;
+    const { attribute } = versions;
+    const version = drawShare(shares, this.#random.next(), (name) => pool.ofKind(attribute, name).size > 0);
+    return version === undefined ? pool : pool.ofKind(attribute, version);
   }
 
   #makePool(): Pool<Member> {
-    const { locality, rings, ringThreshold, subset, subsetting } = this.#options;
-    const selector =
+    const { locality, rings, ringThreshold, subset, subsetting, tiers } = this.#options;
+    const makeRings = () =>
       locality === undefined
         ? undefined
         : new RingSelector<Member>({
@@ -183,7 +151,8 @@ export class Routes {
             ...(ringThreshold === undefined ? undefined : { threshold: ringThreshold }),
           });
     return new Pool<Member>({
-      rings: selector,
+      makeRings,
+      tiers,
       makePicker: this.#makePicker,
       routing: () => this.#routing,
       nextVersion: () => ++this.#version,
@@ -193,19 +162,4 @@ export class Routes {
           : rendezvousSubset(candidates, this.#client, subset.maxEndpoints),
     });
   }
-}
-
-const MOST_KINDS = 256;
-
-/** The kind whose range `random`, uniform in [0, 1), falls into. */
-function draw(shares: ReadonlyMap<string, number>, random: number): string {
-  let sum = 0;
-  let last = '';
-  for (const [name, share] of shares) {
-    if (share === 0) continue;
-    last = name;
-    sum += share;
-    if (random < sum) return name;
-  }
-  return last;
 }

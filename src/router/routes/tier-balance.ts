@@ -16,6 +16,8 @@ export interface TierSample {
   readonly utilization: number | undefined;
   /** When it was so, by the same clock as `now`. */
   readonly atMs: number;
+  /** A mean over so many milliseconds before `atMs`. Default 0: as of that moment. Some clients and kernels tell nothing else. */
+  readonly windowMs?: number;
 }
 
 export interface TierBalanceOptions {
@@ -25,6 +27,8 @@ export interface TierBalanceOptions {
   readonly maxStep?: number;
 }
 
+/** An idle tier is not without limit: it gets more step by step. */
+const LEAST_USE = 0.01;
 /** No tier is given up for good: it could never show that it has room again. */
 const LEAST_SHARE = 0.001;
 /** Steps remembered: delays of more of them are taken for this many. */
@@ -47,11 +51,16 @@ export class TierBalance {
     const byCapacity = normalized(
       samples.map(({ tier, capacity }) => [tier, checkNumber('capacity', capacity, Number.MIN_VALUE)]),
     );
-    const wanted = normalized(samples.map((sample) => [sample.tier, this.#wanted(sample, byCapacity)]));
+    const fromOf = (tier: string) => last?.get(tier) ?? (byCapacity.get(tier) as number);
+    const told = samples.filter(({ utilization }) => utilization !== undefined);
+    // Who tells nothing keeps what it has: the others share what they have together.
+    const sumOfTold = told.reduce((sum, { tier }) => sum + fromOf(tier), 0);
+    const wanted = normalized(told.map((sample) => [sample.tier, this.#wanted(sample, byCapacity)]));
     const shares = normalized(
       samples.map(({ tier }) => {
-        const from = last?.get(tier) ?? (byCapacity.get(tier) as number);
-        const to = last === undefined ? from : from * ((wanted.get(tier) as number) / from) ** this.#gain;
+        const from = fromOf(tier);
+        const better = (wanted.get(tier) ?? from / sumOfTold) * sumOfTold;
+        const to = last === undefined ? from : from * (better / from) ** this.#gain;
         return [tier, Math.max(LEAST_SHARE, Math.min(from * this.#maxStep, Math.max(from / this.#maxStep, to)))];
       }),
     );
@@ -61,18 +70,29 @@ export class TierBalance {
   }
 
   /** The share at which this tier would be used as the others are: what it had, over the use that this made. */
-  #wanted({ tier, utilization, atMs }: TierSample, byCapacity: ReadonlyMap<string, number>): number {
-    const then = this.#sharesAt(atMs)?.get(tier) ?? (byCapacity.get(tier) as number);
-    if (utilization === undefined || !(utilization > 0)) return then;
-    return then / utilization;
+  #wanted({ tier, utilization = 0, atMs, windowMs = 0 }: TierSample, byCapacity: ReadonlyMap<string, number>): number {
+    const then = this.#meanShare(tier, atMs - windowMs, atMs) ?? (byCapacity.get(tier) as number);
+    return then / Math.max(LEAST_USE, utilization);
   }
 
-  #sharesAt(atMs: number): ReadonlyMap<string, number> | undefined {
-    for (let i = this.#history.length - 1; i >= 0; i--) {
-      const entry = this.#history[i];
-      if (entry !== undefined && entry.atMs <= atMs) return entry.shares;
+  /** The mean of the shares that it had from then to then. */
+  #meanShare(tier: string, fromMs: number, toMs: number): number | undefined {
+    if (toMs <= fromMs) return this.#shareAt(tier, toMs);
+    const changes = this.#history.map(({ atMs }) => atMs).filter((atMs) => atMs > fromMs && atMs < toMs);
+    const times = [fromMs, ...changes, toMs];
+    let sum = 0;
+    for (const [i, since] of times.slice(0, -1).entries()) {
+      const share = this.#shareAt(tier, since);
+      if (share === undefined) return undefined;
+      sum += share * ((times[i + 1] as number) - since);
     }
-    return this.#history[0]?.shares;
+    return sum / (toMs - fromMs);
+  }
+
+  /** Before the first step: that of the first. */
+  #shareAt(tier: string, atMs: number): number | undefined {
+    const inForce = this.#history.findLast((entry) => entry.atMs <= atMs) ?? this.#history[0];
+    return inForce?.shares.get(tier);
   }
 }
 

@@ -17,9 +17,9 @@ export const DEFAULT_TIER_PERIOD_MS = 10_000;
 export class TierSplit implements RouteSplit {
   readonly attribute: string;
   readonly #periodMs: number;
-  readonly #balance: TierBalance;
-  #shares: ReadonlyMap<string, number> | undefined;
-  #nextAtMs = Number.NEGATIVE_INFINITY;
+  readonly #options: TierSplitOptions;
+  /** Each place balances its own tiers: what is full far away says nothing of here. */
+  readonly #places = new WeakMap<object, PlaceShares>();
 
   constructor(options: TierSplitOptions) {
     const { attribute = 'tier' } = options;
@@ -28,19 +28,24 @@ export class TierSplit implements RouteSplit {
     }
     this.attribute = attribute;
     this.#periodMs = checkNumber('periodMs', options.periodMs ?? DEFAULT_TIER_PERIOD_MS, 100);
-    this.#balance = new TierBalance(options);
+    this.#options = options;
+    // Refuses wrong options now.
+    new TierBalance(options);
   }
 
-  at(): ReadonlyMap<string, number> | undefined {
-    return this.#shares;
-  }
-
-  /** Once a period, by whoever calls next: a router without calls moves nothing. */
-  observe(open: readonly Candidate[], now: number): void {
-    if (now < this.#nextAtMs) return;
-    this.#nextAtMs = now + this.#periodMs;
-    const samples = this.#samplesOf(open, now);
-    this.#shares = samples === undefined ? undefined : this.#balance.step(samples, now);
+  /** Moves once a period, by whoever calls next: a router without calls moves nothing. */
+  at(now: number, open: readonly Candidate[], place: object): ReadonlyMap<string, number> | undefined {
+    let own = this.#places.get(place);
+    if (own === undefined) {
+      own = { balance: new TierBalance(this.#options), shares: undefined, nextAtMs: Number.NEGATIVE_INFINITY };
+      this.#places.set(place, own);
+    }
+    if (now >= own.nextAtMs) {
+      own.nextAtMs = now + this.#periodMs;
+      const samples = this.#samplesOf(open, now);
+      own.shares = samples === undefined ? undefined : own.balance.step(samples, now);
+    }
+    return own.shares;
   }
 
   /** Undefined: an endpoint is of no tier, or all are of one. */
@@ -54,12 +59,14 @@ export class TierSplit implements RouteSplit {
         tier = { capacity: 0, telling: 0, use: 0, atMs: 0 };
         tiers.set(name, tier);
       }
-      tier.capacity += candidate.weight;
+      const { weight, report, reportAtMs } = candidate;
+      tier.capacity += weight;
       const utilization = utilizationOf(candidate, now);
       if (utilization === undefined) continue;
-      tier.telling += candidate.weight;
-      tier.use += candidate.weight * utilization;
-      tier.atMs += candidate.weight * candidate.reportAtMs;
+      tier.telling += weight;
+      tier.use += weight * utilization;
+      // Failures are of now, whatever was told before.
+      tier.atMs += weight * (report === undefined || candidate.isStale(now) ? now : reportAtMs);
     }
     if (tiers.size < 2 || tiers.size > MOST_TIERS) return undefined;
     return [...tiers].map(([tier, { capacity, telling, use, atMs }]) => ({
@@ -69,6 +76,12 @@ export class TierSplit implements RouteSplit {
       atMs: telling === 0 ? now : atMs / telling,
     }));
   }
+}
+
+interface PlaceShares {
+  readonly balance: TierBalance;
+  shares: ReadonlyMap<string, number> | undefined;
+  nextAtMs: number;
 }
 
 /** More than that is not a tier but a name of each host. */

@@ -11,10 +11,12 @@ import type { Candidate } from '../candidate.js';
 /** What routes need of a split. */
 export interface RouteSplit {
   readonly attribute: string;
-  /** Shares of now, of 1; undefined: by capacity. */
-  at(now: number): ReadonlyMap<string, number> | undefined;
-  /** The endpoints open now, before each `at`: for shares that follow their load. */
-  observe?(open: readonly Candidate[], now: number): void;
+  /**
+   * Shares of now, of 1; undefined: by capacity.
+   * @param open - The endpoints of the place that the call goes to (all, or those of a shard, or of a ring).
+   * @param place - The same object for the same place, for who keeps something of it.
+   */
+  at(now: number, open: readonly Candidate[], place: object): ReadonlyMap<string, number> | undefined;
 }
 
 export interface TrafficSplitOptions {
@@ -98,4 +100,26 @@ function toShares(shares: Readonly<Record<string, number>>): Map<string, number>
   const total = entries.reduce((sum, [name, share]) => sum + checkNumber(`share of ${name}`, share, 0), 0);
   if (entries.length > 0 && total === 0) throw invalidArgument('shares', shares, 'one share above 0');
   return new Map(entries.map(([name, share]) => [name, share / total]));
+}
+
+/**
+ * The kind whose range `random`, uniform in [0, 1), falls into, among those that are there: their shares count as the whole. Undefined:
+ * none of those with a share is there.
+ */
+export function drawShare(
+  shares: ReadonlyMap<string, number>,
+  random: number,
+  isThere: (kind: string) => boolean,
+): string | undefined {
+  let total = 0;
+  for (const [kind, share] of shares) if (share > 0 && isThere(kind)) total += share;
+  let sum = 0;
+  let last: string | undefined;
+  for (const [kind, share] of shares) {
+    if (share === 0 || !isThere(kind)) continue;
+    last = kind;
+    sum += share;
+    if (random * total < sum) return kind;
+  }
+  return last;
 }

@@ -111,6 +111,6 @@ describe('a report', () => {
     const one = candidate('a', { inFlight: 3 });
     const report = { namedMetrics: { host: 4 } };
     one.onReport(report, 77);
-    expect([one.report, one.reportAtMs, one.ownAtReport]).toEqual([report, 77, 3]);
+    expect([one.report, one.reportAtMs, one.others]).toEqual([report, 77, 1]);
   });
 });

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { ringHash } from '../../../src/router/index.js';
+import { polling, ringHash } from '../../../src/router/index.js';
 import { assertClosesClean, routerRig, watch } from '../../support/router-rig.js';
 
 it('ejection that is turned off ejects nothing, and lets back what is out', async () => {
@@ -18,6 +18,18 @@ it('ejection that is turned off ejects nothing, and lets back what is out', asyn
   ejection.isOn = true;
   fail();
   expect(states().filter((state) => state === 'ejected')).toHaveLength(1);
+  await assertClosesClean(rig);
+});
+
+it('nobody is asked before a dispatch while probes are off', async () => {
+  const probes = { isOn: false };
+  const rig = routerRig({ endpoints: 4, loadSources: [polling({ mode: 'before-dispatch' })], switches: { probes } });
+  rig.transport.onCall = (call) => call.answer();
+  for (let i = 0; i < 10; i++) watch(rig.router.call({ path: '/x' }));
+  expect(rig.transport.calls).toHaveLength(10);
+  probes.isOn = true;
+  watch(rig.router.call({ path: '/x' }));
+  expect(rig.transport.calls.filter(({ request }) => request.path === '/load')).toHaveLength(2);
   await assertClosesClean(rig);
 });
 

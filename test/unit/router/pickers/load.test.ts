@@ -3,20 +3,51 @@ import { outstandingOf } from '../../../../src/router/candidate.js';
 import { costThere, expectedTime, ownLoad, reportedLoad } from '../../../../src/router/pickers/load.js';
 import { candidate, request } from './candidates.js';
 
-describe('outstanding work in a report', () => {
+describe('outstanding work of the host', () => {
   it.each([
-    ['the model asked for', { 'model:a': 7, host: 9 }, 'model:a', 7],
-    ['the host when the model stands at 0', { 'model:a': 0, host: 9 }, 'model:a', 9],
-    ['the host when the model is absent', { host: 9 }, 'model:a', 9],
-    ['the host when no model is asked for', { 'model:a': 7, host: 9 }, undefined, 9],
-    ["vLLM's queue when the host says nothing", { num_requests_waiting: 3 }, undefined, 3],
-    ['nothing when nothing is told', { other: 3 }, 'model:a', undefined],
-  ])('is that of %s', (_what, namedMetrics, key, expected) => {
-    expect(outstandingOf({ namedMetrics }, key)).toBe(expected);
+    ['its counter', { 'model:a': 7, host: 9 }, 9],
+    ["vLLM's queue when the host says nothing", { num_requests_waiting: 3 }, 3],
+    ['unknown when nothing is told', { other: 3 }, undefined],
+    ['unknown, not 0, in a report without named metrics', undefined, undefined],
+  ])('is %s', (_what, namedMetrics, expected) => {
+    expect(outstandingOf({ namedMetrics })).toBe(expected);
+  });
+});
+
+describe('reported load of a model', () => {
+  const told = (model: number | undefined, host: number) => {
+    const one = candidate('a');
+    one.onReport({ namedMetrics: model === undefined ? { host } : { 'model:m': model, host } }, 0);
+    return reportedLoad(one, request(0, { loadKey: 'model:m' }));
+  };
+
+  it('is that of its own counter, whatever else the host does', () => {
+    expect(told(0, 20)).toBeLessThan(told(5, 20));
+    expect(told(1, 50)).toBeLessThan(told(4, 5));
   });
 
-  it('is unknown, not 0, in a report without named metrics', () => {
-    expect(outstandingOf({ cpuUtilization: 0.5 }, undefined)).toBeUndefined();
+  it('is told apart by the host where the model has next to none', () => {
+    expect(told(0, 2)).toBeLessThan(told(0, 20));
+  });
+
+  it('is that of the host where nobody tells of the model', () => {
+    expect(told(undefined, 9)).toBe(10);
+  });
+
+  it('stays as it was told while reports name other models, until it is stale', () => {
+    const one = candidate('a');
+    one.onReport({ namedMetrics: { 'model:m': 6, host: 6 } }, 0);
+    one.onReport({ namedMetrics: { 'model:other': 1, host: 7 } }, 0);
+    expect(reportedLoad(one, request(0, { loadKey: 'model:m' }))).toBeCloseTo(1 + 6 + 0.5 * (7 / 8), 9);
+    expect(reportedLoad(one, request(10_001, { loadKey: 'model:m' }))).toBe(1);
+  });
+
+  it("counts others' work, and ours as we know it", () => {
+    const one = candidate('a');
+    one.begin(1, 0, 'model:m');
+    one.onReport({ namedMetrics: { 'model:m': 4, host: 4 } }, 0);
+    one.begin(1, 0, 'model:m');
+    expect(reportedLoad(one, request(0, { loadKey: 'model:m' }))).toBeCloseTo(2 + 3 + 1 + 0.5 * (5 / 6), 9);
   });
 });
 

@@ -1,7 +1,15 @@
 import { describe, expect, it } from 'vitest';
-import { parseEndpoints } from '../../../../src/core/endpoint.js';
+import { type Endpoint, parseEndpoints } from '../../../../src/core/endpoint.js';
 import type { Resolution, Resolver } from '../../../../src/core/resolver.js';
-import { type RoutingListener, type RoutingTable, type ShardMap, wrongShardAnswer } from '../../../../src/router/index.js';
+import {
+  createTierSplit,
+  createTrafficSplit,
+  polling,
+  type RoutingListener,
+  type RoutingTable,
+  type ShardMap,
+  wrongShardAnswer,
+} from '../../../../src/router/index.js';
 import { NO_ROUTING } from '../../../../src/router/rib/routing-table.js';
 import { assertBalanced, routerRig, watch } from '../../../support/router-rig.js';
 
@@ -18,7 +26,7 @@ class TableResolver implements Resolver {
     return { ageMs: 0, refresh: () => this.refreshes++, close: () => {} };
   }
 
-  push(endpoints: readonly { id: string; locality?: string }[], shards?: ShardMap): void {
+  push(endpoints: readonly Omit<Endpoint, 'address'>[], shards?: ShardMap): void {
     const parsed = parseEndpoints(endpoints.map((endpoint) => ({ ...endpoint, address: `memory://${endpoint.id}` })));
     const table: RoutingTable = {
       service: 's',
@@ -284,5 +292,73 @@ describe('the picker’s switch', () => {
     for (let i = 0; i < 10; i++) watch(rig.router.call(GET));
     expect(new Set(rig.transport.order).size).toBe(3);
     expect(rig.router.snapshot().picker).toBe('p2c');
+  });
+});
+
+describe('what narrows where a call goes', () => {
+  /** One each of two localities, versions and tiers, and one more of each. */
+  const kinds = ['near old gold', 'near old iron', 'near new gold', 'near new iron', 'far old gold', 'far new iron'];
+  const endpoints = kinds.map((name) => {
+    const [place, version, tier] = name.split(' ') as [string, string, string];
+    return {
+      id: name.replaceAll(' ', '-'),
+      locality: place === 'near' ? 'eu/west/a' : 'us/east/a',
+      attributes: { version, tier },
+    };
+  });
+  const old = () => createTrafficSplit({ attribute: 'version', shares: { old: 1 } });
+
+  async function reached(options: Parameters<typeof routerRig>[0], shards?: ShardMap, shard?: string): Promise<string[]> {
+    const rig = placed(options);
+    rig.transport.onCall = (call) => call.answer(200, 'TEXT named_metrics.host=1');
+    rig.tables.push(endpoints, shards);
+    for (let i = 0; i < 60; i++) {
+      watch(rig.router.call(shard === undefined ? GET : { ...GET, shard }));
+      await rig.clock.advance(1);
+    }
+    const calls = rig.transport.calls.filter(({ request }) => request.path === '/x');
+    expect(calls).toHaveLength(60);
+    return [...new Set(calls.map(({ to }) => to))].sort();
+  }
+
+  it('is the version within the shard', async () => {
+    const shards = mapOf(1, { users: ['near-old-gold', 'near-new-gold', 'far-old-gold'] });
+    expect(await reached({ versions: old() }, shards, 'users')).toEqual(['far-old-gold', 'near-old-gold']);
+  });
+
+  it('is the ring within the version, and the tier within the ring', async () => {
+    const tiers = createTrafficSplit({ attribute: 'tier', shares: { iron: 1 } });
+    expect(await reached({ versions: old(), locality: 'eu/west/a' })).toEqual(['near-old-gold', 'near-old-iron']);
+    expect(await reached({ versions: old(), locality: 'eu/west/a', tiers })).toEqual(['near-old-iron']);
+  });
+
+  it('leaves no ring for the sake of a tier that is only further away', async () => {
+    const rig = placed({ locality: 'eu/west/a', tiers: createTierSplit() });
+    rig.tables.push(endpoints.filter(({ id }) => id.startsWith('near') === id.endsWith('gold')));
+    for (let i = 0; i < 40; i++) watch(rig.router.call(GET));
+    expect(rig.transport.order.every((id) => id.startsWith('near'))).toBe(true);
+  });
+
+  it('gives a version without a share nothing when its tier is the only one there', async () => {
+    const tiers = createTrafficSplit({ attribute: 'tier', shares: { gold: 1, iron: 1 } });
+    const rig = placed({ versions: old(), tiers });
+    rig.tables.push(endpoints.filter(({ id }) => id === 'near-old-gold' || id === 'near-new-iron'));
+    for (let i = 0; i < 40; i++) watch(rig.router.call(GET));
+    expect(new Set(rig.transport.order)).toEqual(new Set(['near-old-gold']));
+  });
+
+  it('gives a version without a share nothing when the others have no room', async () => {
+    const rig = placed({ versions: old(), maxInFlightPerEndpoint: 1 });
+    rig.tables.push(endpoints);
+    for (let i = 0; i < 10; i++) watch(rig.router.call(GET));
+    expect(rig.transport.order.sort()).toEqual(['far-old-gold', 'near-old-gold', 'near-old-iron']);
+    expect(rig.router.snapshot().queued).toBe(7);
+  });
+
+  it('is the same for a call that asks before it goes', async () => {
+    const loadSources = [polling({ mode: 'before-dispatch' })];
+    const shards = mapOf(1, { users: ['near-old-gold', 'near-new-gold'] });
+    expect(await reached({ loadSources }, shards, 'users')).toEqual(['near-new-gold', 'near-old-gold']);
+    expect(await reached({ loadSources, versions: old(), locality: 'eu/west/a' })).toEqual(['near-old-gold', 'near-old-iron']);
   });
 });

@@ -186,6 +186,51 @@ describe('the balance of tiers', () => {
     },
   );
 
+  it('leaves a tier that tells nothing what it has, and gives an idle one more step by step', () => {
+    for (const utilization of [undefined, 0]) {
+      const balance = new TierBalance();
+      const shares = Array.from({ length: 6 }, (_, i) =>
+        balance
+          .step(
+            [
+              { tier: 'a', capacity: 1, utilization: 0.5, atMs: i },
+              { tier: 'b', capacity: 1, utilization, atMs: i },
+            ],
+            i,
+          )
+          .get('b'),
+      ) as number[];
+      if (utilization === undefined) for (const share of shares) expect(share).toBeCloseTo(0.5, 9);
+      else for (const [i, share] of shares.entries()) expect(share).toBeGreaterThan(i === 0 ? 0 : (shares[i - 1] as number));
+    }
+  });
+
+  it.each([3, 5])('does not overshoot by means over %i periods, when it is told that they are means', (periods) => {
+    const balance = new TierBalance();
+    const uses: { a: number; b: number }[] = [];
+    const shares: number[] = [];
+    for (let period = 0; period < 40; period++) {
+      const recent = uses.slice(-periods);
+      const mean = (of: 'a' | 'b') =>
+        recent.length === 0 ? undefined : recent.reduce((sum, use) => sum + use[of], 0) / recent.length;
+      const timing = { atMs: period * 1000, windowMs: recent.length * 1000 };
+      const step = balance.step(
+        [
+          { tier: 'a', capacity: 1, utilization: mean('a'), ...timing },
+          { tier: 'b', capacity: 1, utilization: mean('b'), ...timing },
+        ],
+        period * 1000,
+      );
+      const share = step.get('a') as number;
+      shares.push(share);
+      // Tier b does 30 % less than its capacity says.
+      uses.push({ a: share, b: (1 - share) / 0.7 });
+    }
+    const final = 1 / 1.7;
+    expect(Math.max(...shares) - final).toBeLessThan(0.1 * (final - 0.5));
+    expect(Math.abs((shares[10 + periods] as number) - final)).toBeLessThan(0.01);
+  });
+
   it('gives up no tier for good, and moves no share by more than its step', () => {
     const balance = new TierBalance({ maxStep: 1.2 });
     const sample = (utilization: number, atMs: number) => [
@@ -245,6 +290,27 @@ describe('a split between tiers', () => {
     elastic = 100;
     await shareOfElastic(rig, 6000);
     expect(Math.abs((await shareOfElastic(rig, 4000)) - 1 / 2)).toBeLessThan(0.05);
+  });
+
+  it('takes the failures of an endpoint that never reported for news of now', () => {
+    const fleet = ['a', 'b', 'c', 'd'].map((id, i) => {
+      const one = candidate(id);
+      Object.assign(one, { endpoint: { ...one.endpoint, attributes: { tier: i < 2 ? 'x' : 'y' } } });
+      return one;
+    });
+    const place = {};
+    const split = createTierSplit({ periodMs: 1000 });
+    const sharesOfX: number[] = [];
+    for (let now = 1_000_000; now < 1_020_000; now += 1000) {
+      const x = (split.at(now, fleet, place)?.get('x') ?? 0.5) as number;
+      sharesOfX.push(x);
+      for (const [i, one] of fleet.entries()) {
+        if (i === 0) one.onEnd('error', 1, 0, now);
+        else one.onReport({ applicationUtilization: i === 1 ? x : 1 - x }, now);
+      }
+    }
+    // One of two fails all the time (use 1), the other is used as its share says: (1 + x) / 2 = 1 - x.
+    expect(sharesOfX.at(-1)).toBeCloseTo(1 / 3, 2);
   });
 
   it('leaves calls to weight while an endpoint is of no tier', async () => {
