@@ -27,6 +27,8 @@ export class Candidate {
   readonly fleet: FleetView;
   readonly weight: number;
   readonly inverseWeight: number;
+  /** Not listed any more: what is kept of it elsewhere may go. */
+  isRemoved = false;
 
   /** Milliseconds per unit of weight: mean of the first answers, then over DECAY_MS. 0 before the first success. */
   latencyMs = 0;

@@ -30,7 +30,6 @@ export interface OutcomeWindow {
 export class Member extends Candidate {
   isHealthy = true;
   isEjected = false;
-  isRemoved = false;
   /** Back from an ejection, not yet proved: one call at a time. */
   isOnProbation = false;
   /** How often it was ejected in a row; the next time is that much longer. */

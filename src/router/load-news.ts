@@ -6,7 +6,7 @@ import type { Runtime } from '../core/runtime.js';
 import type { TimerWheel } from '../core/timer-wheel.js';
 import type { CallTransport } from '../core/transport/call.js';
 import type { Candidate } from './candidate.js';
-import type { EndpointTable, Member } from './endpoint-table.js';
+import type { EndpointTable } from './endpoint-table.js';
 import type { RouterEvents } from './events.js';
 import { LoadProber } from './load-prober.js';
 import { RunningSources } from './load-sources/running.js';
@@ -84,7 +84,7 @@ export class LoadNews {
   #onReport(candidate: Candidate, report: LoadReport, now: number, source: string, loadKey: string | undefined): void {
     candidate.onReport(report, now, source, loadKey);
     // Its place on the board went with it.
-    if ((candidate as Member).isRemoved) return;
+    if (candidate.isRemoved) return;
     this.#parts.runtime.load.setRemote(candidate.endpoint.id, report);
   }
 

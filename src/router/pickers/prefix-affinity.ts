@@ -175,12 +175,15 @@ export class PrefixAffinityPicker implements Picker {
     for (let length = affinity.length; length > 0 && length >= best * this.#options.narrowRatio; length--) {
       const known = this.#memory.keys.get(affinity[length - 1] as string);
       if (known === undefined) continue;
+      let unknown = 0;
       for (const place of places) {
-        if (place.known > 0 || !known.holders.includes(candidates[place.index] as Candidate)) continue;
-        place.known = length;
-        best = Math.max(best, length);
+        if (place.known > 0) continue;
+        if (known.holders.includes(candidates[place.index] as Candidate)) {
+          place.known = length;
+          best = Math.max(best, length);
+        } else unknown++;
       }
-      if (known.holders.length >= Math.min(MAX_HOLDERS, places.length)) break;
+      if (unknown === 0) break;
     }
     return best;
   }
@@ -243,8 +246,12 @@ export class PrefixAffinityPicker implements Picker {
       const known = this.#memory.keys.get(key);
       if (known === undefined) this.#memory.keys.set(key, { holders: [candidate], uses: 0, usedAtMs: now });
       else if (!known.holders.includes(candidate)) {
-        if (known.holders.length >= MAX_HOLDERS) known.holders.pop();
-        known.holders.unshift(candidate);
+        const { holders } = known;
+        if (holders.length >= MAX_HOLDERS) {
+          const gone = holders.findIndex(({ isRemoved }) => isRemoved);
+          holders.splice(gone < 0 ? holders.length - 1 : gone, 1);
+        }
+        holders.unshift(candidate);
       }
     }
   }

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { seededRandom } from '../../../../src/core/index.js';
 import type { Candidate } from '../../../../src/router/candidate.js';
-import { createCounterBlend, p2c, prefixAffinity, ringHash } from '../../../../src/router/index.js';
+import { auto, createCounterBlend, p2c, prefixAffinity, ringHash } from '../../../../src/router/index.js';
+import { checkPrefixAffinity, PrefixAffinityPicker, PrefixMemory } from '../../../../src/router/pickers/prefix-affinity.js';
 import { candidate, candidates, make, picked, request, setOf, shares } from './candidates.js';
 
 const keyed = (key: string) => request(0, { affinity: [key] });
@@ -79,6 +81,21 @@ describe('ringHash', () => {
     }
     const most = Math.max(...set.candidates.map(({ counter }) => counter.weight));
     expect(most).toBeLessThanOrEqual(8);
+  });
+
+  it('is after any changes of the list the ring that it would be if it were made anew', () => {
+    const random = seededRandom('flaps');
+    const known = candidates(40, (i) => ({ weight: 1 + (i % 3) }));
+    const picker = make(ringHash({ loadFactor: Number.POSITIVE_INFINITY }));
+    for (let change = 1; change <= 60; change++) {
+      const list = known.filter(() => random.next() < 0.7);
+      if (list.length === 0) continue;
+      const fresh = make(ringHash({ loadFactor: Number.POSITIVE_INFINITY }));
+      for (let i = 0; i < 50; i++) {
+        const at = keyed(`key ${i}`);
+        expect(picker.pickIndex(setOf(list, change), at)).toBe(fresh.pickIndex(setOf(list), at));
+      }
+    }
   });
 
   it('gives an endpoint that starts slowly its keys one after the other, each once', () => {
@@ -178,6 +195,31 @@ describe('prefixAffinity', () => {
     const taker = (chosen + 1) % 8;
     picker.onPicked?.(set, set.candidates[taker] as Candidate, at);
     for (let i = 0; i < 5; i++) expect(picker.pickIndex(set, at)).toBe(taker);
+  });
+
+  it('knows who knows most at a place, whoever knows more elsewhere', () => {
+    const memory = new PrefixMemory(1000);
+    const options = checkPrefixAffinity({ exploreRatio: 0 });
+    const at = (seed: number) => new PrefixAffinityPicker(seededRandom(seed), options, make(auto()), { isOn: true }, memory);
+    const [near, far] = [setOf(candidates(4)), setOf(candidates(8))];
+    const keys = chain('shared', 20);
+    const nearPicker = at(1);
+    for (const one of near.candidates) nearPicker.onPicked(near, one, request(0, { affinity: keys }));
+    const farPicker = at(2);
+    farPicker.onPicked(far, far.candidates[5] as Candidate, request(0, { affinity: keys.slice(0, 19) }));
+    for (let i = 0; i < 20; i++) expect(farPicker.pickIndex(far, request(1, { affinity: keys }))).toBe(5);
+  });
+
+  it('forgets endpoints that are gone before those that are there', () => {
+    const old = candidates(16);
+    const picker = make(prefixAffinity({ exploreRatio: 0 }));
+    const at = request(0, { affinity: ['k'] });
+    for (const one of old) picker.onPicked?.(setOf(old), one, at);
+    for (const one of old.slice(0, 15)) one.isRemoved = true;
+    const list = [old[15] as Candidate, ...candidates(4)];
+    // The oldest holder is the only one that is left.
+    for (const one of list.slice(1)) picker.onPicked?.(setOf(list, 2), one, at);
+    for (const [i, one] of list.entries()) expect(picker.pickIndex(setOf([...candidates(3), one], 3 + i), at)).toBe(3);
   });
 
   it('is as if no call had keys while its switch is off', () => {
