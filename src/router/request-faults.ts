@@ -56,8 +56,11 @@ export function placeCall(call: Placed, { shardOf, affinityOf }: PlaceNames): Ev
 export function faultOfPlace(model: unknown, shard: unknown, affinity: unknown): EvenkeelError | undefined {
   if (model !== undefined && typeof model !== 'string') return invalidArgument('model', model, 'a string');
   if (shard !== undefined && typeof shard !== 'string') return invalidArgument('shard', shard, 'the name of a shard');
-  if (affinity !== undefined && !(Array.isArray(affinity) && affinity.length <= MAX_AFFINITY_KEYS)) {
+  if (affinity === undefined) return undefined;
+  if (!(Array.isArray(affinity) && affinity.length <= MAX_AFFINITY_KEYS)) {
     return invalidArgument('affinity', affinity, `an array of at most ${MAX_AFFINITY_KEYS} keys`);
   }
+  // Keys of another type would all look alike.
+  for (const key of affinity) if (typeof key !== 'string') return invalidArgument('affinity', key, 'keys that are strings');
   return undefined;
 }

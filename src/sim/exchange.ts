@@ -76,7 +76,8 @@ export class SimExchange implements CallHandle, ArrivedCall {
     }
     this.#toServer(() => this.#arrive());
     // A stream is read once: there is no second copy of it to arrive.
-    if (isWhole(this.request) && network.isDuplicated(process.machine, this.#machine)) this.#toServer(() => this.#arriveAgain());
+    if (isWhole(this.request) && network.isDuplicated(process.machine, this.#machine, this.request.path))
+      this.#toServer(() => this.#arriveAgain());
   }
 
   // The caller's end.

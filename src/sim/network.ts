@@ -35,6 +35,8 @@ export const LOST = Number.POSITIVE_INFINITY;
 export class SimNetwork {
   /** Calls that were sent twice. */
   duplicated = 0;
+  /** Told the path of each call that arrives twice: for those who count what servers did. */
+  onDuplicate: ((path: string) => void) | undefined = undefined;
   readonly #random: Random;
   readonly #machines = new Map<string, SimMachine>();
   #default: Link;
@@ -103,11 +105,14 @@ export class SimNetwork {
     if (ms !== LOST) to.world.timer(ms, () => to.enter(arrive));
   }
 
-  /** Whether a call sent now arrives twice. */
-  isDuplicated(from: SimMachine, to: SimMachine): boolean {
+  /** Whether a call of `path` sent now arrives twice. */
+  isDuplicated(from: SimMachine, to: SimMachine, path: string): boolean {
     const share = this.#linkOf(from, to)?.duplicate ?? 0;
     const isTwice = share > 0 && this.#random.next() < share;
-    if (isTwice) this.duplicated++;
+    if (isTwice) {
+      this.duplicated++;
+      this.onDuplicate?.(path);
+    }
     return isTwice;
   }
 

@@ -56,7 +56,7 @@ export class AutoPicker implements Picker {
   }
 
   score(candidate: Candidate, request: PickRequest): number {
-    return expectedTime(candidate, request);
+    return this.#last.score(candidate, request);
   }
 
   mustAsk(set: PickSet, request: PickRequest): boolean {

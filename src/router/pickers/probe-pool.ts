@@ -101,7 +101,7 @@ export class ProbePool implements Picker {
   #reuse = 1;
   #takesWorst = false;
   /** Undefined: the fallback chose. */
-  #compared: number[] | undefined;
+  #compared: { readonly candidate: Candidate; readonly index: number; readonly score: number }[] | undefined;
 
   /** @param fallback - Chooses while there are no answers. */
   constructor(random: Random, prober: Prober, fallback: SamplingPicker, options: ResolvedProbePool) {
@@ -111,8 +111,9 @@ export class ProbePool implements Picker {
     this.#options = options;
   }
 
+  /** Of one that the last pick compared: the score that it had then. Hot ones were passed over, whatever their score. */
   score(candidate: Candidate, request: PickRequest): number {
-    return expectedTime(candidate, request);
+    return this.#compared?.find((one) => one.candidate === candidate)?.score ?? expectedTime(candidate, request);
   }
 
   mustAsk(set: PickSet, request: PickRequest): boolean {
@@ -148,7 +149,7 @@ export class ProbePool implements Picker {
   }
 
   compared(): readonly number[] {
-    return this.#compared ?? this.#fallback.compared();
+    return this.#compared?.map(({ index }) => index) ?? this.#fallback.compared();
   }
 
   /** Asks distinct random endpoints: a random start and steps of one random width. */
@@ -189,7 +190,7 @@ export class ProbePool implements Picker {
     const answers = this.#answers;
     const { now } = request;
     while (answers.length > 0 && now - (answers[0] as Answer).atMs > this.#options.maxAgeMs) answers.shift();
-    this.#compared = answers.length < LEAST_ANSWERS ? undefined : answers.map(({ index }) => index);
+    this.#compared = answers.length < LEAST_ANSWERS ? undefined : [];
     if (this.#compared === undefined) return this.#fallback.pickIndex(set, request);
     const hotAbove = this.#hotAbove();
     let best = 0;
@@ -198,9 +199,10 @@ export class ProbePool implements Picker {
     let worst = 0;
     let worstScore = Number.NEGATIVE_INFINITY;
     for (let i = 0; i < answers.length; i++) {
-      const { candidate, atMs } = answers[i] as Answer;
+      const { candidate, atMs, index } = answers[i] as Answer;
       const isHot = workAt(candidate) > hotAbove;
       const score = expectedTime(candidate, request) * (1 + Math.max(0, now - atMs) / DOUBT_MS);
+      this.#compared?.push({ candidate, index, score });
       if (isHot ? bestIsHot && score < bestScore : bestIsHot || score < bestScore) {
         best = i;
         bestScore = score;

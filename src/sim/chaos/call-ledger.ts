@@ -27,8 +27,8 @@ export class CallLedger {
   readonly #open = new Set<OpenCall>();
   readonly #timeoutMs: number;
   readonly #pauses: Pauses;
-  /** Done again though the caller had said that this is not harmless. */
-  repeated = 0;
+  /** How often the network delivered a call that was sent once more than that. */
+  readonly #doubled = new Map<number, number>();
 
   constructor(timeoutMs: number, pauses: Pauses) {
     this.#timeoutMs = timeoutMs;
@@ -45,7 +45,14 @@ export class CallLedger {
   served(id: number, isRepeatable: boolean): void {
     const times = (this.#done.get(id) ?? 0) + 1;
     this.#done.set(id, times);
-    if (times > 1 && !isRepeatable) this.repeated++;
+    // Its caller had said that this is not harmless.
+    if (!isRepeatable && times > 1 + (this.#doubled.get(id) ?? 0))
+      this.blame(`call ${id} may be done once and was done ${times} times`);
+  }
+
+  /** The network delivers the call twice. */
+  doubled(id: number): void {
+    this.#doubled.set(id, (this.#doubled.get(id) ?? 0) + 1);
   }
 
   settle(call: OpenCall, attempts: number): void {

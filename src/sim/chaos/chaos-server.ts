@@ -64,7 +64,7 @@ export class ChaosServer implements Slowable {
     const handler = reporter.calls(async (call) => {
       const asked = requestedShard(call.headers);
       if (asked !== undefined && !this.#shards.holds(name, asked.shard)) return wrongShardAnswer(this.#shards.version);
-      this.#ledger.served(Number(call.path.slice(1)), isRepeatable(call));
+      this.#ledger.served(callOf(call.path), isRepeatable(call));
       const fails = this.#random.next() < ERROR_SHARE;
       await new Promise<void>((resolve) => processor.start(work(this.#random), () => process.enter(resolve)));
       return { status: fails ? 500 : 200 };
@@ -75,6 +75,11 @@ export class ChaosServer implements Slowable {
     void this.#simulation.calls(process).serve({ address }, handler);
     announce({ state, service: CHAOS_SERVICE, endpoint, runtime, leaseMs: LEASE_MS, load: () => reporter.report() });
   }
+}
+
+/** The call's number; NaN for what is no call of the ledger: a probe. */
+export function callOf(path: string): number {
+  return Number(path.slice(1));
 }
 
 function isRepeatable({ method }: IncomingCall): boolean {

@@ -41,9 +41,13 @@ describe('the ledger of calls', () => {
     expect(ledger.attempts).toBe(2);
   });
 
-  it('counts what was done again without leave', () => {
+  it('blames what was done again without leave, and not what the network delivered twice', () => {
     const { ledger } = open();
-    for (const isRepeatable of [true, true, false, false]) ledger.served(isRepeatable ? 1 : 2, isRepeatable);
-    expect(ledger.repeated).toBe(1);
+    for (const isRepeatable of [true, true, false]) ledger.served(isRepeatable ? 1 : 2, isRepeatable);
+    ledger.doubled(2);
+    ledger.served(2, false);
+    expect(ledger.problems).toEqual([]);
+    ledger.served(2, false);
+    expect(ledger.problems).toEqual(['call 2 may be done once and was done 3 times']);
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { auto, createTrafficSplit, probePool } from '../../../../src/router/index.js';
+import { auto, createTrafficSplit, probePool, type RouterEvents } from '../../../../src/router/index.js';
 import {
   assertBalanced,
   assertClosesClean,
@@ -240,6 +240,25 @@ describe('probePool', () => {
       await rig.router.close();
     }
     expect(wrong).toBe(0);
+  });
+
+  it('explains a pick by the scores that were compared, the oldest answers trusted least', async () => {
+    const rig = routerRig({ endpoints: 10, picker: probePool({ probesPerCall: 2 }) });
+    probed(rig, () => 100);
+    const picks: RouterEvents['pick'][] = [];
+    rig.router.events.on('pick', (event) => picks.push(event));
+    for (let i = 0; i < 40; i++) {
+      watch(rig.router.call(GET));
+      await rig.clock.advance(1);
+    }
+    const compared = picks.filter((pick) => pick.compared.length >= 2);
+    expect(compared.length).toBeGreaterThan(20);
+    for (const { endpoint, score, compared: all } of compared) {
+      expect(all.find((one) => one.endpoint === endpoint)?.score).toBe(score);
+      // Nobody was hot: all told the same.
+      expect(score).toBe(Math.min(...all.map((one) => one.score as number)));
+    }
+    await rig.router.close();
   });
 
   it('fails a call whose list became empty while probes were out', async () => {

@@ -111,6 +111,7 @@ describe('calls for a shard', () => {
     expect(call.error?.code).toBe('invalid-argument');
     expect(() => rig.router.pick({ shard: 7 as never })).toThrow(/name of a shard/);
     expect(() => rig.router.pick({ affinity: 'key' as never })).toThrow(/array of at most/);
+    expect(() => rig.router.pick({ affinity: [1] as never })).toThrow(/keys that are strings/);
     await assertBalanced(rig);
   });
 
