@@ -1,5 +1,5 @@
 /** F4: several models on each host. Which counter of outstanding work makes the replicas of one model share alike? */
-import { staticResolver } from 'evenkeel/core';
+import { type Random, staticResolver } from 'evenkeel/core';
 import { type CounterBlend, createCounterBlend, p2c } from 'evenkeel/router';
 import {
   callbackRouter,
@@ -18,7 +18,10 @@ import { median, variation } from '../support/paired.js';
 const HOSTS = 24;
 const SLOTS = 8;
 const MODELS = 12;
-const REPLICAS = 6;
+/** Of all models together: three on a host. */
+const REPLICAS = 3 * HOSTS;
+const LEAST_REPLICAS = 2;
+const MOST_OF_MEAN = 1.4;
 const CLIENTS = 20;
 /** Work of a request by model, in turn: small, middling and large ones share hosts. */
 const WORK_MS = [5, 20, 60];
@@ -26,7 +29,6 @@ const SIGMA = 0.7;
 /** Popularity by rank; ranks are dealt out so that large models are not the rare ones. */
 const SKEW = 0.8;
 const UTILIZATION = 0.6;
-const STRIDES = [5, 7, 11];
 const NETWORK_MS = 0.2;
 const WARM_UP_MS = 2000;
 const MEASURED_MS = 8000;
@@ -47,6 +49,7 @@ export async function models(options: SuiteOptions, onClaim: (claim: Claim) => v
   const seeds = Array.from({ length: SEEDS }, (_, i) => options.seed + i);
   const host = await each(seeds, () => createCounterBlend({ counter: 'host' }));
   const model = await each(seeds, () => createCounterBlend({ counter: 'model' }));
+  const auto = await each(seeds, () => undefined);
   const cuts = host.map(({ spread }, i) => spread / (model[i] as Run).spread);
   onClaim({
     id: 'F4.spread',
@@ -57,42 +60,51 @@ export async function models(options: SuiteOptions, onClaim: (claim: Claim) => v
     low: Math.min(...cuts),
     high: Math.max(...cuts),
     samples: seeds.length,
-    holds: median(cuts) >= 2,
+    holds: Math.min(...cuts) >= 2,
     seed: options.seed,
-    peers: [line('host counter', host), line('model counter', model)],
+    peers: [
+      line('host counter', 'P2C', host),
+      line('model counter', 'P2C', model),
+      line('auto()', 'by costs, of whole hosts', auto),
+    ],
   });
   const live = await each(seeds, () => createCounterBlend({ counter: 'host', overMs: BLEND_MS }), 'model');
   const atOnce = await each(seeds, () => createCounterBlend({ counter: 'host', overMs: 0 }), 'model');
-  const spike = spikeOf(live);
+  const spikes = live.map((one, i) => 100 * spikeOf(one, [host[i], model[i]] as Run[]));
+  const spikesAtOnce = atOnce.map((one, i) => 100 * spikeOf(one, [host[i], model[i]] as Run[]));
   onClaim({
     id: 'F4.live',
-    claim: `changed over to the model counter in ${BLEND_MS / 1000} s while calls go on: rise of the tail of host use above what it was before`,
+    claim: `changed over to the model counter in ${BLEND_MS / 1000} s while calls go on: the highest tail of host use (windows of ${WINDOW_MS / 1000} s), over the highest with either counter all along`,
     bar: '<= 5 %',
-    measured: 100 * spike,
+    measured: median(spikes),
     unit: '%',
+    low: Math.min(...spikes),
+    high: Math.max(...spikes),
     samples: seeds.length,
-    holds: spike <= 0.05,
+    holds: Math.max(...spikes) <= 5,
     seed: options.seed,
     peers: [
       {
         name: 'changed over at once',
         version: 'simulated',
         settings: 'same calls',
-        measured: `${(100 * spikeOf(atOnce)).toFixed(1)} %`,
+        measured: `${median(spikesAtOnce).toFixed(1)} % [${Math.min(...spikesAtOnce).toFixed(1)}, ${Math.max(...spikesAtOnce).toFixed(1)}]`,
       },
     ],
   });
 }
 
-async function each(seeds: readonly number[], make: () => CounterBlend, changeTo?: 'model'): Promise<Run[]> {
+async function each(seeds: readonly number[], make: () => CounterBlend | undefined, changeTo?: 'model'): Promise<Run[]> {
   const runs: Run[] = [];
   for (const seed of seeds) runs.push(await run(seed, make(), changeTo));
   return runs;
 }
 
-async function run(seed: number, counter: CounterBlend, changeTo: 'model' | undefined): Promise<Run> {
+async function run(seed: number, counter: CounterBlend | undefined, changeTo: 'model' | undefined): Promise<Run> {
   const simulation = createSimulation({ seed, link: { latencyMs: NETWORK_MS } });
   const { clock } = simulation;
+  const weights = shuffledZipf(seed);
+  const hostsOf = place(weights, simulation.random.fork('place'));
   const servers = Array.from({ length: HOSTS }, (_, index) => {
     const machine = simulation.machine(`host-${index}`, { processors: SLOTS });
     return new SimServer(simulation, machine, { processor: new ProcessorSharing(clock, { slots: SLOTS }), capacity: SLOTS });
@@ -102,8 +114,8 @@ async function run(seed: number, counter: CounterBlend, changeTo: 'model' | unde
     return Array.from({ length: MODELS }, (_, model) =>
       callbackRouter(simulation, process, {
         service: `model-${model}`,
-        resolver: staticResolver(replicasOf(model).map((at) => ({ id: `host-${at}`, address: `sim://host-${at}` }))),
-        picker: p2c({ counter }),
+        resolver: staticResolver((hostsOf[model] as number[]).map((at) => ({ id: `host-${at}`, address: `sim://host-${at}` }))),
+        ...(counter === undefined ? undefined : { picker: p2c({ counter }) }),
         retry: false,
         ejection: false,
       }),
@@ -111,7 +123,6 @@ async function run(seed: number, counter: CounterBlend, changeTo: 'model' | unde
   });
   await clock.settle();
   const work = WORK_MS.map((ms) => logNormal(ms, SIGMA));
-  const weights = shuffledZipf(seed);
   const meanWork = weights.reduce((sum, weight, model) => sum + weight * (WORK_MS[model % WORK_MS.length] as number), 0);
   const gap = exponential(meanWork / (HOSTS * SLOTS * UTILIZATION));
   const chooseModel = weighted(weights);
@@ -140,10 +151,12 @@ async function run(seed: number, counter: CounterBlend, changeTo: 'model' | unde
   };
   clock.timer(gap(random), arrive);
   const tails = watchTails(clock, servers, end);
-  if (changeTo !== undefined) clock.timer(WARM_UP_MS + MEASURED_MS / 4, () => counter.use(changeTo));
+  if (changeTo !== undefined) clock.timer(WARM_UP_MS + MEASURED_MS / 4, () => counter?.use(changeTo));
   clock.runSync(end);
   latencies.sort((a, b) => a - b);
-  const spreads = Array.from({ length: MODELS }, (_, model) => variation(replicasOf(model).map((at) => given[at]?.[model] ?? 0)));
+  const spreads = Array.from({ length: MODELS }, (_, model) =>
+    variation((hostsOf[model] as number[]).map((at) => given[at]?.[model] ?? 0)),
+  );
   return {
     spread: spreads.reduce((sum, one) => sum + one, 0) / MODELS,
     tails,
@@ -151,12 +164,31 @@ async function run(seed: number, counter: CounterBlend, changeTo: 'model' | unde
   };
 }
 
-/** Every model on REPLICAS hosts, in strides that have no factor in common with their number: hardly two hosts have the same models. */
-function replicasOf(model: number): number[] {
-  return Array.from(
-    { length: REPLICAS },
-    (_, replica) => (2 * model + replica * (STRIDES[model % STRIDES.length] as number)) % HOSTS,
-  );
+/**
+ * Hosts of each model: as many as its share of the work is worth, the heaviest replicas first, each on a random host that would not have
+ * more than so much of the mean to do. Hosts are used unequally, as they are when popularity has changed since they were given their
+ * models; none is overloaded, as long as replicas of a model share alike.
+ */
+function place(weights: readonly number[], random: Random): number[][] {
+  const work = weights.map((weight, model) => weight * (WORK_MS[model % WORK_MS.length] as number));
+  const total = work.reduce((sum, one) => sum + one, 0);
+  const counts = work.map((one) => Math.min(HOSTS, Math.max(LEAST_REPLICAS, Math.round((REPLICAS * one) / total))));
+  const order = work.map((_, model) => model).sort((x, y) => perReplica(y) - perReplica(x));
+  const loads = new Float64Array(HOSTS);
+  const placed: number[][] = work.map(() => []);
+  const most = (MOST_OF_MEAN * total) / HOSTS;
+  function perReplica(model: number): number {
+    return (work[model] as number) / (counts[model] as number);
+  }
+  for (const model of order) {
+    const hosts = Array.from(loads, (load, at) => ({ at, order: load + perReplica(model) > most ? 1 + load : random.next() }));
+    hosts.sort((x, y) => x.order - y.order);
+    for (const { at } of hosts.slice(0, counts[model])) {
+      placed[model]?.push(at);
+      loads[at] = (loads[at] as number) + perReplica(model);
+    }
+  }
+  return placed;
 }
 
 function shuffledZipf(seed: number): number[] {
@@ -184,17 +216,14 @@ function watchTails(
   return tails;
 }
 
-/** The highest window from the change on, over the mean of those before, each window averaged over the seeds. */
-function spikeOf(runs: readonly Run[]): number {
-  const windows = runs[0]?.tails.length ?? 0;
-  const mean = Array.from({ length: windows }, (_, i) => runs.reduce((sum, { tails }) => sum + (tails[i] ?? 0), 0) / runs.length);
-  const before = mean.slice(0, Math.floor(MEASURED_MS / 4 / WINDOW_MS));
-  const after = mean.slice(before.length);
-  return Math.max(...after) / Math.max(...before) - 1;
+/** The highest window from the change on, over the highest of the same calls with either counter all along. */
+function spikeOf(changed: Run, steady: readonly Run[]): number {
+  const highest = ({ tails }: Run) => Math.max(...tails.slice(Math.floor(MEASURED_MS / 4 / WINDOW_MS)));
+  return highest(changed) / Math.max(...steady.map(highest)) - 1;
 }
 
-function line(name: string, runs: readonly Run[]) {
+function line(name: string, settings: string, runs: readonly Run[]) {
   const spread = median(runs.map((one) => one.spread));
   const p99 = median(runs.map((one) => one.p99));
-  return { name, version: 'simulated', settings: 'P2C', measured: `spread ${spread.toFixed(3)}, p99 ${p99.toFixed(0)} ms` };
+  return { name, version: 'simulated', settings, measured: `spread ${spread.toFixed(3)}, p99 ${p99.toFixed(0)} ms` };
 }
