@@ -2,9 +2,8 @@
  * F5: four regions at half their capacity; one is lost, and comes back. The whole chain runs: servers announce themselves with their load,
  * a builder plans, callers follow its tables. Beside it the same callers with latency and overload as their only feedback.
  */
-import { announce, type StateTransport } from 'evenkeel/core';
-import { createMemoryState, memoryStateStore } from 'evenkeel/memory';
-import { createRibBuilder, measureRtt, type PickerFactory, p2c, peakEwma, reportDemand, ribResolver } from 'evenkeel/router';
+import { announce, type CallTransport, type Clock, type Endpoint, type StateTransport } from 'evenkeel/core';
+import { auto, createRibBuilder, measureRtt, type PickerFactory, peakEwma, reportDemand, ribResolver } from 'evenkeel/router';
 import {
   type CallbackRouter,
   callbackRouter,
@@ -13,6 +12,7 @@ import {
   logNormal,
   ProcessorSharing,
   type SimMachine,
+  type SimProcess,
   SimServer,
   workPath,
 } from 'evenkeel/sim';
@@ -41,6 +41,8 @@ const CALM_MS = 12_000;
 const LOST_MS = 12_000;
 const BACK_MS = 14_000;
 const WINDOW_MS = 500;
+/** Use is judged as a mean over so many of them: half a second of forty slots is mostly chance. */
+const SMOOTHED = 4;
 const SETTLED_MS = 5000;
 const BAR = 0.8;
 const SEEDS = 5;
@@ -60,28 +62,40 @@ export async function regions(options: SuiteOptions, onClaim: (claim: Claim) => 
   const rings: Run[] = [];
   const latency: Run[] = [];
   for (const seed of seeds) {
-    rings.push(await run(seed, true, () => p2c({ load: 'reported' })));
+    rings.push(await run(seed, true, () => auto()));
     latency.push(await run(seed, false, () => peakEwma()));
     options.say(`F5: seed ${seed} done`);
   }
-  const steady = (runs: readonly Run[]) =>
-    Math.max(...meanUse(runs).flatMap((use) => use.filter((_, window) => isSteady(window))));
-  const ours = steady(rings);
-  const theirs = steady(latency);
+  const ours = rings.map(steadyOf);
+  const settled = rings.map(settledAfter);
   onClaim({
     id: 'F5.steady',
     claim:
-      'use of the fullest region from 5 s after a region was lost, and from 5 s after it is back (windows of 0.5 s, mean of the seeds)',
+      'use of the fullest region from 5 s after a region was lost, and from 5 s after it is back (means over 2 s), in the worst run',
     bar: `<= ${BAR}`,
-    measured: ours,
+    measured: Math.max(...ours),
     unit: '',
+    low: Math.min(...ours),
+    high: Math.max(...ours),
     samples: seeds.length,
-    holds: ours <= BAR,
+    holds: Math.max(...ours) <= BAR,
     seed: options.seed,
     peers: [
-      line('rings and plans', 'threshold 0.75', rings, ours),
-      line('latency and overload alone', 'P2C peak EWMA over all regions, ejection and retries the same', latency, theirs),
+      line('rings and plans', 'auto(), threshold 0.75', rings),
+      line('latency and overload alone', 'P2C peak EWMA over all regions, ejection and retries the same', latency),
     ],
+  });
+  onClaim({
+    id: 'F5.settled',
+    claim: `from the loss of a region until no other is used above ${BAR} any more (means over 2 s), in the worst run`,
+    bar: `< ${SETTLED_MS / 1000} s`,
+    measured: Math.max(...settled) / 1000,
+    unit: 's',
+    low: Math.min(...settled) / 1000,
+    high: Math.max(...settled) / 1000,
+    samples: seeds.length,
+    holds: Math.max(...settled) < SETTLED_MS,
+    seed: options.seed,
   });
   const swings = Math.max(...rings.flatMap(({ use }) => use.map(swingsOf)));
   onClaim({
@@ -100,24 +114,27 @@ async function run(seed: number, hasRings: boolean, picker: () => PickerFactory)
   const simulation = createSimulation({ seed });
   const { clock, network, random } = simulation;
   for (const from of REGIONS) for (const to of REGIONS) network.setLink(from, to, { latencyMs: oneWay(from, to) });
-  const store = memoryStateStore({ random: random.fork('store') });
-  const state = (): StateTransport => createMemoryState({ clock, store });
-  createRibBuilder({ state: state(), runtime: simulation.machine('builder').process.runtime });
+  const store = simulation.stateStore(simulation.machine('store'));
+  const state = (process: SimProcess): StateTransport => simulation.state(process, store);
+  const builder = simulation.machine('builder').process;
+  createRibBuilder({ state: state(builder), runtime: builder.runtime });
   const fleet = REGIONS.map((region) =>
     Array.from({ length: SERVERS }, (_, i) => {
       const machine = simulation.machine(`${region.replace('/', '-')}-${i}`, { processors: SLOTS, locality: `${region}/a` });
-      return start(simulation, machine, state());
+      return start(simulation, machine, state);
     }),
   );
   const callers = REGIONS.map((region) => startCallers(simulation, region, state, hasRings, picker));
   for (const region of REGIONS) {
-    const { runtime } = simulation.machine(`measurer ${region}`).process;
+    const { process } = simulation.machine(`measurer ${region}`, { locality: `${region}/m` });
+    const { runtime } = process;
+    const transport = simulation.calls(process);
     measureRtt({
-      state: state(),
+      state: state(process),
       locality: `${region}/m`,
       intervalMs: 1000,
       endpoints: () => REGIONS.map((to) => ({ id: to, address: `sim://${to.replace('/', '-')}-0`, locality: `${to}/a` })),
-      measure: async ({ id }) => 2 * oneWay(region, id),
+      measure: (to) => timeOf(transport, to, runtime.clock),
       runtime,
     });
   }
@@ -152,7 +169,7 @@ async function run(seed: number, hasRings: boolean, picker: () => PickerFactory)
     await clock.run(at);
     if (at === CALM_MS) for (const { machine } of fleet[0] ?? []) machine.crash();
     if (at === CALM_MS + LOST_MS) {
-      const again = (fleet[0] ?? []).map(({ machine }) => start(simulation, machine, state()));
+      const again = (fleet[0] ?? []).map(({ machine }) => start(simulation, machine, state));
       fleet[0] = again;
       last[0] = 0;
     }
@@ -170,13 +187,30 @@ async function run(seed: number, hasRings: boolean, picker: () => PickerFactory)
   return { use, failed, calls, p50: quantile(0.5), p99: quantile(0.99) };
 }
 
-function start(simulation: ReturnType<typeof createSimulation>, machine: SimMachine, state: StateTransport): SimServer {
-  const { runtime } = machine.boot();
+/** A way there and back, as a small request sees it. */
+function timeOf(transport: CallTransport, to: Endpoint, clock: Clock): Promise<number> {
+  const startedAt = clock.now();
+  return new Promise((resolve, reject) => {
+    transport.start(
+      to,
+      { path: '/load' },
+      { onResponse: () => resolve(clock.now() - startedAt), onData: () => {}, onEnd: () => {}, onError: reject },
+    );
+  });
+}
+
+function start(
+  simulation: ReturnType<typeof createSimulation>,
+  machine: SimMachine,
+  state: (process: SimProcess) => StateTransport,
+): SimServer {
+  const process = machine.boot();
+  const { runtime } = process;
   const processor = new ProcessorSharing(simulation.clock, { slots: SLOTS });
   const server = new SimServer(simulation, machine, { processor, capacity: SLOTS });
   let told = 0;
   announce({
-    state,
+    state: state(process),
     service: SERVICE,
     endpoint: { id: machine.name, address: server.address, locality: machine.locality as string, weight: SLOTS },
     leaseMs: LEASE_MS,
@@ -194,7 +228,7 @@ function start(simulation: ReturnType<typeof createSimulation>, machine: SimMach
 function startCallers(
   simulation: ReturnType<typeof createSimulation>,
   region: string,
-  state: () => StateTransport,
+  state: (process: SimProcess) => StateTransport,
   hasRings: boolean,
   picker: () => PickerFactory,
 ): CallbackRouter[] {
@@ -202,7 +236,7 @@ function startCallers(
     const { process } = simulation.machine(`client ${region} ${i}`, { locality: `${region}/b` });
     const { runtime } = process;
     reportDemand({
-      state: state(),
+      state: state(process),
       service: SERVICE,
       locality: `${region}/b`,
       ratePerSecond: () => (SERVERS * SLOTS * LOAD * 1000) / WORK_MS / CLIENTS,
@@ -210,7 +244,7 @@ function startCallers(
     });
     return callbackRouter(simulation, process, {
       service: SERVICE,
-      resolver: ribResolver({ state: state(), service: SERVICE }),
+      resolver: ribResolver({ state: state(process), service: SERVICE }),
       picker: picker(),
       timeoutMs: 2000,
       ...(hasRings ? { locality: `${region}/b` } : undefined),
@@ -223,13 +257,27 @@ function oneWay(from: string, to: string): number {
   return (RTTS.get(`${from} ${to}`) ?? RTTS.get(`${to} ${from}`) ?? 0) / 2;
 }
 
-/** Window by window, mean of the runs. */
-function meanUse(runs: readonly Run[]): number[][] {
-  return REGIONS.map((_, region) =>
-    (runs[0]?.use[region] ?? []).map(
-      (__, window) => runs.reduce((sum, { use }) => sum + (use[region]?.[window] ?? 0), 0) / runs.length,
-    ),
+/** Of each region, window by window: the mean of the last ones. */
+function smoothed({ use }: Run): number[][] {
+  return use.map((region) =>
+    region.map((_, window) => {
+      const recent = region.slice(Math.max(0, window + 1 - SMOOTHED), window + 1);
+      return recent.reduce((sum, one) => sum + one, 0) / recent.length;
+    }),
   );
+}
+
+function steadyOf(run: Run): number {
+  return Math.max(...smoothed(run).flatMap((use) => use.filter((_, window) => isSteady(window))));
+}
+
+/** Milliseconds from the loss to the last window, before the region is back, in which another was used above the bar. */
+function settledAfter(run: Run): number {
+  const since = (window: number) => (window + 1) * WINDOW_MS - 4000;
+  const late = smoothed(run)
+    .slice(1)
+    .flatMap((use) => use.map((one, window) => (one > BAR && since(window) < LOST_MS ? since(window) : 0)));
+  return Math.max(0, ...late);
 }
 
 /** Windows count from 4 s before the loss. */
@@ -259,12 +307,13 @@ function swingsOf(use: readonly number[]): number {
   return swings;
 }
 
-function line(name: string, settings: string, runs: readonly Run[], steady: number) {
+function line(name: string, settings: string, runs: readonly Run[]) {
   const failed = runs.reduce((sum, run) => sum + run.failed, 0) / runs.reduce((sum, run) => sum + run.calls, 0);
-  const peak = Math.max(...meanUse(runs).flat());
+  const peak = Math.max(...runs.flatMap((one) => smoothed(one).flat()));
+  const steady = runs.map(steadyOf);
   const mean = (of: (run: Run) => number) => (runs.reduce((sum, run) => sum + of(run), 0) / runs.length).toFixed(0);
   const measured =
-    `steady ${steady.toFixed(2)}, highest ${peak.toFixed(2)}, failed ${(100 * failed).toFixed(2)} %, ` +
+    `steady ${Math.min(...steady).toFixed(2)} to ${Math.max(...steady).toFixed(2)}, highest ${peak.toFixed(2)}, failed ${(100 * failed).toFixed(2)} %, ` +
     `p50 ${mean(({ p50 }) => p50)} ms, p99 ${mean(({ p99 }) => p99)} ms`;
   return { name, version: 'simulated', settings, measured };
 }
