@@ -54,6 +54,9 @@ export const POLICIES = {
   'windowed CPU counter': { settings: 'P2C on cpu_utilization of the last second', picker: () => leastCpu() },
   'power of 3': { settings: 'header plus own in-flight', picker: () => p2c({ choices: 3, load: 'reported' }) },
   'power of 4': { settings: 'header plus own in-flight', picker: () => p2c({ choices: 4, load: 'reported' }) },
+  'power of 5': { settings: 'header plus own in-flight', picker: () => p2c({ choices: 5, load: 'reported' }) },
+  'power of 6': { settings: 'header plus own in-flight', picker: () => p2c({ choices: 6, load: 'reported' }) },
+  'power of 7': { settings: 'header plus own in-flight', picker: () => p2c({ choices: 7, load: 'reported' }) },
   'power of 8': { settings: 'header plus own in-flight', picker: () => p2c({ choices: 8, load: 'reported' }) },
   'poll before dispatch': {
     settings: 'two servers asked, the less loaded one called',
