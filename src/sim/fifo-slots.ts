@@ -45,6 +45,9 @@ export class FifoSlots implements Processor {
   #running = 0;
   #memory = 0;
   #busyMs = 0;
+  #cpuMs = 0;
+  /** Processors that the antagonist has. */
+  #taken = 0;
   #updatedAtMs = 0;
 
   constructor(world: VirtualClock, options: FifoSlotsOptions) {
@@ -53,6 +56,8 @@ export class FifoSlots implements Processor {
     this.#speed = options.speed ?? 1;
     this.#antagonist = options.antagonist;
     this.#updatedAtMs = world.now();
+    this.#onAntagonist();
+    if (this.#antagonist !== undefined) this.#antagonist.onChange = this.#onAntagonist;
   }
 
   get inFlight(): number {
@@ -65,7 +70,8 @@ export class FifoSlots implements Processor {
   }
 
   get cpuMs(): number {
-    return this.busyMs;
+    this.#advance();
+    return this.#cpuMs;
   }
 
   get freeSpeed(): number {
@@ -122,9 +128,17 @@ export class FifoSlots implements Processor {
 
   #advance(): void {
     const now = this.#world.now();
-    this.#busyMs += this.#running * (now - this.#updatedAtMs);
+    const elapsed = now - this.#updatedAtMs;
     this.#updatedAtMs = now;
+    this.#busyMs += this.#running * elapsed;
+    this.#cpuMs += Math.min(this.#slots, this.#running + this.#taken) * elapsed;
   }
+
+  /** Jobs that run keep the speed that they began with. */
+  readonly #onAntagonist = (): void => {
+    this.#advance();
+    this.#taken = this.#slots * (this.#antagonist?.share ?? 0);
+  };
 }
 
 const LEAST_SPEED = 0.01;

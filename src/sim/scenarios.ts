@@ -1,10 +1,12 @@
 /** Scenarios by name: `npx evenkeel sim NAME`. */
 import { chaosScenario } from './chaos/chaos-scenario.js';
 import { fleetScenario } from './fleet/fleet-scenario.js';
+import { rpcScenario } from './rpc-scenario.js';
 import type { Scenario } from './scenario.js';
 
 export const SCENARIOS: readonly Scenario[] = [
   fleetScenario('fleet', 20),
   fleetScenario('fleet-many-clients', 300),
+  rpcScenario,
   chaosScenario,
 ];

@@ -3,6 +3,7 @@
  * counted twice; when all is well again, every call is answered again.
  */
 import { exponential } from '../distributions.js';
+import { type FleetUse, UtilizationMeter } from '../fleet/utilization.js';
 import { createSimulation } from '../simulation.js';
 import { CallLedger } from './call-ledger.js';
 import { ChaosBuilder } from './chaos-builder.js';
@@ -36,6 +37,9 @@ export interface ChaosResult {
   readonly used: Readonly<Record<ChaosClientKind, ChaosUse>>;
   /** Of each simulated minute: calls settled, those of them that failed, and faults that began. */
   readonly minutes: readonly { readonly settled: number; readonly failed: number; readonly faults: number }[];
+  /** How much of the servers was used, minute by minute. */
+  readonly use: FleetUse;
+  readonly tails: readonly number[];
   /** What should not have happened; empty when all is well. */
   readonly problems: readonly string[];
 }
@@ -45,6 +49,7 @@ const CLIENTS: readonly ChaosClientKind[] = ['plain', 'near', 'sharded'];
 /** For what is under way when the last fault has come: it heals, leases run out, the wheel turns. */
 const QUIET_MS = 120_000;
 const LAST_CALLS = 20;
+const MINUTE_MS = 60_000;
 const END = 1;
 const FAULT = 2;
 
@@ -73,7 +78,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   const outcomes: Record<string, number> = {};
   const minutes: { settled: number; failed: number; faults: number }[] = [];
   const minuteAt = (ms: number) => {
-    const index = Math.floor(ms / 60_000);
+    const index = Math.floor(ms / MINUTE_MS);
     while (minutes.length <= index) minutes.push({ settled: 0, failed: 0, faults: 0 });
     return minutes[index] as { settled: number; failed: number; faults: number };
   };
@@ -108,7 +113,10 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     (clients[arrivals.int(CLIENTS.length)] as ChaosClient).call(arrivals.next() < 0.7, 1 + arrivals.int(5));
   };
   clock.timer(gap(arrivals), arrive);
+  const meter = new UtilizationMeter(clock, servers, MINUTE_MS);
+  meter.start();
   await clock.advance(durationMs);
+  const use = meter.stop();
   faults.stop();
   for (const builder of builders) builder.stop();
   await clock.advance(QUIET_MS);
@@ -134,6 +142,8 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     faults: faults.counts,
     used: Object.fromEntries(clients.map((client) => [client.kind, client.used()])) as Record<ChaosClientKind, ChaosUse>,
     minutes,
+    use,
+    tails: meter.tails,
     problems: ledger.problems,
   };
 }

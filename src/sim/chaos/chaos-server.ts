@@ -6,7 +6,7 @@ import { createLoadReporter } from '../../router/load-reporter.js';
 import { requestedShard, wrongShardAnswer } from '../../router/routes/wrong-shard.js';
 import { exponential } from '../distributions.js';
 import type { SimMachine, SimProcess } from '../machine.js';
-import type { Antagonist } from '../processor.js';
+import type { Antagonist, Processor } from '../processor.js';
 import { ProcessorSharing } from '../processor-sharing.js';
 import type { Simulation } from '../simulation.js';
 import type { SimStateStore } from '../stores/state-store.js';
@@ -29,6 +29,8 @@ export class ChaosServer implements Slowable {
   readonly #shards: ChaosShards;
   readonly #locality: string;
   readonly #random: Random;
+  #processor: ProcessorSharing | undefined;
+  #formerCpuMs = 0;
   readonly #others: Antagonist & { share: number } = { share: 0, onChange: undefined };
 
   constructor(
@@ -50,6 +52,11 @@ export class ChaosServer implements Slowable {
     machine.boot();
   }
 
+  /** Of all processes that ran here. */
+  get processor(): Pick<Processor, 'cpuMs'> {
+    return { cpuMs: this.#formerCpuMs + (this.#processor?.cpuMs ?? 0) };
+  }
+
   slow(share: number): void {
     this.#others.share = share;
     this.#others.onChange?.();
@@ -59,7 +66,9 @@ export class ChaosServer implements Slowable {
     const { runtime } = process;
     const { name } = this.machine;
     const reporter = createLoadReporter({ runtime, capacity: SLOTS });
+    this.#formerCpuMs = this.processor.cpuMs;
     const processor = new ProcessorSharing(this.machine.world, { slots: SLOTS, antagonist: this.#others });
+    this.#processor = processor;
     const work = exponential(WORK_MS);
     const handler = reporter.calls(async (call) => {
       const asked = requestedShard(call.headers);

@@ -20,7 +20,7 @@ export const FLEET = {
   timeoutMs: 400,
   /** Given up. */
   giveUpMs: 2000,
-  warmUpMs: 2000,
+  warmUpMs: 3000,
   measureMs: 4000,
 } as const;
 

@@ -10,6 +10,8 @@ export interface SimServerOptions {
   readonly processor: Processor;
   /** Told to callers as capacity; default: nothing is told. */
   readonly capacity?: number;
+  /** Share of the machine's memory bandwidth that a request takes while it runs. Default 0. */
+  readonly memory?: number;
   /** Work stops when its caller has gone; default: it goes on to its end. */
   readonly stopsWhenCancelled?: boolean;
 }
@@ -27,6 +29,7 @@ export class SimServer {
   readonly processor: Processor;
   readonly reporter: LoadReporter;
   readonly #stopsWhenCancelled: boolean;
+  readonly #memory: number;
   /** Requests that arrived, load probes apart. */
   arrived = 0;
   probes = 0;
@@ -37,6 +40,7 @@ export class SimServer {
     this.machine = machine;
     this.address = `sim://${machine.name}`;
     this.processor = options.processor;
+    this.#memory = options.memory ?? 0;
     this.#stopsWhenCancelled = options.stopsWhenCancelled ?? false;
     this.reporter = createLoadReporter({ runtime: machine.process.runtime, capacity: options.capacity });
     simulation.calls(machine.process).listen(this.address, (call) => this.#serve(call));
@@ -54,12 +58,16 @@ export class SimServer {
     if (model !== undefined) work.model(model);
     const startedAt = this.machine.world.now();
     const inFlight = this.processor.inFlight + 1;
-    const job = this.processor.start(Number(workMs), () => {
-      const load = work.loadHeader();
-      work.end('ok');
-      this.onServed?.(this.machine.world.now() - startedAt, inFlight);
-      call.answer(200, [HEADERS.load.text, load]);
-    });
+    const job = this.processor.start(
+      Number(workMs),
+      () => {
+        const load = work.loadHeader();
+        work.end('ok');
+        this.onServed?.(this.machine.world.now() - startedAt, inFlight);
+        call.answer(200, [HEADERS.load.text, load]);
+      },
+      this.#memory,
+    );
     if (!this.#stopsWhenCancelled) return;
     call.onCancel = () => {
       job.cancel();

@@ -4,7 +4,8 @@
  */
 import type { Timer } from '../../core/clock.js';
 import type { VirtualClock } from '../../core/virtual-clock.js';
-import type { SimServer } from './sim-server.js';
+import type { SimMachine } from '../machine.js';
+import type { Processor } from '../processor.js';
 
 const WINDOW_MS = 1000;
 const TAIL_SHARE = 0.05;
@@ -15,9 +16,15 @@ export interface FleetUse {
   readonly meanUtilization: number;
 }
 
+/** What of a server is measured. */
+export interface MeteredServer {
+  readonly machine: SimMachine;
+  readonly processor: Pick<Processor, 'cpuMs'>;
+}
+
 export class UtilizationMeter {
   readonly #clock: VirtualClock;
-  readonly #servers: readonly SimServer[];
+  readonly #servers: readonly MeteredServer[];
   readonly #windowMs: number;
   #last: number[] = [];
   #atMs = 0;
@@ -26,7 +33,7 @@ export class UtilizationMeter {
   readonly tails: number[] = [];
   readonly means: number[] = [];
 
-  constructor(clock: VirtualClock, servers: readonly SimServer[], windowMs = WINDOW_MS) {
+  constructor(clock: VirtualClock, servers: readonly MeteredServer[], windowMs = WINDOW_MS) {
     this.#clock = clock;
     this.#servers = servers;
     this.#windowMs = windowMs;

@@ -87,7 +87,7 @@ describe('evenkeel sim', () => {
   it('lists its scenarios, and its help says what each is', async () => {
     expect((await run('--list')).out).toBe('steady\nfickle\nfaulty');
     expect((await run('--list')).help).toContain('the scenario fickle');
-    expect(SCENARIOS.map(({ name }) => name)).toEqual(['fleet', 'fleet-many-clients', 'chaos']);
+    expect(SCENARIOS.map(({ name }) => name)).toEqual(['fleet', 'fleet-many-clients', 'rpc', 'chaos']);
   });
 
   it('says what is wrong with its arguments', async () => {

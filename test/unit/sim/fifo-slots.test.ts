@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { virtualClock } from '../../../src/core/virtual-clock.js';
 import { constant, exponential } from '../../../src/sim/distributions.js';
 import { FifoSlots } from '../../../src/sim/fifo-slots.js';
+import type { Antagonist } from '../../../src/sim/processor.js';
 import { meanTimeMmc, serve } from './arrivals.js';
 
 describe('FIFO with slots', () => {
@@ -51,6 +52,23 @@ describe('FIFO with slots', () => {
     world.runSync();
     expect(ends[0]).toBeCloseTo(20, 9);
     expect(ends[1]).toBeCloseTo(50, 9);
+  });
+
+  it('shows the antagonist as the operating system does', () => {
+    const world = virtualClock();
+    const antagonist: Antagonist & { share: number } = { share: 0, onChange: undefined };
+    const processor = new FifoSlots(world, { slots: 4, antagonist });
+    const at = (ms: number, share: number) =>
+      world.timer(ms, () => {
+        antagonist.share = share;
+        antagonist.onChange?.();
+      });
+    at(1000, 0.5);
+    at(2000, 0);
+    processor.start(500, () => {});
+    world.timer(3000, () => {});
+    world.runSync();
+    expect([processor.busyMs, processor.cpuMs]).toEqual([500, 500 + 2000]);
   });
 
   it('serves ten thousand that wait without forgetting one', () => {
