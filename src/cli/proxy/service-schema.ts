@@ -30,6 +30,7 @@ const endpoint = {
     address: { type: 'string', pattern: '^https?://[^\\s/?#]+/?$', title: 'http://host:port or https://host:port' },
     weight: { type: 'number', exclusiveMinimum: 0, description: 'Relative capacity.' },
     locality: { type: 'string' },
+    attributes: { type: 'object', description: 'Version, tier and the like.', additionalProperties: { type: 'string' } },
   },
   required: ['address'],
   additionalProperties: false,
@@ -78,6 +79,20 @@ const resolver = {
       required: ['folder'],
       additionalProperties: false,
     },
+    rib: {
+      type: 'object',
+      description:
+        'The routing table that a builder of this machine publishes in a folder, shards and rings included (docs/rib.md).',
+      properties: {
+        folder: { ...filePath, description: "The store's folder." },
+        service: { type: 'string', minLength: 1, description: 'As the servers name it. Default: the name of the service here.' },
+        cacheFile,
+        maxTableAgeMs: milliseconds,
+        maxPlanAgeMs: { type: 'number', minimum: 0 },
+      },
+      required: ['folder'],
+      additionalProperties: false,
+    },
   },
 } as const satisfies Schema;
 
@@ -90,7 +105,30 @@ export const PICKERS = [
   'round-robin',
   'weighted-round-robin',
   'random',
+  'ring-hash',
+  'prefix-affinity',
 ] as const;
+
+const headerName = { type: 'string', pattern: "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", title: 'the name of a header' } as const;
+
+const versions = {
+  type: 'object',
+  description: 'Shares of the traffic by an attribute of the endpoints: versions of a model, say.',
+  properties: {
+    attribute: { type: 'string', minLength: 1 },
+    shares: { type: 'object', description: 'Relative.', additionalProperties: { type: 'number', minimum: 0 } },
+  },
+  required: ['attribute', 'shares'],
+  additionalProperties: false,
+} as const satisfies Schema;
+
+const tiers = {
+  type: 'object',
+  description:
+    'Shares of tiers of machines by how much they are used. Absent: tiers do not matter; `{}`: by the attribute `tier`.',
+  properties: { attribute: { type: 'string', minLength: 1 }, periodMs: milliseconds, gain: share },
+  additionalProperties: false,
+} as const satisfies Schema;
 
 const retry = {
   type: 'object',
@@ -222,6 +260,14 @@ export const SERVICE_SCHEMA = {
     ringThreshold: { type: 'number', exclusiveMinimum: 0, description: 'Use of a ring above which calls go further.' },
     maxEndpoints: { type: 'integer', minimum: 12, description: 'Of a ring, that this proxy uses.' },
     rings,
+    versions,
+    tiers,
+    shardHeader: { ...headerName, description: 'Header of requests that names their shard; with the resolver rib.' },
+    affinityHeader: {
+      ...headerName,
+      description:
+        'Header of requests with the key that they share with others, or a chain of keys: with ring-hash, prefix-affinity.',
+    },
     retry,
     hedge,
     slowStart,

@@ -1,4 +1,5 @@
 /** One service of the config as a running router. It owns its transport and its store: all are gone when it has drained. */
+import { headerName, headerValue } from '../../core/headers.js';
 import type { Resolver } from '../../core/resolver.js';
 import { dnsResolver } from '../../core/resolver-dns.js';
 import { fileResolver } from '../../core/resolver-file.js';
@@ -10,18 +11,26 @@ import { polling } from '../../router/load-sources/polling.js';
 import { prometheus } from '../../router/load-sources/prometheus.js';
 import { responseHeader } from '../../router/load-sources/response-header.js';
 import type { LoadSource } from '../../router/load-sources/source.js';
+import type { RouterOptions } from '../../router/options.js';
 import {
   auto,
   leastLoaded,
   type PickerFactory,
   p2c,
   peakEwma,
+  prefixAffinity,
   probePool,
   random,
+  ringHash,
   roundRobin,
   weightedRoundRobin,
 } from '../../router/pickers/index.js';
+import { MAX_AFFINITY_KEYS } from '../../router/request-faults.js';
+import { ribResolver } from '../../router/rib/rib-resolver.js';
 import { createRouter, type Router } from '../../router/router.js';
+import type { RouterRequest } from '../../router/router-request.js';
+import { createTierSplit } from '../../router/routes/tier-split.js';
+import { createTrafficSplit } from '../../router/routes/traffic-split.js';
 import { createFileState } from '../../transports/files/index.js';
 import { createHttpTransport, type Undici } from '../../transports/http/index.js';
 import type { ServiceConfig } from './config-schema.js';
@@ -44,7 +53,8 @@ export interface ServiceEnvironment {
 /** @throws {EvenkeelError} `invalid-argument` for what the router, its resolver or its transport refuses. Then nothing is left running. */
 export function createService(name: string, config: ServiceConfig, { runtime, undici }: ServiceEnvironment): Service {
   const transport = createHttpTransport({ undici, clock: runtime.clock, ...config.http });
-  const state = config.resolver.state === undefined ? undefined : fileState(config.resolver.state.folder, runtime);
+  const folder = folderOf(config);
+  const state = folder === undefined ? undefined : fileState(folder, runtime);
   let router: Router;
   try {
     router = createRouter({
@@ -77,7 +87,7 @@ export function createService(name: string, config: ServiceConfig, { runtime, un
  * connected to. @throws {EvenkeelError} `invalid-argument`.
  */
 export function tryService(name: string, config: ServiceConfig, runtime: Runtime): void {
-  const state = config.resolver.state === undefined ? undefined : NO_STATE;
+  const state = folderOf(config) === undefined ? undefined : NO_STATE;
   resolverOf(name, config, state);
   const transport = createHttpTransport({ undici: NO_UNDICI, clock: runtime.clock, ...config.http });
   try {
@@ -93,6 +103,10 @@ const NOWHERE: Resolver = {
 };
 const NO_STATE = { watch() {} } as unknown as StateTransport;
 const NO_UNDICI = { Pool: class {} } as unknown as Undici;
+
+function folderOf({ resolver }: ServiceConfig): string | undefined {
+  return resolver.state?.folder ?? resolver.rib?.folder;
+}
 
 function fileState(folder: string, { clock, random: chance }: Runtime): StateTransport {
   return createFileState({ folder, clock, random: chance.fork('proxy state') });
@@ -119,8 +133,30 @@ function routerOptions(config: ServiceConfig) {
     ringThreshold,
     subset: maxEndpoints === undefined ? undefined : { maxEndpoints },
     ejection: enabled ? whenEjected : (false as const),
+    versions: config.versions && createTrafficSplit(config.versions),
+    tiers: config.tiers && createTierSplit(config.tiers),
+    ...placesOf(config),
     picker: pickerOf(config),
     loadSources: loadSourcesOf(config),
+  };
+}
+
+/** What callers say in headers of where their requests go. */
+function placesOf({ shardHeader, affinityHeader }: ServiceConfig): Pick<RouterOptions, 'shardOf' | 'affinityOf'> {
+  const named = (header: string | undefined) => {
+    if (header === undefined) return undefined;
+    const name = headerName(header);
+    return ({ headers }: RouterRequest) => headerValue(headers as readonly string[], name);
+  };
+  const affinityOf = named(affinityHeader);
+  return {
+    shardOf: named(shardHeader),
+    affinityOf:
+      affinityOf &&
+      ((request) =>
+        affinityOf(request)
+          ?.split(',', MAX_AFFINITY_KEYS)
+          .map((key) => key.trim())),
   };
 }
 
@@ -142,6 +178,10 @@ function pickerOf({ picker, choices }: ServiceConfig): PickerFactory {
       return weightedRoundRobin();
     case 'random':
       return random();
+    case 'ring-hash':
+      return ringHash();
+    case 'prefix-affinity':
+      return prefixAffinity();
   }
 }
 
@@ -156,6 +196,10 @@ function resolverOf(name: string, { resolver }: ServiceConfig, state: StateTrans
   if (resolver.static !== undefined) return staticResolver(resolver.static.map(withId));
   if (resolver.file !== undefined) return fileResolver(resolver.file);
   if (resolver.dns !== undefined) return dnsResolver(resolver.dns);
+  if (resolver.rib !== undefined) {
+    const { folder: _folder, ...options } = resolver.rib;
+    return ribResolver({ service: name, ...options, state: state as StateTransport });
+  }
   const { service = name, cacheFile, allowEmpty } = resolver.state ?? {};
   return stateResolver({ state: state as StateTransport, service, cacheFile, allowEmpty });
 }

@@ -43,12 +43,15 @@ describe('a config', () => {
     expect(faults(withService({ retry: { maxAttempts: 11 } }))).toHaveLength(1);
     expect(faults(withService({ retry: { baseMs: 100, maxMs: 10 } }))).toHaveLength(1);
     expect(faults(withService({ choices: 65, picker: 'p2c' }))).toHaveLength(1);
+    expect(faults(withService({ versions: { attribute: 'version', shares: { 1: 0 } } }))).toHaveLength(1);
+    expect(faults(withService({ tiers: { periodMs: 1 } }))).toHaveLength(1);
+    expect(faults(withService({ resolver: { rib: { folder: 'f', maxTableAgeMs: 1 } } }))).toHaveLength(1);
     expect(faults(withService({ http: { connections: 100_000 } }))).toHaveLength(1);
     expect(faults(withService({ load: { poll: { mode: 'background', intervalMs: 1 } } }))).toHaveLength(1);
     expect(faults(withService({ resolver: { static: ['http://a', 'http://a'] } }))).toHaveLength(1);
     expect(faults(withService({ resolver: { dns: { name: 'a', records: ['SRV', 'A'] } } }))).toHaveLength(1);
     expect(faults(withService({ resolver: { file: { path: 'a' }, dns: { name: 'a' } } }))).toEqual([
-      'services.main.resolver has 2 properties; expected exactly 1 of static, file, dns, state',
+      'services.main.resolver has 2 properties; expected exactly 1 of static, file, dns, state, rib',
     ]);
   });
 
@@ -63,6 +66,10 @@ describe('a config', () => {
       maxInFlightPerEndpoint: 10,
       maxQueued: 0,
       panicThreshold: 0.3,
+      shardHeader: 'x-shard',
+      affinityHeader: 'x-session',
+      versions: { attribute: 'version', shares: { 1: 1, 2: 3 } },
+      tiers: { attribute: 'pool', periodMs: 5000, gain: 0.5 },
       retry: { maxAttempts: 2, baseMs: 1, maxMs: 10, budget: { ratio: 0.1, minPerSecond: 1, windowMs: 5000 } },
       ejection: { enabled: false },
       health: { path: '/healthz', intervalMs: 1000, timeoutMs: 100, unhealthyAfter: 3, healthyAfter: 2 },
@@ -74,11 +81,21 @@ describe('a config', () => {
       { file: { path: 'endpoints.json', intervalMs: 1000, cacheFile: 'c', allowEmpty: true } },
       { dns: { name: 'a.test', port: 80, scheme: 'https', records: ['A'] } },
       { state: { folder: 'folder', service: 'other' } },
-      { static: [{ address: 'https://a.test/', weight: 2, locality: 'x' }, 'http://[::1]:80'] },
+      { rib: { folder: 'folder', service: 'other', cacheFile: 'c', maxTableAgeMs: 2000, maxPlanAgeMs: 0 } },
+      { static: [{ address: 'https://a.test/', weight: 2, locality: 'x', attributes: { version: '1' } }, 'http://[::1]:80'] },
     ]) {
       expect(faults(withService({ resolver }))).toEqual([]);
     }
-    for (const picker of ['auto', 'p2c', 'least-loaded', 'round-robin', 'weighted-round-robin', 'random']) {
+    for (const picker of [
+      'ring-hash',
+      'prefix-affinity',
+      'auto',
+      'p2c',
+      'least-loaded',
+      'round-robin',
+      'weighted-round-robin',
+      'random',
+    ]) {
       expect(faults(withService({ picker }))).toEqual([]);
     }
   });
