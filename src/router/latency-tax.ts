@@ -169,6 +169,7 @@ export class LatencyTax {
   readonly #recorder: AttemptRecorder = {
     now: () => (this.#clock as Clock).now(),
     record: (timed, error) => this.#record(timed, error),
+    recordEnd: (error, endedAtMs) => this.#recordEnd(error, endedAtMs),
   };
 
   #record(timed: TimedAttempt, error: EvenkeelError | undefined): void {
@@ -199,6 +200,22 @@ export class LatencyTax {
     this.#pressures.of(pressureBand(member)).add(sample);
   }
 
+  #recordEnd(error: EvenkeelError | undefined, endedAtMs: number): void {
+    const ms = (this.#clock as Clock).now() - endedAtMs;
+    this.#rpcLibraryMs += ms;
+    this.#outcomeOf(error).cpuUs += 1000 * ms * this.#sampleEvery;
+  }
+
+  #outcomeOf(error: EvenkeelError | undefined): OutcomeTax {
+    const code = error === undefined ? 'ok' : error.code;
+    let outcome = this.#outcomes.get(code);
+    if (outcome === undefined) {
+      outcome = { attempts: 0, serverMs: 0, cpuUs: 0 };
+      this.#outcomes.set(code, outcome);
+    }
+    return outcome;
+  }
+
   #row(rows: TaxRows, name: () => string): TaxRowBuilder {
     try {
       return rows.of(String(name()));
@@ -213,12 +230,8 @@ export class LatencyTax {
     error: EvenkeelError | undefined,
     serverMs: number,
   ): void {
-    const code = error === undefined ? 'ok' : error.code;
-    let outcome = this.#outcomes.get(code);
-    if (outcome === undefined) {
-      outcome = { attempts: 0, serverMs: 0, cpuUs: 0 };
-      this.#outcomes.set(code, outcome);
-    }
+    const code = error?.code;
+    const outcome = this.#outcomeOf(error);
     outcome.attempts++;
     outcome.serverMs += serverMs;
     if (isSampled) outcome.cpuUs += 1000 * (rpcLibraryMs + networkMs) * this.#sampleEvery;

@@ -11,6 +11,8 @@ export interface AttemptRecorder {
   now(): number;
   /** `error` undefined: it ended well. */
   record(timed: TimedAttempt, error: EvenkeelError | undefined): void;
+  /** After it, of an attempt that is sampled: what the router did with its end has been done, another attempt in its place begun. */
+  recordEnd(error: EvenkeelError | undefined, endedAtMs: number): void;
 }
 
 export class TimedAttempt implements CallSink, AttemptTimes {
@@ -28,7 +30,7 @@ export class TimedAttempt implements CallSink, AttemptTimes {
   headers: HeaderList = [];
   trailers: HeaderList | undefined = undefined;
   responseBytes = 0;
-  /** Milliseconds in the transport's `start`, and in our own code when the response came; only of attempts that are sampled. */
+  /** Milliseconds in the transport's `start`, and in our own code while the response came; only of attempts that are sampled. */
   networkMs = 0;
   rpcLibraryMs = 0;
   readonly isSampled: boolean;
@@ -73,7 +75,13 @@ export class TimedAttempt implements CallSink, AttemptTimes {
 
   onData(chunk: Uint8Array): void {
     this.responseBytes += chunk.length;
+    if (!this.isSampled) {
+      this.attempt.onData(chunk);
+      return;
+    }
+    const from = this.#recorder.now();
     this.attempt.onData(chunk);
+    this.rpcLibraryMs += this.#recorder.now() - from;
   }
 
   onEnd(trailers?: HeaderList): void {
@@ -81,11 +89,13 @@ export class TimedAttempt implements CallSink, AttemptTimes {
     this.trailers = trailers;
     this.#recorder.record(this, undefined);
     this.attempt.onEnd(trailers);
+    if (this.isSampled) this.#recorder.recordEnd(undefined, this.endedAt);
   }
 
   onError(error: EvenkeelError): void {
     this.endedAt = this.#recorder.now();
     this.#recorder.record(this, error);
     this.attempt.onError(error);
+    if (this.isSampled) this.#recorder.recordEnd(error, this.endedAt);
   }
 }
