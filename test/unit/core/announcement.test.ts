@@ -9,6 +9,7 @@ import {
 } from '../../../src/core/announcement.js';
 import { parseEndpoint } from '../../../src/core/endpoint.js';
 import { checkKey } from '../../../src/core/internal/keys.js';
+import { VERSION } from '../../../src/core/version.js';
 
 describe('an announcement', () => {
   it.each([
@@ -32,6 +33,8 @@ describe('an announcement', () => {
     const endpoint = parseEndpoint({ id: 'a', address: 'http://a:1', weight: 2, locality: 'x', attributes: { a: 'b' } });
     const bytes = encodeAnnouncement(endpoint, 'h');
     expect(decodeAnnouncement('s', announcementKey('s', 'a'), bytes)).toEqual(endpoint);
+    // For people who look at the store: which servers have which release.
+    expect(JSON.parse(new TextDecoder().decode(bytes)).library).toBe(VERSION);
     const later = new TextEncoder().encode(JSON.stringify({ v: 1, endpoint: { ...endpoint, new: 1 }, holder: 'h', more: [] }));
     expect(decodeAnnouncement('s', announcementKey('s', 'a'), later)).toEqual(endpoint);
   });
