@@ -15,8 +15,9 @@ Runs a scenario in virtual time, twice with one seed, and fails when the two dif
 ${scenarios.map(({ name, summary }) => `  ${name.padEnd(20)} ${summary}`).join('\n')}
 
   --seed N      a whole number; the same one gives the same run. Default ${DEFAULT_SEED}
-  --html FILE   write the figures and plots as one page
-  --json        print the report as JSON
+  --html FILE   where to write the page with figures and plots. Default sim-SCENARIO-SEED.html
+  --no-html     write no page
+  --json        print the report as JSON; a page is written with --html only
   --list        print the names of the scenarios
 
 exit codes: 0 all is well; 1 the two runs differ, or the scenario found a fault; 2 wrongly called`;
@@ -53,9 +54,11 @@ export function simCommandOf(scenarios: readonly Scenario[]): Command {
       if (values.json) io.out(JSON.stringify(report));
       else for (const line of reportLines(report)) io.out(line);
       for (const problem of report.problems) io.error(`seed ${seed}, trace ${report.hashes[0]}: ${problem}`);
-      if (values.html !== undefined) {
+      const page = values.html ?? (values.json || values['no-html'] ? undefined : `sim-${name}-${seed}.html`);
+      if (page !== undefined) {
         try {
-          await io.runtime.host.writeFile(values.html, new TextEncoder().encode(reportPage(report)));
+          await io.runtime.host.writeFile(page, new TextEncoder().encode(reportPage(report)));
+          if (!values.json) io.out(`figures and plots: ${page}`);
         } catch (error) {
           io.error(`evenkeel sim: ${error instanceof Error ? error.message : error}`);
           return 1;
@@ -73,6 +76,7 @@ function parse(args: readonly string[]) {
     options: {
       seed: { type: 'string' },
       html: { type: 'string' },
+      'no-html': { type: 'boolean' },
       json: { type: 'boolean' },
       list: { type: 'boolean' },
     },

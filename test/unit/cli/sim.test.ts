@@ -105,6 +105,18 @@ describe('evenkeel sim', () => {
     }
   });
 
+  it('writes its page to a file named after the run, to another, or to none', async () => {
+    const pageOf = async (file: string, ...args: string[]) => {
+      const { runtime, out } = await run('steady', '--seed', '7', ...args);
+      const page = await runtime.host.readFile(file, 1_000_000).catch(() => undefined);
+      return { isThere: page !== undefined, isTold: out.includes(`figures and plots: ${file}`) };
+    };
+    expect(await pageOf('sim-steady-7.html')).toEqual({ isThere: true, isTold: true });
+    expect(await pageOf('other.html', '--html', 'other.html')).toEqual({ isThere: true, isTold: true });
+    expect(await pageOf('sim-steady-7.html', '--no-html')).toEqual({ isThere: false, isTold: false });
+    expect(await pageOf('sim-steady-7.html', '--json')).toEqual({ isThere: false, isTold: false });
+  });
+
   it('writes a page that needs no other file, with every text escaped', async () => {
     const { runtime, code } = await run('steady', '--html', '/tmp/page.html');
     expect(code).toBe(0);
