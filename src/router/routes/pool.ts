@@ -59,6 +59,7 @@ export class Pool<T extends Candidate> {
   readonly #places = new Map<RingSet<T>, Place<T>>();
   /** By value of the attribute that the pool is cut by. */
   readonly #kinds = new Map<string, { readonly pool: Pool<T>; version: number }>();
+  #there: { has(kind: string): boolean } | undefined;
   #whole: Place<T> | undefined;
   #candidates: readonly T[] = [];
   #known: Iterable<T> = [];
@@ -105,6 +106,12 @@ export class Pool<T extends Candidate> {
     return entry.pool;
   }
 
+  /** The kinds of which anybody is open; of one pool always the same attribute. */
+  kinds(attribute: string): { has(kind: string): boolean } {
+    this.#there ??= { has: (kind) => this.ofKind(attribute, kind).size > 0 };
+    return this.#there;
+  }
+
   /** Where a call goes; undefined when nobody is open. `random` uniform in [0, 1). */
   route(random: () => number, now: number): Route | undefined {
     if (this.#candidates.length === 0) return undefined;
@@ -114,7 +121,7 @@ export class Pool<T extends Candidate> {
     if (tiers === undefined || shares === undefined) return this.#routeTo(place, ANY, place.candidates);
     place.tiers ??= byAttribute(place.candidates, tiers.attribute);
     const here = place.tiers;
-    const tier = drawShare(shares, random(), (name) => here.has(name));
+    const tier = drawShare(shares, random(), here);
     return tier === undefined
       ? this.#routeTo(place, ANY, place.candidates)
       : this.#routeTo(place, tier, here.get(tier) as readonly T[]);

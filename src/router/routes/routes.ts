@@ -135,7 +135,7 @@ export class Routes {
     const shares = versions?.at(now, pool.candidates, pool);
     if (versions === undefined || shares === undefined || pool.size === 0) return pool;
     const { attribute } = versions;
-    const version = drawShare(shares, this.#random.next(), (name) => pool.ofKind(attribute, name).size > 0);
+    const version = drawShare(shares, this.#random.next(), pool.kinds(attribute));
     return version === undefined ? pool : pool.ofKind(attribute, version);
   }
 

@@ -109,14 +109,14 @@ function toShares(shares: Readonly<Record<string, number>>): Map<string, number>
 export function drawShare(
   shares: ReadonlyMap<string, number>,
   random: number,
-  isThere: (kind: string) => boolean,
+  there: { has(kind: string): boolean },
 ): string | undefined {
   let total = 0;
-  for (const [kind, share] of shares) if (share > 0 && isThere(kind)) total += share;
+  for (const [kind, share] of shares) if (share > 0 && there.has(kind)) total += share;
   let sum = 0;
   let last: string | undefined;
   for (const [kind, share] of shares) {
-    if (share === 0 || !isThere(kind)) continue;
+    if (share === 0 || !there.has(kind)) continue;
     last = kind;
     sum += share;
     if (random * total < sum) return kind;
