@@ -58,7 +58,7 @@ export class RingSelector<T extends RingMember = RingMember> {
   #changedAt = Number.NEGATIVE_INFINITY;
   #refreshedAt = Number.NEGATIVE_INFINITY;
   #candidates: readonly T[] = [];
-  #known: Iterable<T> | undefined;
+  #known: readonly T[] | undefined;
   #version = 0;
   #isStale = true;
 
@@ -94,7 +94,7 @@ export class RingSelector<T extends RingMember = RingMember> {
    * @param candidates - Open to calls.
    * @param known - All that are listed, to tell how much of a ring is open. Default: `candidates`.
    */
-  update(candidates: readonly T[], known?: Iterable<T>): void {
+  update(candidates: readonly T[], known?: readonly T[]): void {
     this.#candidates = candidates;
     this.#known = known;
     this.#isStale = true;

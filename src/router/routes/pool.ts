@@ -62,7 +62,7 @@ export class Pool<T extends Candidate> {
   #there: { has(kind: string): boolean } | undefined;
   #whole: Place<T> | undefined;
   #candidates: readonly T[] = [];
-  #known: Iterable<T> = [];
+  #known: readonly T[] = [];
   #version = 0;
   #refreshedAtMs = Number.NEGATIVE_INFINITY;
   #routing: RoutingTable | undefined;
@@ -73,7 +73,7 @@ export class Pool<T extends Candidate> {
   }
 
   /** @param candidates - Open to calls. @param known - All that are listed. */
-  update(candidates: readonly T[], known: Iterable<T>): void {
+  update(candidates: readonly T[], known: readonly T[]): void {
     this.#candidates = candidates;
     this.#known = known;
     this.#version++;
@@ -101,7 +101,7 @@ export class Pool<T extends Candidate> {
     if (entry.version !== this.#version) {
       entry.version = this.#version;
       const isOfKind = ({ endpoint }: T) => endpoint.attributes?.[attribute] === kind;
-      entry.pool.update(this.#candidates.filter(isOfKind), [...this.#known].filter(isOfKind));
+      entry.pool.update(this.#candidates.filter(isOfKind), this.#known.filter(isOfKind));
     }
     return entry.pool;
   }

@@ -125,8 +125,9 @@ export class Routes {
     if (table.version === this.#tableVersion && isOn === this.#isSubsetting) return;
     this.#tableVersion = table.version;
     this.#isSubsetting = isOn;
-    this.#all.update(table.candidates, table.members());
-    this.#shards.update(table.candidates, table.members());
+    const known = [...table.members()];
+    this.#all.update(table.candidates, known);
+    this.#shards.update(table.candidates, known);
   }
 
   /** By the shares of now; a version of which nobody is open leaves its share to the others. */

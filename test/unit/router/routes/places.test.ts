@@ -26,7 +26,7 @@ class TableResolver implements Resolver {
     return { ageMs: 0, refresh: () => this.refreshes++, close: () => {} };
   }
 
-  push(endpoints: readonly Omit<Endpoint, 'address'>[], shards?: ShardMap): void {
+  push(endpoints: readonly Omit<Endpoint, 'address'>[], shards?: ShardMap, routing = NO_ROUTING, isListNew = true): void {
     const parsed = parseEndpoints(endpoints.map((endpoint) => ({ ...endpoint, address: `memory://${endpoint.id}` })));
     const table: RoutingTable = {
       service: 's',
@@ -35,9 +35,9 @@ class TableResolver implements Resolver {
       endpoints: parsed,
       loads: new Map(),
       shards,
-      routing: NO_ROUTING,
+      routing,
     };
-    this.#listener?.onEndpoints(parsed, { source: 'live' });
+    if (isListNew) this.#listener?.onEndpoints(parsed, { source: 'live' });
     this.#listener?.onRouting?.(table);
   }
 }
@@ -338,6 +338,36 @@ describe('what narrows where a call goes', () => {
     rig.tables.push(endpoints.filter(({ id }) => id.startsWith('near') === id.endsWith('gold')));
     for (let i = 0; i < 40; i++) watch(rig.router.call(GET));
     expect(rig.transport.order.every((id) => id.startsWith('near'))).toBe(true);
+  });
+
+  it('is not forgotten of a ring that is mostly closed when another table comes', async () => {
+    const list = Array.from({ length: 12 }, (_, i) => ({
+      id: `${i < 6 ? 'near' : 'far'}${i}`,
+      locality: i < 6 ? 'eu/west/a' : 'us/east/a',
+    }));
+    const rig = placed({
+      locality: 'eu/west/a',
+      retry: false,
+      panicThreshold: 0.1,
+      ejection: { consecutiveFailures: 1, maxShare: 1, baseMs: 300_000 },
+    });
+    rig.transport.onCall = (call) => (call.to.startsWith('near') && call.to !== 'near0' ? call.fail() : call.answer());
+    rig.tables.push(list);
+    const shareOfFar = async () => {
+      const from = rig.transport.calls.length;
+      for (let i = 0; i < 300; i++) {
+        watch(rig.router.call(GET));
+        await rig.clock.advance(1);
+      }
+      return rig.transport.order.slice(from).filter((id) => id.startsWith('far')).length / 300;
+    };
+    await shareOfFar();
+    expect(rig.router.endpoints().filter(({ state }) => state === 'ejected')).toHaveLength(5);
+    const before = await shareOfFar();
+    rig.tables.push(list, undefined, { ...NO_ROUTING, rtts: [{ from: 'eu/west', to: 'us/east', rttMs: 80 }] }, false);
+    const after = await shareOfFar();
+    expect(before).toBeGreaterThan(0.5);
+    expect(Math.abs(after - before)).toBeLessThan(0.12);
   });
 
   it('gives a version without a share nothing when its tier is the only one there', async () => {
