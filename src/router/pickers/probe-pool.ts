@@ -100,8 +100,10 @@ export class ProbePool implements Picker {
   #version = -1;
   #reuse = 1;
   #takesWorst = false;
-  /** Undefined: the fallback chose. */
-  #compared: { readonly candidate: Candidate; readonly index: number; readonly score: number }[] | undefined;
+  /** Of the last pick, in the same order; empty: the fallback chose. Filled anew each time, for explanations. */
+  readonly #compared: Candidate[] = [];
+  readonly #comparedAt: number[] = [];
+  readonly #scores: number[] = [];
 
   /** @param fallback - Chooses while there are no answers. */
   constructor(random: Random, prober: Prober, fallback: SamplingPicker, options: ResolvedProbePool) {
@@ -113,7 +115,7 @@ export class ProbePool implements Picker {
 
   /** Of one that the last pick compared: the score that it had then. Hot ones were passed over, whatever their score. */
   score(candidate: Candidate, request: PickRequest): number {
-    return this.#compared?.find((one) => one.candidate === candidate)?.score ?? expectedTime(candidate, request);
+    return this.#scores[this.#compared.indexOf(candidate)] ?? expectedTime(candidate, request);
   }
 
   mustAsk(set: PickSet, request: PickRequest): boolean {
@@ -149,7 +151,7 @@ export class ProbePool implements Picker {
   }
 
   compared(): readonly number[] {
-    return this.#compared?.map(({ index }) => index) ?? this.#fallback.compared();
+    return this.#compared.length === 0 ? this.#fallback.compared() : this.#comparedAt;
   }
 
   /** Asks distinct random endpoints: a random start and steps of one random width. */
@@ -190,8 +192,10 @@ export class ProbePool implements Picker {
     const answers = this.#answers;
     const { now } = request;
     while (answers.length > 0 && now - (answers[0] as Answer).atMs > this.#options.maxAgeMs) answers.shift();
-    this.#compared = answers.length < LEAST_ANSWERS ? undefined : [];
-    if (this.#compared === undefined) return this.#fallback.pickIndex(set, request);
+    this.#compared.length = 0;
+    this.#comparedAt.length = 0;
+    this.#scores.length = 0;
+    if (answers.length < LEAST_ANSWERS) return this.#fallback.pickIndex(set, request);
     const hotAbove = this.#hotAbove();
     let best = 0;
     let bestScore = Number.POSITIVE_INFINITY;
@@ -202,7 +206,9 @@ export class ProbePool implements Picker {
       const { candidate, atMs, index } = answers[i] as Answer;
       const isHot = workAt(candidate) > hotAbove;
       const score = expectedTime(candidate, request) * (1 + Math.max(0, now - atMs) / DOUBT_MS);
-      this.#compared?.push({ candidate, index, score });
+      this.#compared.push(candidate);
+      this.#comparedAt.push(index);
+      this.#scores.push(score);
       if (isHot ? bestIsHot && score < bestScore : bestIsHot || score < bestScore) {
         best = i;
         bestScore = score;
