@@ -1,8 +1,8 @@
 /**
  * What a server writes of itself, and callers read: the document `services/<service>/endpoints/<id>`.
  *
- * `{ v: 1, library, endpoint, holder, load? }`; unknown fields are ignored. `library`: the version of evenkeel there, for people. `holder` is drawn anew by each announcing process, so that the same
- * endpoint announced twice is two values. `load`, `{ utilization?, rps?, eps? }`, is that of the moment the lease was renewed.
+ * `{ v: 1, release, endpoint, holder, load? }`; unknown fields are ignored. `release`: the version of evenkeel there, for people.
+ * `holder` is drawn anew by each announcing process, so that the same endpoint announced twice is two values. `load`, `{ utilization?, rps?, eps? }`, is that of the moment the lease was renewed.
  */
 import { createHash } from 'node:crypto';
 import { type Endpoint, parseEndpoint } from './endpoint.js';
@@ -48,7 +48,7 @@ export function announcementKey(service: string, endpointId: string): string {
 
 export function encodeAnnouncement(endpoint: Endpoint, holder: string, load?: LoadReport): Uint8Array {
   const told = load && summaryOf(load);
-  return new TextEncoder().encode(JSON.stringify({ v: 1, library: VERSION, endpoint, holder, ...(told && { load: told }) }));
+  return new TextEncoder().encode(JSON.stringify({ v: 1, release: VERSION, endpoint, holder, ...(told && { load: told }) }));
 }
 
 /** Which announcing process wrote it; undefined for what is no announcement. */

@@ -251,9 +251,7 @@ export class RouterEngine implements CallEngine {
   }
 
   pickOrAsk(call: RoutedCall, avoid: Member | undefined): Member | undefined | typeof ASKING {
-    // Where others wait for room, nobody who is asked has any.
-    const isFull = this.waiting.size > 0 || this.#asking >= this.options.maxQueued;
-    if (this.table.candidates.length === 0 || isFull) return this.pick(call, avoid);
+    if (this.table.candidates.length === 0 || this.#asking >= this.options.maxQueued) return this.pick(call, avoid);
     const asksFirst = this.#sources.asksFirst && this.#probing.isOn;
     return this.#selection.pickOrAsk(call, avoid, asksFirst ? this.#sources : undefined);
   }

@@ -169,7 +169,9 @@ export class LatencyTax {
   readonly #recorder: AttemptRecorder = {
     now: () => (this.#clock as Clock).now(),
     record: (timed, error) => this.#record(timed, error),
-    recordEnd: (error, endedAtMs) => this.#recordEnd(error, endedAtMs),
+    recordEnd: (error, ms) => this.#recordEnd(error, ms),
+    startsMs: 0,
+    isEnding: false,
   };
 
   #record(timed: TimedAttempt, error: EvenkeelError | undefined): void {
@@ -200,8 +202,7 @@ export class LatencyTax {
     this.#pressures.of(pressureBand(member)).add(sample);
   }
 
-  #recordEnd(error: EvenkeelError | undefined, endedAtMs: number): void {
-    const ms = (this.#clock as Clock).now() - endedAtMs;
+  #recordEnd(error: EvenkeelError | undefined, ms: number): void {
     this.#rpcLibraryMs += ms;
     this.#outcomeOf(error).cpuUs += 1000 * ms * this.#sampleEvery;
   }

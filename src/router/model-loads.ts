@@ -5,8 +5,8 @@
  */
 import { modelKey } from '../core/load-board.js';
 
-/** Models remembered; with more of them all are learned anew. */
-const MAX_MODELS = 64;
+/** Models remembered: more than a report names. Beyond it the one that was told longest ago gives way. */
+const MAX_MODELS = 256;
 const MODEL_PREFIX = modelKey('');
 
 export interface ModelLoad {
@@ -29,9 +29,20 @@ export class ModelLoads {
         load.atMs = now;
         continue;
       }
-      if (this.#told.size >= MAX_MODELS) this.#told.clear();
-      this.#told.set(key, { others, atMs: now });
+      if (this.#told.size < MAX_MODELS || this.#dropOldest(now)) this.#told.set(key, { others, atMs: now });
     }
+  }
+
+  /** False: all have been told just now. */
+  #dropOldest(now: number): boolean {
+    let oldest: string | undefined;
+    let atMs = now;
+    for (const [key, load] of this.#told) {
+      if (load.atMs >= atMs) continue;
+      oldest = key;
+      atMs = load.atMs;
+    }
+    return oldest !== undefined && this.#told.delete(oldest);
   }
 
   /** Undefined: no report has named that counter. */

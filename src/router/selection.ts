@@ -82,11 +82,13 @@ export class Selection {
   pickOrAsk(asker: Asker, avoid: Member | undefined, chooser: Chooser | undefined): Member | undefined | typeof ASKING {
     const route = this.#routes.routeOf(asker);
     if (route === undefined) return undefined;
+    const asks = chooser !== undefined || this.#asks(route, asker);
+    // Where nobody has room nobody need be asked.
+    if (!asks || !this.#hasRoomAt(route)) return this.#pickFrom(route, asker, avoid);
     if (chooser !== undefined) {
       this.#askWith(chooser, route, asker, avoid);
       return ASKING;
     }
-    if (!this.#asks(route, asker)) return this.#pickFrom(route, asker, avoid);
     this.#ask(route, asker);
     return ASKING;
   }
@@ -112,6 +114,11 @@ export class Selection {
     } catch (error) {
       this.#diagnostics.report('router:picker', error);
     }
+  }
+
+  #hasRoomAt({ set }: Route): boolean {
+    for (const candidate of set.candidates) if (this.hasRoom(candidate as Member)) return true;
+    return false;
   }
 
   #asks({ picker, set }: Route, request: Selecting): boolean {

@@ -11,8 +11,12 @@ export interface AttemptRecorder {
   now(): number;
   /** `error` undefined: it ended well. */
   record(timed: TimedAttempt, error: EvenkeelError | undefined): void;
-  /** After it, of an attempt that is sampled: what the router did with its end has been done, another attempt in its place begun. */
-  recordEnd(error: EvenkeelError | undefined, endedAtMs: number): void;
+  /** The router took so long over the end of an attempt that is sampled. */
+  recordEnd(error: EvenkeelError | undefined, ms: number): void;
+  /** Milliseconds in transports' `start` so far, as far as they were timed: what an attempt's end sets off is not its own. */
+  startsMs: number;
+  /** The router is at the end of an attempt that is sampled. */
+  isEnding: boolean;
 }
 
 export class TimedAttempt implements CallSink, AttemptTimes {
@@ -56,8 +60,12 @@ export class TimedAttempt implements CallSink, AttemptTimes {
   }
 
   start(transport: CallTransport): CallHandle {
+    const recorder = this.#recorder;
     const handle = transport.start(this.member.endpoint, this.request, this);
-    if (this.isSampled) this.networkMs = this.#recorder.now() - this.startedAt;
+    if (!this.isSampled && !recorder.isEnding) return handle;
+    const ms = recorder.now() - this.startedAt;
+    recorder.startsMs += ms;
+    if (this.isSampled) this.networkMs = ms;
     return handle;
   }
 
@@ -88,14 +96,27 @@ export class TimedAttempt implements CallSink, AttemptTimes {
     this.endedAt = this.#recorder.now();
     this.trailers = trailers;
     this.#recorder.record(this, undefined);
-    this.attempt.onEnd(trailers);
-    if (this.isSampled) this.#recorder.recordEnd(undefined, this.endedAt);
+    if (this.isSampled) this.#timed(undefined, () => this.attempt.onEnd(trailers));
+    else this.attempt.onEnd(trailers);
   }
 
   onError(error: EvenkeelError): void {
     this.endedAt = this.#recorder.now();
     this.#recorder.record(this, error);
-    this.attempt.onError(error);
-    if (this.isSampled) this.#recorder.recordEnd(error, this.endedAt);
+    if (this.isSampled) this.#timed(error, () => this.attempt.onError(error));
+    else this.attempt.onError(error);
+  }
+
+  #timed(error: EvenkeelError | undefined, end: () => void): void {
+    const recorder = this.#recorder;
+    const wasEnding = recorder.isEnding;
+    const [from, startsMs] = [recorder.now(), recorder.startsMs];
+    recorder.isEnding = true;
+    try {
+      end();
+    } finally {
+      recorder.isEnding = wasEnding;
+    }
+    recorder.recordEnd(error, recorder.now() - from - (recorder.startsMs - startsMs));
   }
 }

@@ -1,4 +1,5 @@
 /** One service of the config as a running router. It owns its transport and its store: all are gone when it has drained. */
+import { invalidArgument } from '../../core/errors.js';
 import { headerName, headerValue } from '../../core/headers.js';
 import type { Resolver } from '../../core/resolver.js';
 import { dnsResolver } from '../../core/resolver-dns.js';
@@ -142,7 +143,10 @@ function routerOptions(config: ServiceConfig) {
 }
 
 /** What callers say in headers of where their requests go. */
-function placesOf({ shardHeader, affinityHeader }: ServiceConfig): Pick<RouterOptions, 'shardOf' | 'affinityOf'> {
+function placesOf({ shardHeader, affinityHeader, resolver }: ServiceConfig): Pick<RouterOptions, 'shardOf' | 'affinityOf'> {
+  // Without a map nobody holds any shard, and such requests would fill the queue.
+  if (shardHeader !== undefined && resolver.rib === undefined)
+    throw invalidArgument('shardHeader', shardHeader, 'the resolver rib beside it');
   const named = (header: string | undefined) => {
     if (header === undefined) return undefined;
     const name = headerName(header);

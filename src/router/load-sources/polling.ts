@@ -163,7 +163,9 @@ function pollBeforeDispatch(env: LoadSourceEnvironment, prober: LoadProber, choi
         prober.ask(candidate, request.now, (isAnswered) => {
           // Who does not answer in time is no candidate, unless nobody does.
           const { report } = candidate;
-          const tells = isAnswered && report !== undefined && outstandingOf(report) !== undefined;
+          const { loadKey } = request;
+          const metric = loadKey === undefined ? undefined : report?.namedMetrics?.[loadKey];
+          const tells = isAnswered && report !== undefined && (metric ?? outstandingOf(report)) !== undefined;
           const load = tells ? reportedLoad(candidate, request) : Number.POSITIVE_INFINITY;
           if (load < leastLoad) {
             leastLoad = load;

@@ -37,8 +37,10 @@ function loadBy(candidate: Candidate, { loadKey, now, weight }: PickRequest, sha
   const host = candidate.counter.weight + othersLoad(candidate, now, weight);
   const perWork = candidate.slowdown(now) * candidate.inverseWeight;
   const told = loadKey === undefined || share === 0 ? undefined : candidate.modelLoad(loadKey);
-  if (loadKey === undefined || told === undefined) return (host + weight) * perWork;
-  const model = candidate.ownOf(loadKey) * weight + told.others * weight * freshness(now - told.atMs);
+  if (loadKey === undefined || told === undefined || now - told.atMs > STALE_REPORT_MS) return (host + weight) * perWork;
+  // A later report of the host bounds it: one that does no longer name the model says that it has less.
+  const others = told.atMs < candidate.reportAtMs ? Math.min(told.others, candidate.others) : told.others;
+  const model = candidate.ownOf(loadKey) * weight + others * weight * freshness(now - told.atMs);
   const own = model + (HOST_AS_TIE_BREAK * host) / (host + weight);
   return (share * own + (1 - share) * host + weight) * perWork;
 }

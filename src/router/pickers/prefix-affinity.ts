@@ -102,6 +102,8 @@ export class PrefixAffinityPicker implements Picker {
   readonly #memory: PrefixMemory;
   readonly #recent = new Map<Candidate, { work: number; atMs: number }>();
   #version = -1;
+  /** Places in the list. */
+  #indices: ReadonlyMap<Candidate, number> = new Map();
 
   /** @param plain - For calls without keys. */
   constructor(
@@ -125,7 +127,7 @@ export class PrefixAffinityPicker implements Picker {
     if (affinity === undefined || affinity.length === 0 || !this.#isUsed.isOn) return this.#plain.pickIndex(set, request);
     this.#follow(set);
     const places = set.candidates.map((candidate, index) => this.#placeOf(candidate, index, request.now));
-    return this.#choose(set, places, affinity).index;
+    return this.#choose(places, affinity).index;
   }
 
   onPicked(set: PickSet, candidate: Candidate, request: PickRequest): void {
@@ -147,12 +149,12 @@ export class PrefixAffinityPicker implements Picker {
     return this.#compared?.map(({ index }) => index).slice(0, MOST_COMPARED) ?? this.#plain.compared?.() ?? [];
   }
 
-  #choose(set: PickSet, places: readonly Place[], affinity: readonly string[]): Place {
+  #choose(places: readonly Place[], affinity: readonly string[]): Place {
     this.#compared = places;
     this.#longestKnown = undefined;
     const least = this.#leastLoaded(places);
     if (this.#random.next() < this.#options.exploreRatio) return least;
-    const best = this.#match(set, places, affinity);
+    const best = this.#match(places, affinity);
     if (best < Math.max(1, this.#options.minMatchRatio * affinity.length)) return least;
     this.#longestKnown = this.#memory.keys.get(affinity[best - 1] as string);
     const isHot = this.#usesOf(this.#longestKnown) + 1 > this.#options.slack;
@@ -169,21 +171,23 @@ export class PrefixAffinityPicker implements Picker {
   }
 
   /** Notes at each place how many of the keys are known there, and tells the most. */
-  #match({ candidates }: PickSet, places: readonly Place[], affinity: readonly string[]): number {
+  #match(places: readonly Place[], affinity: readonly string[]): number {
     let best = 0;
     // From the longest: an endpoint that knows a prefix knows those within it.
     for (let length = affinity.length; length > 0 && length >= best * this.#options.narrowRatio; length--) {
       const known = this.#memory.keys.get(affinity[length - 1] as string);
       if (known === undefined) continue;
-      let unknown = 0;
-      for (const place of places) {
+      let here = 0;
+      for (const holder of known.holders) {
+        const place = places[this.#indices.get(holder) ?? -1];
+        if (place === undefined) continue;
+        here++;
         if (place.known > 0) continue;
-        if (known.holders.includes(candidates[place.index] as Candidate)) {
-          place.known = length;
-          best = Math.max(best, length);
-        } else unknown++;
+        place.known = length;
+        best = Math.max(best, length);
       }
-      if (unknown === 0) break;
+      // All know it who are remembered, or who are here: shorter prefixes add nobody.
+      if (here === Math.min(MAX_HOLDERS, places.length)) break;
     }
     return best;
   }
@@ -260,7 +264,7 @@ export class PrefixAffinityPicker implements Picker {
   #follow({ candidates, version }: PickSet): void {
     if (version === this.#version) return;
     this.#version = version;
-    const here = new Set(candidates);
-    for (const candidate of this.#recent.keys()) if (!here.has(candidate)) this.#recent.delete(candidate);
+    this.#indices = new Map(candidates.map((candidate, index) => [candidate, index]));
+    for (const candidate of this.#recent.keys()) if (!this.#indices.has(candidate)) this.#recent.delete(candidate);
   }
 }

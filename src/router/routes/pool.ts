@@ -21,6 +21,8 @@ export interface Route {
 const REFRESH_MS = 250;
 /** Places, and kinds, that come and go with plans and releases: what is older is made anew. */
 const MOST_PLACES = 256;
+/** So many changes of the list a kind is kept without being asked for. */
+const KIND_UPDATES = 16;
 /** Of a place that is not cut into tiers. */
 const ANY = '';
 
@@ -79,6 +81,8 @@ export class Pool<T extends Candidate> {
     this.#version++;
     this.#whole = undefined;
     this.#places.clear();
+    // A kind that nobody has asked for since is of a release that is over.
+    for (const [kind, { version }] of this.#kinds) if (version < this.#version - KIND_UPDATES) this.#kinds.delete(kind);
     this.#rings?.update(candidates, known);
   }
 
@@ -119,12 +123,19 @@ export class Pool<T extends Candidate> {
     const { tiers } = this.#parts;
     const shares = tiers?.at(now, place.candidates, place.memory);
     if (tiers === undefined || shares === undefined) return this.#routeTo(place, ANY, place.candidates);
-    place.tiers ??= byAttribute(place.candidates, tiers.attribute);
-    const here = place.tiers;
+    const here = place.tiers ?? this.#cut(place, tiers.attribute);
     const tier = drawShare(shares, random(), here);
     return tier === undefined
       ? this.#routeTo(place, ANY, place.candidates)
       : this.#routeTo(place, tier, here.get(tier) as readonly T[]);
+  }
+
+  /** Pickers of tiers that are not there any more go. */
+  #cut(place: Place<T>, attribute: string): ReadonlyMap<string, readonly T[]> {
+    const tiers = byAttribute(place.candidates, attribute);
+    for (const name of place.memory.pickers.keys()) if (name !== ANY && !tiers.has(name)) place.memory.pickers.delete(name);
+    place.tiers = tiers;
+    return tiers;
   }
 
   #place(random: () => number, now: number): Place<T> {

@@ -51,7 +51,12 @@ export class TierBalance {
     const byCapacity = normalized(
       samples.map(({ tier, capacity }) => [tier, checkNumber('capacity', capacity, Number.MIN_VALUE)]),
     );
-    const fromOf = (tier: string) => last?.get(tier) ?? (byCapacity.get(tier) as number);
+    // A tier that has come gets what its capacity is worth, and the others less by that.
+    const come = samples.reduce((sum, { tier }) => sum + (last?.has(tier) ? 0 : (byCapacity.get(tier) as number)), 0);
+    const fromOf = (tier: string) => {
+      const before = last?.get(tier);
+      return before === undefined ? (byCapacity.get(tier) as number) : before * (1 - come);
+    };
     const told = samples.filter(({ utilization }) => utilization !== undefined);
     // Who tells nothing keeps what it has: the others share what they have together.
     const sumOfTold = told.reduce((sum, { tier }) => sum + fromOf(tier), 0);
@@ -59,8 +64,8 @@ export class TierBalance {
     const shares = normalized(
       samples.map(({ tier }) => {
         const from = fromOf(tier);
-        const better = (wanted.get(tier) ?? from / sumOfTold) * sumOfTold;
-        const to = last === undefined ? from : from * (better / from) ** this.#gain;
+        const share = wanted.get(tier);
+        const to = last === undefined || share === undefined ? from : from * ((share * sumOfTold) / from) ** this.#gain;
         return [tier, Math.max(LEAST_SHARE, Math.min(from * this.#maxStep, Math.max(from / this.#maxStep, to)))];
       }),
     );

@@ -37,15 +37,24 @@ export class TierSplit implements RouteSplit {
   at(now: number, open: readonly Candidate[], place: object): ReadonlyMap<string, number> | undefined {
     let own = this.#places.get(place);
     if (own === undefined) {
-      own = { balance: new TierBalance(this.#options), shares: undefined, nextAtMs: Number.NEGATIVE_INFINITY };
+      const balance = new TierBalance(this.#options);
+      own = { balance, open: [], shares: undefined, nextAtMs: Number.NEGATIVE_INFINITY };
       this.#places.set(place, own);
     }
     if (now >= own.nextAtMs) {
       own.nextAtMs = now + this.#periodMs;
+      this.#step(own, this.#samplesOf(open, now), now);
+    } else if (open !== own.open) {
       const samples = this.#samplesOf(open, now);
-      own.shares = samples === undefined ? undefined : own.balance.step(samples, now);
+      // A tier that has come would get nothing until the period ends.
+      if (!sameTiers(samples, own.shares)) this.#step(own, samples, now);
     }
+    own.open = open;
     return own.shares;
+  }
+
+  #step(own: PlaceShares, samples: readonly TierSample[] | undefined, now: number): void {
+    own.shares = samples === undefined ? undefined : own.balance.step(samples, now);
   }
 
   /** Undefined: an endpoint is of no tier, or all are of one. */
@@ -78,8 +87,15 @@ export class TierSplit implements RouteSplit {
   }
 }
 
+function sameTiers(samples: readonly TierSample[] | undefined, shares: ReadonlyMap<string, number> | undefined): boolean {
+  if (samples === undefined || shares === undefined) return samples === undefined && shares === undefined;
+  return samples.length === shares.size && samples.every(({ tier }) => shares.has(tier));
+}
+
 interface PlaceShares {
   readonly balance: TierBalance;
+  /** The list that was there at the last look. */
+  open: readonly Candidate[];
   shares: ReadonlyMap<string, number> | undefined;
   nextAtMs: number;
 }

@@ -45,6 +45,10 @@ describe('a config', () => {
     expect(faults(withService({ choices: 65, picker: 'p2c' }))).toHaveLength(1);
     expect(faults(withService({ versions: { attribute: 'version', shares: { 1: 0 } } }))).toHaveLength(1);
     expect(faults(withService({ tiers: { periodMs: 1 } }))).toHaveLength(1);
+    expect(faults(withService({ shardHeader: 'x-shard' }))).toEqual([
+      'services.main is refused: shardHeader is "x-shard"; expected the resolver rib beside it',
+    ]);
+    expect(faults(withService({ shardHeader: 'x-shard', resolver: { rib: { folder: 'f' } } }))).toEqual([]);
     expect(faults(withService({ resolver: { rib: { folder: 'f', maxTableAgeMs: 1 } } }))).toHaveLength(1);
     expect(faults(withService({ http: { connections: 100_000 } }))).toHaveLength(1);
     expect(faults(withService({ load: { poll: { mode: 'background', intervalMs: 1 } } }))).toHaveLength(1);
@@ -66,7 +70,6 @@ describe('a config', () => {
       maxInFlightPerEndpoint: 10,
       maxQueued: 0,
       panicThreshold: 0.3,
-      shardHeader: 'x-shard',
       affinityHeader: 'x-session',
       versions: { attribute: 'version', shares: { 1: 1, 2: 3 } },
       tiers: { attribute: 'pool', periodMs: 5000, gain: 0.5 },

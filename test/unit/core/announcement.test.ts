@@ -34,7 +34,7 @@ describe('an announcement', () => {
     const bytes = encodeAnnouncement(endpoint, 'h');
     expect(decodeAnnouncement('s', announcementKey('s', 'a'), bytes)).toEqual(endpoint);
     // For people who look at the store: which servers have which release.
-    expect(JSON.parse(new TextDecoder().decode(bytes)).library).toBe(VERSION);
+    expect(JSON.parse(new TextDecoder().decode(bytes)).release).toBe(VERSION);
     const later = new TextEncoder().encode(JSON.stringify({ v: 1, endpoint: { ...endpoint, new: 1 }, holder: 'h', more: [] }));
     expect(decodeAnnouncement('s', announcementKey('s', 'a'), later)).toEqual(endpoint);
   });

@@ -247,6 +247,19 @@ describe('polling before dispatch', () => {
     await assertClosesClean(rig);
   });
 
+  it('takes the word of servers that tell of the model and of nothing else', async () => {
+    const rig = polled(
+      { mode: 'before-dispatch' },
+      (call) => call.answer(200, `TEXT named_metrics.model:m=${call.to === 'a' ? 9 : 1}`),
+      { endpoints: 2 },
+    );
+    for (let i = 0; i < 5; i++) {
+      watch(rig.router.call({ ...GET, model: 'm' }));
+      await rig.clock.settle();
+    }
+    expect(rig.sent()).toEqual(['b', 'b', 'b', 'b', 'b']);
+  });
+
   it('lets the picker choose when nobody answers', async () => {
     const rig = polled({ mode: 'before-dispatch' }, () => {});
     const call = watch(rig.router.call(GET));

@@ -98,6 +98,16 @@ describe('ringHash', () => {
     }
   });
 
+  it('moves next to no keys of others when one of many weights goes', () => {
+    const list = [...candidates(17), candidate('large', { weight: 4.5 })];
+    const before = homes(setOf(list), make(ringHash({ loadFactor: Number.POSITIVE_INFINITY })));
+    const rest = list.filter(({ endpoint }) => endpoint.id !== 'e0');
+    const after = homes(setOf(rest), make(ringHash({ loadFactor: Number.POSITIVE_INFINITY })));
+    const moved = [...before].filter(([key, home]) => home !== 'e0' && after.get(key) !== home).length;
+    // The mean of the weights is another one, and with it each one's share of the points.
+    expect(moved / before.size).toBeLessThan(0.05);
+  });
+
   it('gives an endpoint that starts slowly its keys one after the other, each once', () => {
     const list = candidates(10);
     const cold = list[3] as (typeof list)[number];

@@ -42,6 +42,34 @@ describe('reported load of a model', () => {
     expect(reportedLoad(one, request(10_001, { loadKey: 'model:m' }))).toBe(1);
   });
 
+  it('is bounded by what a later report tells of the host, and is that of the host once it is stale', () => {
+    const idle = candidate('a');
+    idle.onReport({ namedMetrics: { 'model:m': 10, host: 10 } }, 0);
+    idle.onReport({ namedMetrics: { host: 0 } }, 500);
+    expect(reportedLoad(idle, request(500, { loadKey: 'model:m' }))).toBe(1);
+    const busy = candidate('b');
+    busy.onReport({ namedMetrics: { 'model:m': 0, host: 0 } }, 0);
+    busy.onReport({ namedMetrics: { host: 500 } }, 20_000);
+    expect(reportedLoad(busy, request(20_000, { loadKey: 'model:m' }))).toBe(501);
+  });
+
+  it('is remembered of every model that a report may name, and of those told last when there are more', () => {
+    const one = candidate('a');
+    const report = (from: number, count: number) => ({
+      namedMetrics: Object.fromEntries(Array.from({ length: count }, (_, i) => [`model:m${from + i}`, 2])),
+    });
+    one.onReport(report(0, 128), 0);
+    one.onReport(report(0, 128), 10);
+    const known = (from: number, count: number) =>
+      Array.from({ length: count }, (_, i) => one.modelLoad(`model:m${from + i}`)).filter((load) => load !== undefined).length;
+    expect(known(0, 128)).toBe(128);
+    one.onReport(report(128, 128), 20);
+    one.onReport(report(256, 100), 30);
+    expect([known(0, 128), known(128, 128), known(256, 100)]).toEqual([28, 128, 100]);
+    one.onReport(report(1000, 500), 40);
+    expect(known(1000, 500)).toBe(256);
+  });
+
   it("counts others' work, and ours as we know it", () => {
     const one = candidate('a');
     one.begin(1, 0, 'model:m');

@@ -386,6 +386,19 @@ describe('what narrows where a call goes', () => {
     expect(rig.router.snapshot().queued).toBe(7);
   });
 
+  it('lets calls ask first while others wait for a shard that nobody holds', async () => {
+    const rig = placed({ loadSources: [polling({ mode: 'before-dispatch' })] });
+    rig.transport.onCall = (call) => call.answer(200, 'TEXT named_metrics.host=1');
+    rig.tables.push(endpoints, mapOf(1, { users: [] }));
+    watch(rig.router.call({ ...GET, shard: 'users' }));
+    for (let i = 0; i < 10; i++) {
+      watch(rig.router.call(GET));
+      await rig.clock.advance(1);
+    }
+    expect(rig.transport.calls.filter(({ request }) => request.path === '/load')).toHaveLength(20);
+    await rig.router.close();
+  });
+
   it('is the same for a call that asks before it goes', async () => {
     const loadSources = [polling({ mode: 'before-dispatch' })];
     const shards = mapOf(1, { users: ['near-old-gold', 'near-new-gold'] });

@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import type { Candidate } from '../../../../src/router/candidate.js';
 import { createTierSplit, createTrafficSplit, TierBalance } from '../../../../src/router/index.js';
+import { Pool } from '../../../../src/router/routes/pool.js';
 import { rendezvousSubset } from '../../../../src/router/routes/subset.js';
+import type { RouteSplit } from '../../../../src/router/routes/traffic-split.js';
 import { endpointsNamed, routerRig, watch } from '../../../support/router-rig.js';
 import { candidate } from '../pickers/candidates.js';
 
@@ -131,6 +134,56 @@ describe('a traffic split', () => {
   });
 });
 
+describe('a pool', () => {
+  const parts = (onPicker: () => void) => ({
+    makeRings: () => undefined,
+    tiers: createTrafficSplit({ attribute: 'tier', shares: { [`t${0}`]: 1 } }) as RouteSplit,
+    routing: () => undefined,
+    subset: <T>(list: readonly T[]) => list,
+    makePicker: () => {
+      onPicker();
+      return { name: 'any', pickIndex: () => 0 };
+    },
+    nextVersion: () => 0,
+  });
+  const of = (attributes: Record<string, string>, i: number) => {
+    const one = candidate(`e${i}`);
+    return Object.assign(one, { endpoint: { ...one.endpoint, attributes } });
+  };
+
+  it('forgets the kinds of releases that are over, and keeps those that are in use', () => {
+    const pool = new Pool<Candidate>(parts(() => {}));
+    const kept = new Set<Pool<Candidate>>();
+    for (let release = 0; release < 100; release++) {
+      const list = [of({ version: 'stable' }, 0), of({ version: `v${release}` }, 1)];
+      pool.update(list, list);
+      kept.add(pool.ofKind('version', 'stable'));
+      pool.ofKind('version', `v${release}`);
+    }
+    expect(kept.size).toBe(1);
+    const old = pool.ofKind('version', 'v0');
+    expect(old.size).toBe(0);
+    // Asked for anew, it is another one.
+    pool.update([], []);
+    expect(pool.ofKind('version', 'v0')).toBe(old);
+  });
+
+  it('forgets the pickers of tiers that are gone', () => {
+    let made = 0;
+    const shares: Record<string, number> = {};
+    const tiers = { attribute: 'tier', at: () => new Map(Object.entries(shares)) };
+    const pool = new Pool<Candidate>({ ...parts(() => made++), tiers });
+    for (const tier of ['a', 'b', 'a', 'a']) {
+      const list = [of({ tier }, 0)];
+      shares[tier] = 1;
+      pool.update(list, list);
+      pool.route(() => 0, 0);
+    }
+    // a, b, and a again: the third list found the picker of the first one gone, the fourth that of the third.
+    expect(made).toBe(3);
+  });
+});
+
 describe('the balance of tiers', () => {
   const CAPACITIES = { guaranteed: 100, elastic: 40, old: 60 };
   type Tier = keyof typeof CAPACITIES;
@@ -187,6 +240,14 @@ describe('the balance of tiers', () => {
   );
 
   it('leaves a tier that tells nothing what it has, and gives an idle one more step by step', () => {
+    const silent = new TierBalance();
+    for (let i = 0; i < 3; i++) {
+      const shares = silent.step(
+        TIERS.map((tier) => ({ tier, capacity: CAPACITIES[tier], utilization: undefined, atMs: i })),
+        i,
+      );
+      expect(shares.get('guaranteed')).toBeCloseTo(0.5, 9);
+    }
     for (const utilization of [undefined, 0]) {
       const balance = new TierBalance();
       const shares = Array.from({ length: 6 }, (_, i) =>
@@ -290,6 +351,20 @@ describe('a split between tiers', () => {
     elastic = 100;
     await shareOfElastic(rig, 6000);
     expect(Math.abs((await shareOfElastic(rig, 4000)) - 1 / 2)).toBeLessThan(0.05);
+  });
+
+  it('gives a tier that appears its share at once, not after the period', () => {
+    const tiered = (id: string, tier: string) => {
+      const one = candidate(id);
+      return Object.assign(one, { endpoint: { ...one.endpoint, attributes: { tier } } });
+    };
+    const place = {};
+    const split = createTierSplit();
+    const list = [tiered('a', 'x'), tiered('b', 'y')];
+    expect(split.at(0, list, place)?.get('x')).toBeCloseTo(0.5, 9);
+    const more = [...list, ...Array.from({ length: 98 }, (_, i) => tiered(`z${i}`, 'z'))];
+    expect(split.at(1, more, place)?.get('z')).toBeGreaterThan(0.5);
+    expect(split.at(2, [...more, candidate('of no tier')], place)).toBeUndefined();
   });
 
   it('takes the failures of an endpoint that never reported for news of now', () => {
