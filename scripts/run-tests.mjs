@@ -20,18 +20,30 @@ const { status } = spawnSync(
   ['node_modules/vitest/vitest.mjs', 'run', '--reporter=default', '--reporter=json', `--outputFile=${report}`],
   { cwd: root, stdio: 'inherit', env: { ...process.env, ...(values.dist ? { EVENKEEL_DIST: '1' } : {}) } },
 );
-const counts = readCounts();
+const counts = readReport();
 rmSync(folder, { recursive: true, force: true });
 // A file that does not load, or an error outside any test, fails no test: it counts as one.
 if (status !== 0 && counts.failed === 0) counts.failed = 1;
 console.log(countLine(counts));
 process.exitCode = counts.failed > 0 ? 1 : 0;
 
-function readCounts() {
+/** Counts what the report holds, and prints each failed test with what it said: far above, in a log that may be cut, they are lost. */
+function readReport() {
   try {
-    const { numPassedTests, numFailedTests, numPendingTests, numTodoTests } = JSON.parse(readFileSync(report, 'utf8'));
+    const { numPassedTests, numFailedTests, numPendingTests, numTodoTests, testResults } = JSON.parse(readFileSync(report, 'utf8'));
+    for (const file of testResults) {
+      const failed = file.assertionResults.filter((/** @type {{ status: string }} */ test) => test.status === 'failed');
+      if (file.status === 'failed' && failed.length === 0) printFailed(file.name, file.message);
+      for (const { fullName, failureMessages } of failed) printFailed(`${file.name} > ${fullName}`, failureMessages.join('\n'));
+    }
     return { passed: numPassedTests, failed: numFailedTests, skipped: numPendingTests + numTodoTests };
   } catch {
     return { passed: 0, failed: 0, skipped: 0 };
   }
+}
+
+/** @param {string} name @param {string} message */
+function printFailed(name, message) {
+  const lines = message.split('\n').slice(0, 6);
+  console.log([`FAIL  ${name.replace(root, '')}`, ...lines].join('\nFAIL      '));
 }
