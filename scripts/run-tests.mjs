@@ -30,7 +30,9 @@ process.exitCode = counts.failed > 0 ? 1 : 0;
 /** Counts what the report holds, and prints each failed test with what it said: far above, in a log that may be cut, they are lost. */
 function readReport() {
   try {
-    const { numPassedTests, numFailedTests, numPendingTests, numTodoTests, testResults } = JSON.parse(readFileSync(report, 'utf8'));
+    const { numPassedTests, numFailedTests, numPendingTests, numTodoTests, testResults } = JSON.parse(
+      readFileSync(report, 'utf8'),
+    );
     for (const file of testResults) {
       const failed = file.assertionResults.filter((/** @type {{ status: string }} */ test) => test.status === 'failed');
       if (file.status === 'failed' && failed.length === 0) printFailed(file.name, file.message);

@@ -19,6 +19,8 @@ export interface CallContext {
   readonly deadline?: number;
   readonly criticality: Criticality;
   readonly signal?: AbortSignal;
+  /** 0 to 127, see `cohortOf`: who is shed first among equally critical calls, the same ones along the whole chain. */
+  readonly cohort?: number;
   /** Travels with the context inside the process only. */
   readonly attributes?: Readonly<Record<string, string>>;
   /** Where the call stands among those that caused it, and how many it causes; kept while its caller wants to know. */

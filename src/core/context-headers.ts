@@ -1,12 +1,16 @@
 /**
- * CallContext on the wire: remaining milliseconds (never a time of day: the clocks of two machines differ), and criticality as the
- * baggage member `evenkeel.criticality`, where OpenTelemetry's propagators carry it through services that do not know evenkeel.
+ * CallContext on the wire: remaining milliseconds (never a time of day: the clocks of two machines differ), and criticality and cohort as the
+ * baggage members `evenkeel.criticality` and `evenkeel.cohort`, where OpenTelemetry's propagators carry them through services that do not know
+ * evenkeel.
  */
 import { type CallContext, type Criticality, capCriticality, DEFAULT_CRITICALITY, isCriticality } from './call-context.js';
+import { isCohort } from './cohort.js';
 import { invalidArgument } from './errors.js';
 import { HEADERS, type HeaderList, headerValue, headerValues } from './headers.js';
 
-const BAGGAGE_MEMBER = 'evenkeel.criticality';
+const CRITICALITY_MEMBER = 'evenkeel.criticality';
+const COHORT_MEMBER = 'evenkeel.cohort';
+const MEMBER_PREFIX = 'evenkeel.c';
 /** W3C Baggage, section 3.3.2. */
 const MAX_BAGGAGE_LENGTH = 8192;
 
@@ -21,7 +25,7 @@ export const DEFAULT_UNTRUSTED_CRITICALITY: Criticality = 'critical';
 /** Adds the context to a flat header list in place. `now`: Clock.now(); a deadline in the past goes out as 0. */
 export function writeContextHeaders(headers: string[], context: CallContext, now: number): void {
   if (context.deadline !== undefined) writeTimeoutHeader(headers, context.deadline - now);
-  writeCriticality(headers, context.criticality);
+  writePriority(headers, context);
 }
 
 /** Replaces one that the program passed on from its own caller: it is older. An infinite one is not sent. */
@@ -37,9 +41,10 @@ export function writeTimeoutHeader(headers: string[], remainingMs: number): void
 }
 
 /** The default goes without saying; what baggage from upstream says of another call is taken out. */
-export function writeCriticality(headers: string[], criticality: Criticality): void {
+export function writePriority(headers: string[], { cohort, criticality }: CallContext): void {
   dropBaggage(headers);
-  if (criticality !== DEFAULT_CRITICALITY) addBaggage(headers, criticality);
+  if (criticality !== DEFAULT_CRITICALITY) addBaggage(headers, `${CRITICALITY_MEMBER}=${criticality}`);
+  if (cohort !== undefined) addBaggage(headers, `${COHORT_MEMBER}=${cohort}`);
 }
 
 export interface ReadContextOptions {
@@ -59,11 +64,16 @@ export interface ReadContextOptions {
  */
 export function readContextHeaders(headers: HeaderList, options: ReadContextOptions): CallContext {
   const timeoutMs = readTimeout(headers);
-  const claimed = readCriticality(headerValues(headers, HEADERS.baggage));
+  const { cohort, criticality: claimed } = readPriority(headerValues(headers, HEADERS.baggage));
   const cap = options.untrustedCriticality ?? DEFAULT_UNTRUSTED_CRITICALITY;
   const criticality = options.isTrusted ? claimed : capCriticality(claimed, cap);
-  if (timeoutMs === undefined) return { criticality };
-  return { criticality, deadline: options.now + Math.min(timeoutMs, options.maxTimeoutMs ?? DEFAULT_MAX_TIMEOUT_MS) };
+  return {
+    criticality,
+    ...(timeoutMs === undefined
+      ? undefined
+      : { deadline: options.now + Math.min(timeoutMs, options.maxTimeoutMs ?? DEFAULT_MAX_TIMEOUT_MS) }),
+    ...(cohort === undefined ? undefined : { cohort }),
+  };
 }
 
 function readTimeout(headers: HeaderList): number | undefined {
@@ -85,33 +95,41 @@ export function parseGrpcTimeout(value: string): number {
   return Number(match[1]) * (GRPC_UNITS[match[2] as string] as number);
 }
 
-/** There may be several headers; their members make one list (W3C Baggage, section 3.3). */
-function readCriticality(values: readonly string[]): Criticality {
+/** There may be several headers; their members make one list (W3C Baggage, section 3.3). The first of a name counts; a malformed one does not. */
+function readPriority(values: readonly string[]): { criticality: Criticality; cohort: number | undefined } {
+  let criticality: Criticality | undefined;
+  let cohort: number | undefined;
   const baggage = values.join(',');
-  if (baggage.length > MAX_BAGGAGE_LENGTH) return DEFAULT_CRITICALITY;
-  for (const member of baggage.split(',')) {
-    const [pair = ''] = member.split(';', 1);
-    const equals = pair.indexOf('=');
-    if (equals < 0 || pair.slice(0, equals).trim() !== BAGGAGE_MEMBER) continue;
-    const value = pair.slice(equals + 1).trim();
-    if (isCriticality(value)) return value;
+  if (baggage.length <= MAX_BAGGAGE_LENGTH && baggage.includes(MEMBER_PREFIX)) {
+    for (const member of baggage.split(',')) {
+      const [pair = ''] = member.split(';', 1);
+      const equals = pair.indexOf('=');
+      if (equals < 0) continue;
+      const name = pair.slice(0, equals).trim();
+      const value = pair.slice(equals + 1).trim();
+      if (name === CRITICALITY_MEMBER && isCriticality(value)) criticality ??= value;
+      else if (name === COHORT_MEMBER && /^\d{1,3}$/.test(value) && isCohort(Number(value))) cohort ??= Number(value);
+    }
   }
-  return DEFAULT_CRITICALITY;
+  return { criticality: criticality ?? DEFAULT_CRITICALITY, cohort };
 }
 
 function dropBaggage(headers: string[]): void {
   for (let i = headers.length - 2; i >= 0; i -= 2) {
     const value = headers[i + 1] as string;
-    if (!isBaggage(headers[i] as string) || !value.includes(BAGGAGE_MEMBER)) continue;
-    const others = value.split(',').filter((member) => member.split(/[=;]/, 1)[0]?.trim() !== BAGGAGE_MEMBER);
+    if (!isBaggage(headers[i] as string) || !value.includes(MEMBER_PREFIX)) continue;
+    const others = value.split(',').filter((member) => !isOwn(member.split(/[=;]/, 1)[0]?.trim()));
     if (others.length === 0) headers.splice(i, 2);
     else headers[i + 1] = others.join(',');
   }
 }
 
-/** One header where there is one already, the application's own; our member last. */
-function addBaggage(headers: string[], criticality: Criticality): void {
-  const member = `${BAGGAGE_MEMBER}=${criticality}`;
+function isOwn(member: string | undefined): boolean {
+  return member === CRITICALITY_MEMBER || member === COHORT_MEMBER;
+}
+
+/** One header where there is one already, the application's own; our members last. */
+function addBaggage(headers: string[], member: string): void {
   for (let i = 0; i + 1 < headers.length; i += 2) {
     if (!isBaggage(headers[i] as string)) continue;
     headers[i + 1] = headers[i + 1] === '' ? member : `${headers[i + 1]},${member}`;

@@ -28,7 +28,7 @@ export const HEADERS = {
   timeout: headerName('evenkeel-timeout-ms'),
   /** The same from gRPC callers: digits and a unit (H M S m u n). */
   grpcTimeout: headerName('grpc-timeout'),
-  /** W3C baggage; criticality travels as its member `evenkeel.criticality`. */
+  /** W3C baggage; criticality and cohort travel as its members `evenkeel.criticality` and `evenkeel.cohort`. */
   baggage: headerName('baggage'),
   /** ORCA load report: `TEXT ...`, `JSON ...` or `BIN ...`. */
   load: headerName('endpoint-load-metrics'),
@@ -40,6 +40,8 @@ export const HEADERS = {
   loadFormat: headerName('endpoint-load-metrics-format'),
   /** `1`: the server turned the call away before it did any work, so that it may be sent elsewhere. */
   rejected: headerName('evenkeel-rejected'),
+  /** What the server admits at the moment, 0 to 512 priorities (4 criticalities times 128 cohorts); absent: everybody. */
+  admissionLevel: headerName('evenkeel-admission-level'),
   /** Name of the shard a call is for. */
   shard: headerName('evenkeel-shard'),
   /** Version of the shard map: the caller's on a request; the server's on a 421 that says the shard is not here. */

@@ -24,6 +24,7 @@ export {
   type Term,
 } from './campaign.js';
 export { type Clock, deadlineSignal, liveClock, type Timer } from './clock.js';
+export { COHORTS, cohortOf } from './cohort.js';
 export {
   DEFAULT_MAX_TIMEOUT_MS,
   DEFAULT_UNTRUSTED_CRITICALITY,

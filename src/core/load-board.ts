@@ -38,6 +38,8 @@ export interface LoadBoard {
   counter(key: string, options?: { unit?: LoadUnit; capacity?: number }): LoadCounter;
   /** Adds a reading that only its owner can take: a GPU's queue, free KV blocks. A read that throws or is not a number is left out. */
   signal(key: string, read: () => number, options: { kind: SignalKind }): Disposable;
+  /** The signal of that key, as pressure: 0 (free) to 1 (full). Undefined: there is none, or its owner has nothing to say at the moment. */
+  reading(key: string): number | undefined;
   /** What endpoint `id` last told of itself. */
   remote(endpointId: string): RemoteLoad | undefined;
   /** Records what endpoint `id` tells; for load sources. */
@@ -110,6 +112,11 @@ class Board implements LoadBoard {
         if (this.#signals.get(key) === signal) this.#signals.delete(key);
       },
     };
+  }
+
+  reading(key: string): number | undefined {
+    const signal = this.#signals.get(key);
+    return signal === undefined ? undefined : pressureOf(signal, this.#host.parallelism());
   }
 
   remote(endpointId: string): RemoteLoad | undefined {

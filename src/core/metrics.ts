@@ -70,6 +70,21 @@ export const METRICS = {
     description: 'Picks of endpoints whose last load report was too old to count.',
   },
   'evenkeel.router.table.age': { kind: 'gauge', unit: 's', description: 'Age of the endpoint list the router works with.' },
+  'evenkeel.limiter.limit': { kind: 'gauge', unit: '1', description: "The limit in force, in the limiter's unit." },
+  'evenkeel.limiter.queued': { kind: 'updown', unit: '{call}', description: 'Calls waiting for a permit.' },
+  'evenkeel.limiter.level': {
+    kind: 'gauge',
+    unit: '1',
+    description: 'Priorities admitted, 0 to 512 (4 criticalities times 128 cohorts); 512: everybody.',
+  },
+  'evenkeel.limiter.admitted': { kind: 'counter', unit: '{call}', description: 'Permits granted, by criticality.' },
+  'evenkeel.limiter.refused': { kind: 'counter', unit: '{call}', description: 'Calls turned away, by reason and criticality.' },
+  'evenkeel.limiter.wait.duration': {
+    kind: 'histogram',
+    unit: 's',
+    description: 'How long the calls waited that got their permit after a wait.',
+    boundaries: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+  },
   'evenkeel.diagnostics.errors': {
     kind: 'counter',
     unit: '{error}',
@@ -88,6 +103,9 @@ export const ATTRIBUTES = {
   endpoint: 'evenkeel.endpoint',
   attempts: 'evenkeel.attempts',
   reason: 'evenkeel.pick.reason',
+  limiter: 'evenkeel.limiter',
+  criticality: 'evenkeel.criticality',
+  refusal: 'evenkeel.limiter.reason',
   status: 'http.response.status_code',
   code: 'error.type',
 } as const;

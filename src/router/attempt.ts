@@ -11,12 +11,12 @@ import type { CallContext } from '../core/call-context.js';
 import { EvenkeelError } from '../core/errors.js';
 import type { HeaderList } from '../core/headers.js';
 import type { Outcome } from '../core/load-counter.js';
+import { readRetryAfterMs, wasRejected } from '../core/pushback.js';
 import { WheelEntry } from '../core/timer-wheel.js';
 import type { CallHandle, CallRequest, CallSink, CallTransport } from '../core/transport/call.js';
 import type { BodySource, BodyStream } from './body-stream.js';
 import type { Member } from './endpoint-table.js';
 import { joinChunks } from './response.js';
-import { readRetryAfterMs, wasRejected } from './retry-policy.js';
 
 /** Looks on while an attempt runs. */
 export interface AttemptWatch {

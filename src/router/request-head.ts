@@ -1,5 +1,5 @@
 /** The headers that travel with an attempt: the caller's, the load sources', the context's, the extensions', the span's. */
-import { writeCriticality, writeTimeoutHeader } from '../core/context-headers.js';
+import { writePriority, writeTimeoutHeader } from '../core/context-headers.js';
 import type { Diagnostics } from '../core/diagnostics.js';
 import { HEADERS } from '../core/headers.js';
 import type { CallExtension, CallRequest } from '../core/transport/call.js';
@@ -30,7 +30,7 @@ export function prepareRequest(
   if (context !== undefined) {
     // The router's own timeouts may be tighter than the context's deadline; the server is told what holds.
     writeTimeoutHeader(headers, call.deadline - now);
-    writeCriticality(headers, context.criticality);
+    writePriority(headers, context);
   }
   for (const extension of extensions) {
     try {

@@ -9,6 +9,7 @@ import { EvenkeelError } from '../core/errors.js';
 import type { HeaderList } from '../core/headers.js';
 import { modelKey } from '../core/load-board.js';
 import { ATTRIBUTES } from '../core/metrics.js';
+import { readPushbackMs, readRetryAfterMs, wasRejected } from '../core/pushback.js';
 import type { CallSpan } from '../core/telemetry.js';
 import type { CallRequest } from '../core/transport/call.js';
 import { Attempt, type AttemptEngine, type AttemptOwner, type ResponseUse } from './attempt.js';
@@ -19,14 +20,7 @@ import { HedgeAttempt, type HedgedCall } from './hedge-attempt.js';
 import type { Hedging } from './hedging.js';
 import { faultOf } from './request-faults.js';
 import { CallResponse } from './response.js';
-import {
-  isErrorRetryable,
-  isIdempotent,
-  isStatusRetryable,
-  readPushbackMs,
-  readRetryAfterMs,
-  wasRejected,
-} from './retry-policy.js';
+import { isErrorRetryable, isIdempotent, isStatusRetryable } from './retry-policy.js';
 import type { RouterRequest } from './router-request.js';
 import { wrongShardVersion } from './routes/wrong-shard.js';
 import { ASKING, type Asker, type Selecting } from './selection.js';

@@ -16,6 +16,8 @@ export interface ProcessorSharingOptions {
   /** 2: each does a job in half the time. Default 1. */
   readonly speed?: number;
   readonly antagonist?: Antagonist;
+  /** Share of the throughput that is lost for each `slots` jobs beyond the slots: caches and locks that more jobs fight for. Default 0. */
+  readonly crowding?: number;
   /** Tells of time spent, as the operating system would. */
   readonly onCpu?: (cpuMs: number) => void;
 }
@@ -44,7 +46,8 @@ class SharedJob implements Job {
 export class ProcessorSharing implements Processor {
   readonly #world: VirtualClock;
   readonly #slots: number;
-  readonly #speed: number;
+  #speed: number;
+  readonly #crowding: number;
   readonly #antagonist: Antagonist | undefined;
   readonly #onCpu: ((cpuMs: number) => void) | undefined;
   readonly #jobs = new BinaryHeap<SharedJob>((a, b) => a.doneAt < b.doneAt);
@@ -66,6 +69,7 @@ export class ProcessorSharing implements Processor {
     this.#world = world;
     this.#slots = options.slots;
     this.#speed = options.speed ?? 1;
+    this.#crowding = options.crowding ?? 0;
     this.#antagonist = options.antagonist;
     this.#onCpu = options.onCpu;
     this.#updatedAtMs = world.now();
@@ -94,6 +98,21 @@ export class ProcessorSharing implements Processor {
 
   get freeSpeed(): number {
     return this.#speed * (1 - (this.#antagonist?.share ?? 0));
+  }
+
+  /** From now on. */
+  set speed(speed: number) {
+    this.#advance();
+    this.#speed = speed;
+    this.#plan();
+  }
+
+  /** Work that is done at once, before all jobs: idle processors do it, or else each job comes that much later. */
+  spend(workMs: number): void {
+    this.#advance();
+    this.#busyMs += workMs;
+    this.#cpuMs += workMs;
+    if (this.#inFlight >= this.#slots - this.#taken) this.#progress -= workMs / this.#inFlight;
   }
 
   start(workMs: number, onDone: () => void, memory = 0): Job {
@@ -134,7 +153,9 @@ export class ProcessorSharing implements Processor {
     this.#taken = this.#slots * (this.#antagonist?.share ?? 0);
     const free = this.#slots - this.#taken;
     const share = this.#inFlight <= free ? 1 : free / this.#inFlight;
-    this.#rate = (share * this.#speed) / memoryStall(this.#memory);
+    const crowd = Math.max(0, this.#inFlight - this.#slots) / this.#slots;
+    const efficiency = Math.max(LEAST_EFFICIENCY, 1 - this.#crowding * crowd);
+    this.#rate = (share * efficiency * this.#speed) / memoryStall(this.#memory);
     let first = this.#jobs.peek();
     while (first?.isOver) {
       this.#jobs.pop();
@@ -167,5 +188,7 @@ export class ProcessorSharing implements Processor {
   };
 }
 
+/** What is left however crowded it is. */
+const LEAST_EFFICIENCY = 0.05;
 /** Twice the distance of two numbers next to each other, as a share of them. */
 const ROUNDING = 2 * Number.EPSILON;

@@ -1,0 +1,306 @@
+/**
+ * Admits, queues and refuses: the gate of a limiter, without promises. The number it holds to comes from a {@link Limit}.
+ *
+ * When is a call in flight? From its permit to the end of that permit. What waits in the queue is not. The weight in flight never exceeds the
+ * limit but for one case: a call that is heavier than the whole limit runs when it is alone, or it could never run.
+ */
+import type { Clock } from '../core/clock.js';
+import type { Outcome, WorkCounter } from '../core/load-counter.js';
+import type { Random } from '../core/random.js';
+import { TimerWheel } from '../core/timer-wheel.js';
+import { AdmissionLevel } from './admission-level.js';
+import { LimitHistory } from './limit-history.js';
+import type { Limit } from './limits/limit.js';
+import type { QueueSettings } from './options.js';
+import type { Partitions } from './partitions.js';
+import { REFUSAL_NAMES, type Refusal } from './refusal.js';
+import { WaitQueue } from './wait-queue.js';
+import type { Claim, Waiter } from './waiter.js';
+import { WindowMeter } from './window-meter.js';
+
+export interface GateOptions {
+  readonly clock: Clock;
+  readonly counter: WorkCounter;
+  readonly limit: Limit;
+  readonly queue: QueueSettings;
+  readonly partitions: Partitions;
+  readonly random: Random;
+  readonly onError: (error: unknown) => void;
+  /** The limit has changed. */
+  readonly onLimit: () => void;
+  /** A permit has come free, or the last one that was waited for: whoever feeds the limiter may go on. */
+  readonly onRoom: () => void;
+  readonly onRefused: (refusal: Refusal, rank: number) => void;
+  /** A call got its permit after that many ms. Absent: nobody measures. */
+  readonly onWaited: ((ms: number) => void) | undefined;
+}
+
+/** Rounding of sums of weights. */
+const EPSILON = 1e-9;
+const RANKS = 4;
+const REFUSAL_INDEX = Object.fromEntries(REFUSAL_NAMES.map((name, index) => [name, index])) as Readonly<Record<Refusal, number>>;
+
+export class Gate {
+  readonly counter: WorkCounter;
+  readonly meter: WindowMeter;
+  readonly history: LimitHistory;
+  readonly level: AdmissionLevel;
+  readonly partitions: Partitions;
+  /** Refusals by reason and, within it, by rank of criticality. */
+  readonly refusals = new Float64Array(REFUSAL_NAMES.length * RANKS);
+  readonly admissions = new Float64Array(RANKS);
+  /** In force. */
+  limit: number;
+  /** Calls with a permit and their weight: this gate's own, should another count under the same name. */
+  inFlight = 0;
+  weight = 0;
+  /** Of the call that began last: it is timed. */
+  isTimed = false;
+  readonly #clock: Clock;
+  readonly #calculator: Limit;
+  readonly #queue: WaitQueue;
+  readonly #settings: QueueSettings;
+  readonly #wheel: TimerWheel;
+  readonly #onLimit: () => void;
+  readonly #onRoom: () => void;
+  readonly #onRefused: (refusal: Refusal, rank: number) => void;
+  readonly #onWaited: ((ms: number) => void) | undefined;
+  /** Since when somebody has been waiting without a break; Infinity: nobody waits. */
+  #busySinceMs = Number.POSITIVE_INFINITY;
+  #isPumping = false;
+  #hasRoomAgain = false;
+
+  constructor(options: GateOptions) {
+    const { clock, counter, limit, partitions } = options;
+    this.counter = counter;
+    this.partitions = partitions;
+    this.limit = limit.initial;
+    counter.capacity = limit.initial;
+    this.meter = new WindowMeter(clock, limit);
+    this.history = new LimitHistory(clock, limit.initial);
+    this.level = new AdmissionLevel(clock, options.random);
+    this.#clock = clock;
+    this.#calculator = limit;
+    this.#queue = new WaitQueue(partitions.count);
+    this.#settings = options.queue;
+    this.#wheel = new TimerWheel(clock, options.onError, WHEEL_TICK_MS);
+    this.#onLimit = options.onLimit;
+    this.#onRoom = options.onRoom;
+    this.#onRefused = options.onRefused;
+    this.#onWaited = options.onWaited;
+  }
+
+  get queued(): number {
+    return this.#queue.size;
+  }
+
+  get isIdle(): boolean {
+    return this.inFlight === 0 && this.#queue.size === 0;
+  }
+
+  /** Why a call is refused whether there is room or not. To be asked once a call: arrivals are counted. */
+  turnsAway({ cohort, deadline, rank }: Claim): Refusal | undefined {
+    if (deadline !== Number.POSITIVE_INFINITY && deadline <= this.#clock.now()) return 'deadline';
+    return this.level.admits(rank, cohort) ? undefined : 'level';
+  }
+
+  /** A permit would be had at once. */
+  hasRoom(weight: number): boolean {
+    return this.#queue.size === 0 && this.#fits(weight);
+  }
+
+  /** Under an overload the queue never empties. */
+  isOverloaded(now: number): boolean {
+    return now - this.#busySinceMs > this.#calmMs();
+  }
+
+  /** Counts the weight as in flight, unasked. Returns when it began; `isTimed` says how exactly. */
+  begin(weight: number, partition: number, rank: number): number {
+    this.inFlight++;
+    this.weight += weight;
+    this.counter.enter(weight);
+    this.level.onServed();
+    this.admissions[rank] = (this.admissions[rank] as number) + 1;
+    if (this.partitions.isSplit) this.partitions.add(partition, weight);
+    this.isTimed = this.meter.begin(this.weight);
+    return this.isTimed ? this.#clock.now() : this.#clock.coarse();
+  }
+
+  reweigh(from: number, to: number, partition: number): void {
+    this.weight += to - from;
+    this.counter.adjust(to - from);
+    if (this.partitions.isSplit) this.partitions.add(partition, to - from);
+    if (to < from) this.#pump();
+  }
+
+  /** `retryAfterMs`: what a call that was dropped was asked to wait. */
+  end(outcome: Outcome, weight: number, partition: number, startedAt: number, isTimed: boolean, retryAfterMs = 0): void {
+    const { meter } = this;
+    const found = this.weight;
+    const now = isTimed ? this.#clock.now() : this.#clock.coarse();
+    this.inFlight--;
+    // Sums of fractions drift; an idle gate reads exactly 0.
+    this.weight = this.inFlight === 0 ? 0 : found - weight;
+    this.counter.leave(weight, outcome, startedAt, now);
+    if (this.partitions.isSplit) this.partitions.add(partition, -weight);
+    if (outcome !== 'ignored') {
+      if (isTimed && outcome === 'ok') meter.onTimed(startedAt, now);
+      if (retryAfterMs > meter.retryAfterMs) meter.retryAfterMs = retryAfterMs;
+      if (meter.end(outcome, found) && meter.close(this.limit)) this.#changeLimit();
+    }
+    if (this.#queue.size > 0) this.#pump();
+    else this.#onRoom();
+  }
+
+  /** Admits the waiter at once, or queues it, or refuses it; it hears of it by its methods, perhaps before this returns. */
+  enqueue(waiter: Waiter): void {
+    const now = waiter.arrivedAt;
+    if (this.hasRoom(waiter.weight)) {
+      this.#admit(waiter, now);
+      return;
+    }
+    const refusal = this.#makeRoom(waiter, now);
+    if (refusal !== undefined) {
+      this.refuse(waiter, refusal);
+      return;
+    }
+    if (this.#queue.size === 0) this.#busySinceMs = now;
+    this.#queue.push(waiter);
+    waiter.onTimeUp = this.#onTimeUp;
+    const capMs = this.isOverloaded(now) ? this.#overloadedMs() : this.#calmMs();
+    this.#wheel.arm(waiter, Math.min(waiter.deadline - this.meter.typicalMs, now + capMs), now);
+  }
+
+  /** A place in the queue, or why there is none. */
+  #makeRoom(waiter: Waiter, now: number): Refusal | undefined {
+    const { maxQueued } = this.#settings;
+    if (maxQueued === 0) return 'limit';
+    if (waiter.deadline - this.meter.typicalMs <= now) return 'deadline';
+    if (this.#queue.size < maxQueued) return undefined;
+    const victim = this.#queue.victim(waiter.rank);
+    if (victim === undefined) return 'full';
+    this.#leaveQueue(victim);
+    this.refuse(victim, 'evicted');
+    return undefined;
+  }
+
+  /** Takes back what `enqueue` queued; false when it is no longer there. */
+  withdraw(waiter: Waiter): boolean {
+    if (!waiter.isQueued) return false;
+    this.#leaveQueue(waiter);
+    this.count('cancelled', waiter.rank);
+    return true;
+  }
+
+  refuse(waiter: Waiter, refusal: Refusal): void {
+    this.count(refusal, waiter.rank);
+    waiter.onRefused(refusal);
+  }
+
+  count(refusal: Refusal, rank: number): void {
+    const index = (REFUSAL_INDEX[refusal] as number) * RANKS + rank;
+    this.refusals[index] = (this.refusals[index] as number) + 1;
+    this.meter.refused++;
+    if (refusal !== 'level' && refusal !== 'cancelled' && refusal !== 'limit') this.level.onRefused();
+    this.#onRefused(refusal, rank);
+  }
+
+  /** A limit from elsewhere. */
+  setLimit(limit: number, reason: string): void {
+    if (limit === this.limit) return;
+    const hasGrown = limit > this.limit;
+    this.history.note(this.limit, limit, reason, this.meter);
+    this.limit = limit;
+    this.counter.capacity = limit;
+    this.#onLimit();
+    if (hasGrown) this.#pump();
+  }
+
+  /** Refuses all that wait. */
+  close(): void {
+    for (let waiter = this.#queue.any(); waiter !== undefined; waiter = this.#queue.any()) {
+      this.#leaveQueue(waiter);
+      this.refuse(waiter, 'closed');
+    }
+  }
+
+  #changeLimit(): void {
+    const { meter } = this;
+    const next = this.#calculator.next(meter);
+    this.setLimit(next, this.#calculator.reason);
+    meter.restart(this.limit, this.weight);
+  }
+
+  #admit(waiter: Waiter, now: number): void {
+    this.meter.onWait(now - waiter.arrivedAt);
+    const startedAt = this.begin(waiter.weight, waiter.partition, waiter.rank);
+    waiter.onAdmitted(startedAt, this.isTimed);
+  }
+
+  /** Admits while there is room. What a call sets off as it begins may end up here again: that is for the run that is under way. */
+  #pump(): void {
+    if (this.#isPumping) {
+      this.#hasRoomAgain = true;
+      return;
+    }
+    this.#isPumping = true;
+    try {
+      do {
+        this.#hasRoomAgain = false;
+        this.#admitWaiting();
+      } while (this.#hasRoomAgain);
+    } finally {
+      this.#isPumping = false;
+    }
+    if (this.#queue.size === 0) this.#onRoom();
+  }
+
+  #admitWaiting(): void {
+    if (this.#queue.size === 0) return;
+    const now = this.#clock.now();
+    while (this.#queue.size > 0) {
+      const next = this.partitions.next(this.#queue, this.limit, this.isOverloaded(now));
+      if (next === undefined || !this.#fits(next.weight)) return;
+      this.#leaveQueue(next);
+      if (next.deadline - now < this.meter.typicalMs) {
+        this.refuse(next, 'deadline');
+        continue;
+      }
+      this.#onWaited?.(now - next.arrivedAt);
+      this.#admit(next, now);
+    }
+  }
+
+  #fits(weight: number): boolean {
+    return this.weight + weight <= this.limit + EPSILON || this.inFlight === 0;
+  }
+
+  #leaveQueue(waiter: Waiter): void {
+    this.#queue.remove(waiter);
+    this.#wheel.disarm(waiter);
+    if (this.#queue.size === 0) this.#busySinceMs = Number.POSITIVE_INFINITY;
+  }
+
+  readonly #onTimeUp = (waiter: Waiter): void => {
+    this.#leaveQueue(waiter);
+    const isLate = waiter.deadline - this.#clock.now() < this.meter.typicalMs;
+    this.refuse(waiter, isLate ? 'deadline' : 'waited');
+  };
+
+  /** A queue that empties within this time is none to worry about, and as long may a call wait in it. */
+  #calmMs(): number {
+    return Math.max(this.#settings.calmWaitMs, CALM_CALLS * this.meter.typicalMs);
+  }
+
+  #overloadedMs(): number {
+    const { gapMs, typicalMs } = this.meter;
+    return Math.max(this.#settings.overloadWaitMs, OVERLOAD_CALLS * typicalMs, OVERLOAD_GAPS * gapMs);
+  }
+}
+
+const WHEEL_TICK_MS = 4;
+/** Waits grow with what a call takes: for an answer of ten seconds nobody minds to wait for five. */
+const CALM_CALLS = 2;
+const OVERLOAD_CALLS = 0.5;
+/** Where calls end seldom, the queue has to last until the next ones do. */
+const OVERLOAD_GAPS = 5;

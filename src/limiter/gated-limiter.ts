@@ -1,0 +1,276 @@
+/** The limiter: its public face over the gate, with promises. */
+import { type CallContext, CRITICALITIES, type Criticality } from '../core/call-context.js';
+import { EvenkeelError, invalidArgument } from '../core/errors.js';
+import { EventSource } from '../core/events.js';
+import { Lifecycle } from '../core/lifecycle.js';
+import type { Outcome } from '../core/load-counter.js';
+import { createRuntime, type Runtime } from '../core/runtime.js';
+import type { CallTransport } from '../core/transport/call.js';
+import { type AcquireOptions, emptyClaim, readClaim } from './claim.js';
+import { Gate } from './gate.js';
+import type { GuardOptions } from './guard-options.js';
+import { guardedTransport } from './guarded-transport.js';
+import { LeakWatch } from './leak-watch.js';
+import type { Limiter, LimiterOptions } from './limiter.js';
+import type { LimiterCore } from './limiter-core.js';
+import type { LimiterEvents } from './limiter-events.js';
+import type { LimiterExplanation, LimiterSnapshot } from './limiter-report.js';
+import { limiterSnapshot, observeLimiter, waitHistogram } from './limiter-snapshot.js';
+import { gradientLimit } from './limits/gradient.js';
+import { withSignals } from './limits/signals.js';
+import { resolveQueue } from './options.js';
+import { outcomeOf } from './outcome.js';
+import { Partitions } from './partitions.js';
+import { GatePermit, type Permit } from './permit.js';
+import { PromisedPermit } from './promised-permit.js';
+import { type Refusal, refusalErrors } from './refusal.js';
+import { RoomWaiters } from './room-waiters.js';
+import { Tickets } from './tickets.js';
+import type { Claim, Waiter } from './waiter.js';
+
+/**
+ * @throws {EvenkeelError} `invalid-argument` for an option out of range, or a name of more than 200 characters.
+ * @example
+ * ```ts
+ * import { createLimiter } from 'evenkeel/limiter';
+ *
+ * const limiter = createLimiter({ name: 'search' });
+ * const answer = await limiter.run(() => Promise.resolve('found'));
+ * ```
+ */
+export function createLimiter(options: LimiterOptions = {}): Limiter {
+  return new GatedLimiter(options);
+}
+
+const MAX_NAME_LENGTH = 200;
+
+class GatedLimiter implements LimiterCore {
+  readonly name: string;
+  readonly runtime: Runtime;
+  readonly gate: Gate;
+  readonly errors: Readonly<Record<Refusal, EvenkeelError>>;
+  readonly events: EventSource<LimiterEvents>;
+  readonly #lifecycle: Lifecycle;
+  readonly #rooms = new RoomWaiters();
+  readonly #claim = emptyClaim();
+  readonly #tickets: Tickets;
+  readonly #leaks: LeakWatch | undefined;
+  readonly #observed: Disposable[];
+
+  constructor(options: LimiterOptions) {
+    const { name = 'default', unit = 'calls', signals = [] } = options;
+    if (typeof name !== 'string' || name.length === 0 || name.length > MAX_NAME_LENGTH)
+      throw invalidArgument('name', name, `1 to ${MAX_NAME_LENGTH} characters`);
+    if (options.limit !== undefined && typeof options.limit !== 'function')
+      throw invalidArgument('limit', options.limit, 'a limit: gradientLimit(), fixedLimit(8), ...');
+    this.name = name;
+    this.runtime = options.runtime ?? createRuntime();
+    const { clock, diagnostics, host, load, random, telemetry } = this.runtime;
+    this.errors = refusalErrors(name);
+    this.events = new EventSource(`limiter ${name}`, diagnostics);
+    this.#lifecycle = new Lifecycle(`limiter ${name}`);
+    const factory = withSignals(options.limit ?? gradientLimit(), signals);
+    this.gate = new Gate({
+      clock,
+      counter: load.counter(`limiter:${name}`, { unit }) as Gate['counter'],
+      limit: factory({ clock, host, load }),
+      queue: resolveQueue(options.queue),
+      partitions: new Partitions(options.partitions),
+      random: random.fork(`limiter ${name}`),
+      onError: (error) => diagnostics.report(`limiter ${name}`, error),
+      onLimit: this.#onLimit,
+      onRoom: this.#onRoom,
+      onRefused: this.#onRefused,
+      onWaited: waitHistogram(telemetry, name),
+    });
+    this.#tickets = new Tickets(this.gate);
+    const isWatching = options.leakWarning ?? host.env('NODE_ENV') !== 'production';
+    this.#leaks = isWatching ? new LeakWatch(() => diagnostics.report(`limiter ${name}`, new Error(LEAK))) : undefined;
+    this.#observed = telemetry === undefined ? [] : observeLimiter(telemetry, this);
+  }
+
+  get limit(): number {
+    return this.gate.limit;
+  }
+
+  get inFlight(): number {
+    return this.gate.counter.inFlight;
+  }
+
+  get weight(): number {
+    return this.gate.counter.weight;
+  }
+
+  get queued(): number {
+    return this.gate.queued;
+  }
+
+  get level(): number {
+    return this.gate.level.value;
+  }
+
+  tryAcquire(options?: AcquireOptions | CallContext): Permit | undefined {
+    const claim = this.#read(options);
+    const refusal = this.#turnsAway(claim) ?? (this.gate.hasRoom(claim.weight) ? undefined : 'limit');
+    if (refusal === undefined) return this.#begin(claim);
+    this.gate.count(refusal, claim.rank);
+    return undefined;
+  }
+
+  acquire(options?: AcquireOptions | CallContext): Promise<Permit> {
+    try {
+      const claim = this.#read(options);
+      const refusal = this.#turnsAway(claim);
+      if (refusal !== undefined) throw this.#refusal(refusal, claim.rank);
+      return this.gate.hasRoom(claim.weight) ? Promise.resolve(this.#begin(claim)) : this.#wait(claim, options?.signal);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  async run<T>(work: (permit: Permit) => T | PromiseLike<T>, options?: AcquireOptions | CallContext): Promise<T> {
+    const claim = this.#read(options);
+    const refusal = this.#turnsAway(claim);
+    if (refusal !== undefined) throw this.#refusal(refusal, claim.rank);
+    const permit = this.gate.hasRoom(claim.weight) ? this.#begin(claim) : await this.#wait(claim, options?.signal);
+    try {
+      const result = await work(permit);
+      permit.end('ok');
+      return result;
+    } catch (error) {
+      const { outcome, retryAfterMs } = outcomeOf(error);
+      permit.end(outcome, retryAfterMs);
+      throw error;
+    }
+  }
+
+  wrap<A extends unknown[], R>(work: (...args: A) => R | PromiseLike<R>, options?: AcquireOptions): (...args: A) => Promise<R> {
+    return (...args) => this.run(() => work(...args), options);
+  }
+
+  guard(transport: CallTransport, options: GuardOptions = {}): CallTransport {
+    return guardedTransport(this, transport, options);
+  }
+
+  ready(options: { signal?: AbortSignal } = {}): Promise<void> {
+    if (!this.#lifecycle.isOpen) return Promise.reject(this.errors.closed);
+    if (this.#rooms.size === 0 && this.gate.hasRoom(1)) return Promise.resolve();
+    return this.#rooms.wait(options.signal, () => cancelledError(options.signal));
+  }
+
+  enter(weight = 1): number {
+    if (!this.#lifecycle.isOpen) return -1;
+    return this.#tickets.enter(weight);
+  }
+
+  leave(ticket: number, outcome: Outcome = 'ok'): boolean {
+    return this.#tickets.leave(ticket, outcome);
+  }
+
+  /** For the doors of the library: as `acquire`, by callback. The claim is the caller's. */
+  submit(waiter: Waiter): void {
+    const refusal = this.#turnsAway(waiter);
+    if (refusal !== undefined) this.gate.refuse(waiter, refusal);
+    else this.gate.enqueue(waiter);
+  }
+
+  permit(waiter: Waiter, startedAt: number, isTimed: boolean): GatePermit {
+    return this.#permitOf(waiter.weight, waiter.partition, startedAt, isTimed);
+  }
+
+  withdraw(waiter: Waiter): boolean {
+    return this.gate.withdraw(waiter);
+  }
+
+  errorOf(refusal: Refusal): EvenkeelError {
+    return this.errors[refusal];
+  }
+
+  snapshot(): LimiterSnapshot {
+    return limiterSnapshot(this);
+  }
+
+  explain(): LimiterExplanation {
+    return { limit: this.limit, changes: this.gate.history.changes, last: this.gate.history.last() };
+  }
+
+  get leaked(): number {
+    return this.#leaks?.found ?? 0;
+  }
+
+  /** Refuses new calls; those that wait are served. Resolves when no permit is out. */
+  drain(): Promise<void> {
+    if (this.#lifecycle.isOpen && !this.gate.isIdle) this.#lifecycle.enter();
+    this.#rooms.fail(this.errors.closed);
+    return this.#lifecycle.drain();
+  }
+
+  async close(): Promise<void> {
+    if (!this.#lifecycle.close()) return;
+    this.gate.close();
+    this.#rooms.fail(this.errors.closed);
+    if (this.#lifecycle.inFlight > 0) this.#lifecycle.leave();
+    for (const observed of this.#observed) observed[Symbol.dispose]();
+    this.events.clear();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.drain();
+    await this.close();
+  }
+
+  #turnsAway(claim: Claim): Refusal | undefined {
+    return this.#lifecycle.isOpen ? this.gate.turnsAway(claim) : 'closed';
+  }
+
+  #refusal(refusal: Refusal, rank: number): EvenkeelError {
+    this.gate.count(refusal, rank);
+    return this.errors[refusal];
+  }
+
+  #read(options: AcquireOptions | CallContext | undefined): Claim {
+    return readClaim(this.#claim, options ?? this.runtime.ambient.get(), this.gate.partitions);
+  }
+
+  #begin({ weight, partition, rank }: Claim): GatePermit {
+    const startedAt = this.gate.begin(weight, partition, rank);
+    return this.#permitOf(weight, partition, startedAt, this.gate.isTimed);
+  }
+
+  #permitOf(weight: number, partition: number, startedAt: number, isTimed: boolean): GatePermit {
+    const { gate } = this;
+    const leaks = this.#leaks;
+    if (leaks === undefined) return new GatePermit(gate, weight, partition, startedAt, isTimed, undefined);
+    const permit = new GatePermit(gate, weight, partition, startedAt, isTimed, leaks.onEnd);
+    leaks.watch(permit, () => gate.end('ignored', weight, partition, startedAt, false));
+    return permit;
+  }
+
+  #wait(claim: Claim, signal: AbortSignal | undefined): Promise<Permit> {
+    if (signal?.aborted) return Promise.reject(cancelledError(signal));
+    const waiter = new PromisedPermit<Permit>(this, claim, signal, this.runtime.clock.now());
+    this.submit(waiter);
+    return waiter.promise;
+  }
+
+  readonly #onLimit = (): void => {
+    if (!this.events.has('limit')) return;
+    const { from, reason, to } = this.gate.history.last();
+    this.events.emit('limit', { from, to, reason });
+  };
+
+  readonly #onRefused = (reason: Refusal, rank: number): void => {
+    if (this.events.has('refused')) this.events.emit('refused', { reason, criticality: CRITICALITIES[rank] as Criticality });
+  };
+
+  readonly #onRoom = (): void => {
+    if (this.#rooms.size > 0 && this.gate.hasRoom(1)) this.#rooms.wakeOne();
+    if (!this.#lifecycle.isOpen && this.#lifecycle.inFlight > 0 && this.gate.isIdle) this.#lifecycle.leave();
+  };
+}
+
+const LEAK = 'a permit was dropped without an end; its weight is taken back';
+
+function cancelledError(signal: AbortSignal | undefined): EvenkeelError {
+  return new EvenkeelError('cancelled', 'cancelled while waiting for a permit', { cause: signal?.reason });
+}

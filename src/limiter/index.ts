@@ -1,0 +1,17 @@
+/** Admission: as many calls as can be worked on, a few that wait, and quick refusals for the rest, least critical first. */
+export type { AcquireOptions } from './claim.js';
+export { createLimiter } from './gated-limiter.js';
+export type { GuardOptions } from './guard-options.js';
+export type { LimitChange } from './limit-history.js';
+export type { Limiter, LimiterOptions } from './limiter.js';
+export type { LimiterEvents } from './limiter-events.js';
+export type { LimiterExplanation, LimiterSnapshot } from './limiter-report.js';
+export { type AimdLimitOptions, aimdLimit } from './limits/aimd.js';
+export { fixedLimit } from './limits/fixed.js';
+export { type GradientLimitOptions, gradientLimit } from './limits/gradient.js';
+export type { Limit, LimitFactory, LimitSurroundings, LimitWindow } from './limits/limit.js';
+export type { LimitSignal } from './limits/signals.js';
+export { DEFAULT_CALM_WAIT_MS, DEFAULT_MAX_QUEUED, DEFAULT_OVERLOAD_WAIT_MS, type QueueOptions } from './options.js';
+export { MAX_PARTITIONS } from './partitions.js';
+export type { Permit } from './permit.js';
+export type { Refusal } from './refusal.js';

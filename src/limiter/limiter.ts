@@ -1,0 +1,87 @@
+/**
+ * Admits as many calls as can be worked on at once, lets a few wait, and turns the rest away at once, least critical first.
+ *
+ * Who decides how many? A limit: `gradientLimit()` learns from latency, `aimdLimit()` from refusals of those behind, `queueDelayLimit()` from
+ * waiting, `fixedLimit(n)` is told. When does a call end? When its permit does, which is the end of its answer and not the beginning.
+ */
+import type { CallContext } from '../core/call-context.js';
+import type { Events } from '../core/events.js';
+import type { Drainable } from '../core/lifecycle.js';
+import type { LoadUnit, Outcome } from '../core/load-counter.js';
+import type { Runtime } from '../core/runtime.js';
+import type { CallTransport } from '../core/transport/call.js';
+import type { AcquireOptions } from './claim.js';
+import type { GuardOptions } from './guard-options.js';
+import type { LimiterEvents } from './limiter-events.js';
+import type { LimiterExplanation, LimiterSnapshot } from './limiter-report.js';
+import type { LimitFactory } from './limits/limit.js';
+import type { LimitSignal } from './limits/signals.js';
+import type { QueueOptions } from './options.js';
+import type { Permit } from './permit.js';
+
+export interface LimiterOptions {
+  /** How many at once. Default `gradientLimit()`. */
+  limit?: LimitFactory;
+  /** In errors, metrics, and as the key `limiter:NAME` on the load board. 1 to 200 characters. Default `default`. */
+  name?: string;
+  /** What weights count. Default `calls`. */
+  unit?: LoadUnit;
+  /** Who may wait, and how long. `false`: nobody waits. */
+  queue?: QueueOptions | false;
+  /** Guaranteed shares of the limit by name, 0 to 1, together at most 1. What one does not use, the others may. Default: none. */
+  partitions?: Readonly<Record<string, number>>;
+  /** Readings on the load board above which the limit goes down: a GPU's queue, KV blocks in use. Default: none. */
+  signals?: readonly LimitSignal[];
+  /** Says when a permit was dropped without an end, and takes it back. Default: unless NODE_ENV is `production`. */
+  leakWarning?: boolean;
+  /** Default: a private one. Share one per process so that load is counted in one place. */
+  runtime?: Runtime;
+}
+
+export interface Limiter extends Drainable {
+  readonly name: string;
+  /** In force, in the limiter's unit. */
+  readonly limit: number;
+  /** Calls with a permit, and their weight. */
+  readonly inFlight: number;
+  readonly weight: number;
+  /** Calls that wait. */
+  readonly queued: number;
+  readonly events: Events<LimiterEvents>;
+  /**
+   * A permit, or undefined when none is free; never waits. End it.
+   * @throws {EvenkeelError} `invalid-argument` for a bad option.
+   */
+  tryAcquire(options?: AcquireOptions | CallContext): Permit | undefined;
+  /**
+   * A permit, perhaps after a wait; less than the deadline leaves.
+   * @throws {EvenkeelError} `resource-exhausted` when there is no room · `deadline-exceeded` when too little time is left · `cancelled` when
+   *   `signal` aborts first · `failed-precondition` after drain or close · `invalid-argument`.
+   */
+  acquire(options?: AcquireOptions | CallContext): Promise<Permit>;
+  /**
+   * Runs `work` with a permit and ends it when the promise settles. An error that says "full" (`rejected`, status 429 or 503) counts as dropped,
+   * a cancellation as ignored. Throws what `work` throws, and what `acquire` throws.
+   */
+  run<T>(work: (permit: Permit) => T | PromiseLike<T>, options?: AcquireOptions | CallContext): Promise<T>;
+  /** `run`, as a function of the same arguments. */
+  wrap<A extends unknown[], R>(work: (...args: A) => R | PromiseLike<R>, options?: AcquireOptions): (...args: A) => Promise<R>;
+  /** The transport, with a permit for each of its calls. Deadline, criticality and cohort are read from the headers that the router writes. */
+  guard(transport: CallTransport, options?: GuardOptions): CallTransport;
+  /**
+   * Resolves when a permit is free and nobody waits for it: for those who fetch their work themselves, who then fetch no more than can be done.
+   * Reserves nothing.
+   * @throws {EvenkeelError} `cancelled` · `failed-precondition` after drain or close.
+   */
+  ready(options?: { signal?: AbortSignal }): Promise<void>;
+  /** Inner form of `tryAcquire`, for loops that count nanoseconds: a ticket, or -1. Allocates nothing. */
+  enter(weight?: number): number;
+  /** Ends a ticket; false when it has ended before. */
+  leave(ticket: number, outcome?: Outcome): boolean;
+  /** What is admitted by priority, 0 to 512 (4 criticalities times 128 cohorts); 512: everybody. For callers: see `admissionLevelHeaders`. */
+  readonly level: number;
+  /** Plain JSON. */
+  snapshot(): LimiterSnapshot;
+  /** The last change of the limit, and what it was calculated from. */
+  explain(): LimiterExplanation;
+}

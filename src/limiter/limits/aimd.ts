@@ -1,0 +1,137 @@
+/**
+ * Additive increase, multiplicative decrease, on what the downstream says and not on what latency suggests: calls it turned away.
+ *
+ * Growth is bounded twice. While no call was ever turned away it is at most a share of the limit a window, and a limit that was not in use
+ * falls back towards what was: a function that slept cannot wake up at full rate (XFaaS calls it slow start). After the first drop it is a
+ * step a window.
+ * @see Sahraei et al., "XFaaS", SOSP'23, section 4.6 (back-pressure, slow start)
+ */
+import { checkNumber, invalidArgument } from '../../core/errors.js';
+import type { Limit, LimitFactory, LimitWindow } from './limit.js';
+
+export interface AimdLimitOptions {
+  /** To begin with. Default 8. */
+  initial?: number;
+  /** Default 1. */
+  min?: number;
+  /** Default 10,000. */
+  max?: number;
+  /** Added after a window without loss. Default 1; above 0. */
+  increase?: number;
+  /** The limit is multiplied by it after a window with loss. Default 0.7; above 0, below 1. */
+  backoffRatio?: number;
+  /** Share of a window's calls that may be turned away before it counts as loss. Default 0.01; 0 to 1. */
+  dropThreshold?: number;
+  /** Slower calls count as loss, too, by their median. Milliseconds; default: latency does not count. */
+  targetLatencyMs?: number;
+  /** Most growth in one window before the first loss, and after idleness, as a share of the limit. Default 0.2; above 0, to 1. */
+  slowStartRatio?: number;
+  /** Least length of a window, ms. Default 1000; 10 to 600,000. */
+  windowMs?: number;
+  /** Least calls of a window. Default 1; 1 to 10,000. */
+  windowCalls?: number;
+}
+
+const DEFAULT_BACKOFF_RATIO = 0.7;
+const DEFAULT_DROP_THRESHOLD = 0.01;
+const DEFAULT_SLOW_START_RATIO = 0.2;
+const DEFAULT_WINDOW_MS = 1000;
+
+/**
+ * Learns the limit from explicit refusals: status 429 and 503, `resource-exhausted`, `permit.end('dropped')`. For a downstream that
+ * protects itself and says so; one limiter for each (caller, downstream), since back-pressure belongs to the pair.
+ * @throws {EvenkeelError} `invalid-argument` for an option out of range, or `initial` outside `min` to `max`.
+ */
+export function aimdLimit(options: AimdLimitOptions = {}): LimitFactory {
+  const min = checkNumber('min', options.min ?? 1, Number.MIN_VALUE);
+  const max = checkNumber('max', options.max ?? 10_000, min);
+  const backoffRatio = options.backoffRatio ?? DEFAULT_BACKOFF_RATIO;
+  if (!(backoffRatio > 0 && backoffRatio < 1))
+    throw invalidArgument('backoffRatio', backoffRatio, 'a number above 0 and below 1');
+  const settings = {
+    initial: checkNumber('initial', options.initial ?? Math.min(max, Math.max(min, 8)), min, max),
+    min,
+    max,
+    backoffRatio,
+    increase: checkNumber('increase', options.increase ?? 1, Number.MIN_VALUE),
+    dropThreshold: checkNumber('dropThreshold', options.dropThreshold ?? DEFAULT_DROP_THRESHOLD, 0, 1),
+    targetLatencyMs:
+      options.targetLatencyMs === undefined
+        ? Number.POSITIVE_INFINITY
+        : checkNumber('targetLatencyMs', options.targetLatencyMs, Number.MIN_VALUE),
+    slowStartRatio: checkNumber('slowStartRatio', options.slowStartRatio ?? DEFAULT_SLOW_START_RATIO, Number.MIN_VALUE, 1),
+    windowMs: checkNumber('windowMs', options.windowMs ?? DEFAULT_WINDOW_MS, 10, 600_000),
+    windowCalls: checkNumber('windowCalls', options.windowCalls ?? 1, 1, 10_000),
+  };
+  return () => new Aimd(settings);
+}
+
+interface AimdSettings {
+  readonly initial: number;
+  readonly min: number;
+  readonly max: number;
+  readonly backoffRatio: number;
+  readonly increase: number;
+  readonly dropThreshold: number;
+  readonly targetLatencyMs: number;
+  readonly slowStartRatio: number;
+  readonly windowMs: number;
+  readonly windowCalls: number;
+}
+
+class Aimd implements Limit {
+  readonly initial: number;
+  readonly min: number;
+  readonly max: number;
+  readonly windowMs: number;
+  readonly windowCalls: number;
+  readonly quantile = 0.5;
+  readonly #settings: AimdSettings;
+  /** Below it growth is by share, above by step; the half-way point of the last loss, as TCP's threshold. */
+  #threshold = Number.POSITIVE_INFINITY;
+  #endedAtMs = Number.NEGATIVE_INFINITY;
+  reason = 'initial';
+
+  constructor(settings: AimdSettings) {
+    this.#settings = settings;
+    this.initial = settings.initial;
+    this.min = settings.min;
+    this.max = settings.max;
+    this.windowMs = settings.windowMs;
+    this.windowCalls = settings.windowCalls;
+  }
+
+  next(window: LimitWindow): number {
+    const { limit, ended, dropped, latencyMs, mostInFlight } = window;
+    const { backoffRatio, dropThreshold, increase, slowStartRatio, targetLatencyMs, windowMs } = this.#settings;
+    const idleMs = window.nowMs - window.lengthMs - this.#endedAtMs;
+    this.#endedAtMs = window.nowMs;
+    if (dropped > dropThreshold * (ended + dropped) || latencyMs > targetLatencyMs) {
+      this.#threshold = Math.max(this.min, limit * backoffRatio);
+      return this.#change(this.#threshold, dropped > 0 ? 'the downstream turned calls away' : 'slower than the target');
+    }
+    if (idleMs > IDLE_WINDOWS * windowMs || window.lengthMs > IDLE_WINDOWS * windowMs || mostInFlight < limit / 2) {
+      // Not shown to be true by anybody: down to what was used, and from there by share again.
+      const used = Math.max(this.initial, 2 * mostInFlight);
+      if (limit <= used) return this.#stay(limit, 'not in use up to the limit');
+      return this.#change(Math.max(used, limit * (1 - slowStartRatio)), 'idle: begins slowly again');
+    }
+    if (mostInFlight < FULL * limit - 1) return this.#stay(limit, 'not in use up to the limit');
+    if (limit < this.#threshold) return this.#change(limit + Math.max(increase, slowStartRatio * limit), 'slow start');
+    return this.#change(limit + increase, 'no loss');
+  }
+
+  #stay(limit: number, reason: string): number {
+    this.reason = reason;
+    return limit;
+  }
+
+  #change(limit: number, reason: string): number {
+    this.reason = reason;
+    return Math.min(this.max, Math.max(this.min, limit));
+  }
+}
+
+const FULL = 0.9;
+/** Longer without the end of a call is idleness. */
+const IDLE_WINDOWS = 5;

@@ -1,0 +1,26 @@
+/** What an error says of the server that the work went to. */
+import { isEvenkeelError } from '../core/errors.js';
+import type { Outcome } from '../core/load-counter.js';
+
+/** "Full" is `dropped`, a cancellation is `ignored`, and all else is `error`: it took its time, and failed. */
+export function outcomeOf(error: unknown): { outcome: Outcome; retryAfterMs: number } {
+  if (isEvenkeelError(error)) {
+    const { code, rejected, retryAfterMs = 0 } = error;
+    if (code === 'cancelled') return IGNORED;
+    if (rejected || code === 'resource-exhausted') return { outcome: 'dropped', retryAfterMs };
+    return FAILED;
+  }
+  if (typeof error !== 'object' || error === null) return FAILED;
+  const { name, status, statusCode } = error as { name?: unknown; status?: unknown; statusCode?: unknown };
+  if (name === 'AbortError') return IGNORED;
+  return isFullStatus(status) || isFullStatus(statusCode) ? DROPPED : FAILED;
+}
+
+/** The server turned the call away for lack of room: 429, 503. */
+export function isFullStatus(status: unknown): boolean {
+  return status === 429 || status === 503;
+}
+
+const IGNORED = { outcome: 'ignored', retryAfterMs: 0 } as const;
+const DROPPED = { outcome: 'dropped', retryAfterMs: 0 } as const;
+const FAILED = { outcome: 'error', retryAfterMs: 0 } as const;

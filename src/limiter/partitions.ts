@@ -1,0 +1,86 @@
+/**
+ * Shares of one limit: each partition is sure of its own, and takes what the others leave. The limit itself is never exceeded: a
+ * partition that comes back for its share gets the next permits that end, before all who are above theirs.
+ */
+import { checkNumber, invalidArgument } from '../core/errors.js';
+import type { WaitQueue } from './wait-queue.js';
+import type { Waiter } from './waiter.js';
+
+export const MAX_PARTITIONS = 64;
+
+export class Partitions {
+  readonly names: readonly string[];
+  readonly #shares: Float64Array;
+  readonly #weights: Float64Array;
+  readonly #indexes: ReadonlyMap<string, number>;
+
+  /**
+   * @param shares - Name to share, 0 to 1; together at most 1.
+   * @throws {EvenkeelError} `invalid-argument` for shares that contradict each other.
+   */
+  constructor(shares: Readonly<Record<string, number>> = {}) {
+    // Calls of no partition, or of an unknown one, live on what is left.
+    const names = ['', ...Object.keys(shares)];
+    if (names.length - 1 > MAX_PARTITIONS) throw invalidArgument('partitions', names.length - 1, `at most ${MAX_PARTITIONS}`);
+    let sum = 0;
+    for (const [name, share] of Object.entries(shares)) {
+      if (name === '') throw invalidArgument('partitions', shares, 'names that are not empty');
+      sum += checkNumber(`partitions.${name}`, share, 0, 1);
+    }
+    if (sum > 1 + 1e-9) throw invalidArgument('partitions', shares, `shares of at most 1 together; these are ${sum}`);
+    this.names = names;
+    this.#shares = Float64Array.from(names, (name) => (name === '' ? Math.max(0, 1 - sum) : (shares[name] as number)));
+    this.#weights = new Float64Array(names.length);
+    this.#indexes = new Map(names.map((name, index) => [name, index]));
+  }
+
+  get count(): number {
+    return this.names.length;
+  }
+
+  get isSplit(): boolean {
+    return this.names.length > 1;
+  }
+
+  indexOf(name: string | undefined): number {
+    return name === undefined ? 0 : (this.#indexes.get(name) ?? 0);
+  }
+
+  add(partition: number, weight: number): void {
+    this.#weights[partition] = Math.max(0, (this.#weights[partition] as number) + weight);
+  }
+
+  weightOf(partition: number): number {
+    return this.#weights[partition] as number;
+  }
+
+  shareOf(partition: number): number {
+    return this.#shares[partition] as number;
+  }
+
+  /** Whose turn it is; undefined: nobody waits. */
+  next(queue: WaitQueue, limit: number, takesYoungest: boolean): Waiter | undefined {
+    if (!this.isSplit) return queue.first(0, takesYoungest);
+    let best: Waiter | undefined;
+    let bestUse = Number.POSITIVE_INFINITY;
+    for (let partition = 0; partition < this.count; partition++) {
+      if (queue.sizeOf(partition) === 0) continue;
+      const use = (this.#weights[partition] as number) / ((this.#shares[partition] as number) * limit);
+      const first = queue.first(partition, takesYoungest) as Waiter;
+      if (best === undefined || isBefore(first, use, best, bestUse)) {
+        best = first;
+        bestUse = use;
+      }
+    }
+    return best;
+  }
+}
+
+/** Below its share before above; then more critical before less, among those above; then by use. NaN (nothing of nothing) is above. */
+function isBefore(a: Waiter, use: number, b: Waiter, otherUse: number): boolean {
+  const isBelow = use < 1;
+  const isOtherBelow = otherUse < 1;
+  if (isBelow !== isOtherBelow) return isBelow;
+  if (!isBelow && a.rank !== b.rank) return a.rank < b.rank;
+  return use < otherUse;
+}

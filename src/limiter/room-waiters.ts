@@ -1,0 +1,39 @@
+/** Those who would begin more work and wait until there is room: the readers of queues and streams. */
+export class RoomWaiters {
+  readonly #waiting = new Set<RoomWaiter>();
+
+  get size(): number {
+    return this.#waiting.size;
+  }
+
+  wait(signal: AbortSignal | undefined, cancelled: () => Error): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted) return reject(cancelled());
+      const waiter: RoomWaiter = {
+        settle: (error) => {
+          this.#waiting.delete(waiter);
+          signal?.removeEventListener('abort', onAbort);
+          if (error === undefined) resolve();
+          else reject(error);
+        },
+      };
+      const onAbort = () => waiter.settle(cancelled());
+      signal?.addEventListener('abort', onAbort, { once: true });
+      this.#waiting.add(waiter);
+    });
+  }
+
+  /** One for each permit that comes free: all at once would find one permit between them. */
+  wakeOne(): void {
+    const [first] = this.#waiting;
+    first?.settle();
+  }
+
+  fail(error: Error): void {
+    for (const waiter of this.#waiting) waiter.settle(error);
+  }
+}
+
+interface RoomWaiter {
+  settle(error?: Error): void;
+}

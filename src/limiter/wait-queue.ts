@@ -1,0 +1,105 @@
+/**
+ * Who waits for a permit, and who is next. One line for each criticality and partition; all operations are O(1) in the number that wait.
+ *
+ * Order: partitions below their share first, the one furthest below before the others; then the most critical. Within a line the oldest
+ * is next while the queue empties now and then, and the youngest under an overload: it has the most time left, and whoever waited long has a
+ * caller that may be gone. A newcomer to a full queue takes the place of the oldest of the least critical that wait, if that is no more
+ * critical than the newcomer, from the partition with the longest line.
+ * @see Maurer, "Fail at Scale", ACM Queue 2015 (adaptive LIFO)
+ */
+import { CRITICALITIES } from '../core/call-context.js';
+import type { Waiter } from './waiter.js';
+
+const RANKS = CRITICALITIES.length;
+
+class Line {
+  oldest: Waiter | undefined;
+  youngest: Waiter | undefined;
+  size = 0;
+
+  push(waiter: Waiter): void {
+    waiter.previous = this.youngest;
+    if (this.youngest === undefined) this.oldest = waiter;
+    else this.youngest.next = waiter;
+    this.youngest = waiter;
+    this.size++;
+  }
+
+  remove(waiter: Waiter): void {
+    const { next, previous } = waiter;
+    if (previous === undefined) this.oldest = next;
+    else previous.next = next;
+    if (next === undefined) this.youngest = previous;
+    else next.previous = previous;
+    waiter.next = undefined;
+    waiter.previous = undefined;
+    this.size--;
+  }
+}
+
+export class WaitQueue {
+  /** Partition by partition, each from the most critical to the least. */
+  readonly #lines: readonly Line[];
+  readonly #partitions: number;
+  readonly #sizes: Int32Array;
+  size = 0;
+
+  constructor(partitions: number) {
+    this.#partitions = partitions;
+    this.#lines = Array.from({ length: partitions * RANKS }, () => new Line());
+    this.#sizes = new Int32Array(partitions);
+  }
+
+  /** Those of one partition. */
+  sizeOf(partition: number): number {
+    return this.#sizes[partition] as number;
+  }
+
+  push(waiter: Waiter): void {
+    this.#lineOf(waiter).push(waiter);
+    waiter.isQueued = true;
+    this.#sizes[waiter.partition] = (this.#sizes[waiter.partition] as number) + 1;
+    this.size++;
+  }
+
+  /** Does nothing for one that is not here. */
+  remove(waiter: Waiter): void {
+    if (!waiter.isQueued) return;
+    this.#lineOf(waiter).remove(waiter);
+    waiter.isQueued = false;
+    this.#sizes[waiter.partition] = (this.#sizes[waiter.partition] as number) - 1;
+    this.size--;
+  }
+
+  /** The next one of `partition`, or undefined. */
+  first(partition: number, takesYoungest: boolean): Waiter | undefined {
+    for (let rank = 0; rank < RANKS; rank++) {
+      const line = this.#lines[partition * RANKS + rank] as Line;
+      if (line.size > 0) return takesYoungest ? line.youngest : line.oldest;
+    }
+    return undefined;
+  }
+
+  /** Whose place a newcomer of that rank may take. */
+  victim(newcomerRank: number): Waiter | undefined {
+    for (let rank = RANKS - 1; rank >= newcomerRank; rank--) {
+      let longest: Line | undefined;
+      for (let partition = 0; partition < this.#partitions; partition++) {
+        const line = this.#lines[partition * RANKS + rank] as Line;
+        if (line.size > (longest?.size ?? 0)) longest = line;
+      }
+      if (longest !== undefined) return longest.oldest;
+    }
+    return undefined;
+  }
+
+  /** Anyone; for shutting down. */
+  any(): Waiter | undefined {
+    for (const line of this.#lines) if (line.size > 0) return line.oldest;
+    return undefined;
+  }
+
+  #lineOf(waiter: Waiter): Line {
+    return this.#lines[waiter.partition * RANKS + waiter.rank] as Line;
+  }
+}

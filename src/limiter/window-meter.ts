@@ -1,0 +1,143 @@
+/**
+ * What a gate sees between two changes of its limit. Counting is a few additions a call; only some calls are timed, and the clock is read
+ * for those alone.
+ *
+ * When is a window over? When it is long enough, enough calls have ended, and it lasted for a few of their latencies: in a shorter one only the
+ * short calls end, and a limit that doubled would look like a server that became faster. For the same reason calls that began before the limit
+ * jumped are not timed.
+ */
+import type { Clock } from '../core/clock.js';
+import type { Limit, LimitWindow } from './limits/limit.js';
+
+/** Timed calls a window aims at, and the most it keeps. */
+const TIMED = 96;
+const MOST_TIMED = 512;
+const MOST_STRIDE = 256;
+/** A window lasts at least so many latencies. */
+const LATENCIES = 3;
+/** A change by more than this share is a jump. */
+const JUMP = 0.2;
+/** Calls between two looks at the clock, at most. */
+const MOST_CALLS_UNLOOKED = 16;
+
+export class WindowMeter implements LimitWindow {
+  limit = 0;
+  nowMs = 0;
+  lengthMs = 0;
+  ended = 0;
+  failed = 0;
+  dropped = 0;
+  retryAfterMs = 0;
+  inFlight = 0;
+  mostInFlight = 0;
+  latencyMs = Number.NaN;
+  queueMs = 0;
+  refused = 0;
+  /** Median time of a call from its permit to its end; 0: not known yet. */
+  typicalMs = 0;
+  /** Mean time between two ends of calls; 0: not known yet. */
+  gapMs = 0;
+  readonly #clock: Clock;
+  readonly #windowMs: number;
+  readonly #calls: number;
+  readonly #quantile: number;
+  readonly #latencies = new Float64Array(MOST_TIMED);
+  #timed = 0;
+  #startedAt: number;
+  /** The limit has jumped and no call has begun since. */
+  #isSettling = false;
+  #inFlightSum = 0;
+  #queueSum = 0;
+  #admitted = 0;
+  #unlooked = 0;
+  #stride = 1;
+  #untimed = 0;
+
+  constructor(clock: Clock, limit: Limit) {
+    this.#clock = clock;
+    this.#windowMs = limit.windowMs;
+    this.#calls = limit.windowCalls;
+    this.#quantile = limit.quantile;
+    this.#startedAt = clock.now();
+  }
+
+  /** A call begins: is it timed? `weight` is what is in flight with it. */
+  begin(weight: number): boolean {
+    if (weight > this.mostInFlight) this.mostInFlight = weight;
+    if (this.#isSettling) this.#restart(this.#clock.now(), weight);
+    if (++this.#untimed < this.#stride) return false;
+    this.#untimed = 0;
+    return true;
+  }
+
+  onWait(ms: number): void {
+    this.#queueSum += ms;
+    this.#admitted++;
+  }
+
+  /** A call ended. `weight` is what was in flight with it. True: the window may be over; ask `close`. */
+  end(outcome: 'ok' | 'error' | 'dropped', weight: number): boolean {
+    if (outcome === 'dropped') {
+      this.dropped++;
+    } else {
+      this.ended++;
+      if (outcome === 'error') this.failed++;
+    }
+    this.#inFlightSum += weight;
+    if (++this.#unlooked < MOST_CALLS_UNLOOKED && this.ended + this.dropped !== this.#calls) return false;
+    return true;
+  }
+
+  /** How long a timed call took. */
+  onTimed(startedAt: number, now: number): void {
+    if (startedAt < this.#startedAt || this.#isSettling || this.#timed === MOST_TIMED) return;
+    this.#latencies[this.#timed++] = now - startedAt;
+  }
+
+  /** Fills in the window and returns true when it is over. */
+  close(limit: number): boolean {
+    this.#unlooked = 0;
+    const now = this.#clock.now();
+    const length = now - this.#startedAt;
+    if (this.#isSettling || length < this.#windowMs || this.ended + this.dropped < this.#calls) return false;
+    if (length < LATENCIES * this.typicalMs || (this.ended > 0 && this.#timed === 0)) return false;
+    this.limit = limit;
+    this.nowMs = now;
+    this.lengthMs = length;
+    this.gapMs = length / (this.ended + this.dropped);
+    this.inFlight = this.#inFlightSum / (this.ended + this.dropped);
+    this.queueMs = this.#admitted === 0 ? 0 : this.#queueSum / this.#admitted;
+    const sorted = this.#latencies.subarray(0, this.#timed).sort();
+    this.latencyMs = quantileOf(sorted, this.#quantile);
+    if (this.#timed > 0) this.typicalMs = quantileOf(sorted, 0.5);
+    this.#stride = Math.min(MOST_STRIDE, Math.max(1, Math.round((this.ended + this.dropped) / TIMED)));
+    return true;
+  }
+
+  /** The next window, under `limit`. `weight` is in flight. */
+  restart(limit: number, weight: number): void {
+    this.#restart(this.nowMs, weight);
+    this.#isSettling = Math.abs(limit - this.limit) > JUMP * this.limit;
+  }
+
+  #restart(now: number, weight: number): void {
+    this.#startedAt = now;
+    this.#isSettling = false;
+    this.ended = 0;
+    this.failed = 0;
+    this.dropped = 0;
+    this.retryAfterMs = 0;
+    this.refused = 0;
+    this.mostInFlight = weight;
+    this.#inFlightSum = 0;
+    this.#queueSum = 0;
+    this.#admitted = 0;
+    this.#timed = 0;
+    this.#unlooked = 0;
+  }
+}
+
+/** Of sorted values; NaN of none. */
+function quantileOf(sorted: Float64Array, quantile: number): number {
+  return sorted.length === 0 ? Number.NaN : (sorted[Math.floor(quantile * (sorted.length - 1))] as number);
+}
