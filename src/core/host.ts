@@ -8,7 +8,7 @@ import { type FSWatcher, watch } from 'node:fs';
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { basename, dirname } from 'node:path';
-import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
+import { type IntervalHistogram, monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import { EvenkeelError } from './errors.js';
 import { fileError } from './internal/file-error.js';
 
@@ -25,8 +25,13 @@ export interface Host {
   /** Addresses or services behind a name; an empty array when the name has none of that type. */
   lookup(name: string, type: 'A' | 'AAAA' | 'SRV'): Promise<DnsRecord[]>;
   env(name: string): string | undefined;
-  /** 99th percentile of the event loop's delay since the last reading, in milliseconds. The first reading starts the meter. */
+  /**
+   * 99th percentile of the event loop's delay since the last reading, in milliseconds; some 0.3 when it is idle. The first reading starts the
+   * meter. Readings within a few hundredths of a second of each other are one and the same: several readers do not take it from each other.
+   */
   eventLoopDelayMs(): number;
+  /** Share of the time since the last reading in which the event loop had something to do, 0 to 1. Readings close together are one. */
+  eventLoopUtilization(): number;
   /** Processors this process may use. */
   parallelism(): number;
   /** CPU time of this process since it started, in milliseconds. */
@@ -52,6 +57,9 @@ export function liveHost(): Host {
 
 class LiveHost implements Host {
   #delay: IntervalHistogram | undefined;
+  #delayMs = 0;
+  #loop = performance.eventLoopUtilization();
+  #loopUtilization = 0;
 
   async readFile(path: string, maxBytes: number): Promise<Uint8Array | undefined> {
     const file = await open(path, 'r').catch((error) => {
@@ -133,13 +141,25 @@ class LiveHost implements Host {
 
   eventLoopDelayMs(): number {
     if (this.#delay === undefined) {
-      this.#delay = monitorEventLoopDelay({ resolution: 10 });
+      this.#delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
       this.#delay.enable();
       return 0;
     }
-    const ms = this.#delay.percentile(99) / 1e6;
+    if (this.#delay.count < LEAST_SAMPLES) return this.#delayMs;
+    // What it records is the time between two of its timers, their interval included.
+    this.#delayMs = Math.max(0, this.#delay.percentile(99) / 1e6 - DELAY_RESOLUTION_MS);
     this.#delay.reset();
-    return Number.isFinite(ms) ? ms : 0;
+    return this.#delayMs;
+  }
+
+  eventLoopUtilization(): number {
+    const now = performance.eventLoopUtilization();
+    const active = now.active - this.#loop.active;
+    const elapsed = active + now.idle - this.#loop.idle;
+    if (elapsed < LEAST_LOOP_MS) return this.#loopUtilization;
+    this.#loop = now;
+    this.#loopUtilization = active / elapsed;
+    return this.#loopUtilization;
   }
 
   parallelism(): number {
@@ -163,6 +183,10 @@ class LiveHost implements Host {
     return found.map(({ address }) => ({ host: address }));
   }
 }
+
+const DELAY_RESOLUTION_MS = 10;
+const LEAST_SAMPLES = 3;
+const LEAST_LOOP_MS = 30;
 
 function tooLong(path: string, size: number, maxBytes: number): EvenkeelError {
   return new EvenkeelError('out-of-range', `${path} has ${size} bytes; at most ${maxBytes} are read`, {

@@ -283,7 +283,7 @@ export class Gate {
 
   readonly #onTimeUp = (waiter: Waiter): void => {
     this.#leaveQueue(waiter);
-    const isLate = waiter.deadline - this.#clock.now() < this.meter.typicalMs;
+    const isLate = waiter.deadline - this.#clock.now() <= this.meter.typicalMs;
     this.refuse(waiter, isLate ? 'deadline' : 'waited');
   };
 

@@ -10,6 +10,7 @@ export { type AimdLimitOptions, aimdLimit } from './limits/aimd.js';
 export { fixedLimit } from './limits/fixed.js';
 export { type GradientLimitOptions, gradientLimit } from './limits/gradient.js';
 export type { Limit, LimitFactory, LimitSurroundings, LimitWindow } from './limits/limit.js';
+export { type QueueDelayLimitOptions, queueDelayLimit } from './limits/queue-delay.js';
 export type { LimitSignal } from './limits/signals.js';
 export { DEFAULT_CALM_WAIT_MS, DEFAULT_MAX_QUEUED, DEFAULT_OVERLOAD_WAIT_MS, type QueueOptions } from './options.js';
 export { MAX_PARTITIONS } from './partitions.js';

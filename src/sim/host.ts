@@ -23,6 +23,7 @@ export class SimHost {
   /** Set by service models. */
   cpuMs = 0;
   delayMs = 0;
+  loopUtilization = 0;
   /** Thrown by reads and writes while set. */
   fileError: EvenkeelError | undefined;
   readonly #world: VirtualClock;

@@ -59,6 +59,10 @@ export class ProcessHost implements Host {
     return this.#host.delayMs;
   }
 
+  eventLoopUtilization(): number {
+    return this.#host.loopUtilization;
+  }
+
   parallelism(): number {
     return this.#host.processors;
   }

@@ -22,6 +22,7 @@ export class FakeHost implements Host {
   writes = 0;
   cpuMs = 0;
   delayMs = 0;
+  loopUtilization = 0;
   processors = 4;
   readonly #watchers = new Map<string, Set<() => void>>();
 
@@ -68,6 +69,10 @@ export class FakeHost implements Host {
 
   eventLoopDelayMs(): number {
     return this.delayMs;
+  }
+
+  eventLoopUtilization(): number {
+    return this.loopUtilization;
   }
 
   parallelism(): number {

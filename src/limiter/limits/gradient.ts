@@ -19,7 +19,7 @@ export interface GradientLimitOptions {
   min?: number;
   /** Default 10,000. */
   max?: number;
-  /** Latency is let rise to so many times the baseline. Default 1.3; 1 to 10. More keeps more in flight; where work is not limited by one knee, latency pays. */
+  /** Latency is let rise to so many times the baseline. Default 1.2; 1 to 10. More keeps more in flight; where work is not limited by one knee, latency pays. */
   tolerance?: number;
   /** Which latency of a window counts. Default 0.5; above 0, below 1. */
   quantile?: number;
@@ -33,7 +33,7 @@ export interface GradientLimitOptions {
 
 const DEFAULT_INITIAL = 8;
 const DEFAULT_MAX = 10_000;
-const DEFAULT_TOLERANCE = 1.3;
+const DEFAULT_TOLERANCE = 1.2;
 const DEFAULT_QUANTILE = 0.5;
 const DEFAULT_WINDOW_MS = 100;
 const DEFAULT_WINDOW_CALLS = 16;
@@ -47,7 +47,7 @@ const BELOW_KNEE = 0.25;
 /** Least of the gradient: one window never costs more than half of the limit. */
 const LEAST_GRADIENT = 0.5;
 /** Room to grow, times the root of the limit. */
-const HEADROOM = 0.5;
+const HEADROOM = 0.25;
 /** Share of the way to the new limit that one window goes. */
 const SMOOTHING = 0.3;
 /** Latencies this close to the baseline show no queue: the limit may grow faster. */
@@ -108,6 +108,8 @@ class Gradient implements Limit {
   readonly #measureEvery: number;
   /** Latency at little load; NaN: not known yet. */
   #baselineMs = Number.NaN;
+  /** By a dip that ended below the knee; until then it is a guess from traffic as it came. */
+  #isMeasured = false;
   /** Windows at the limit since the baseline was measured. */
   #busyWindows = 0;
   /** Doubling, until latency rises for the first time. */
@@ -183,6 +185,7 @@ class Gradient implements Limit {
     if (limit * DIP < this.min) {
       // It cannot go lower: this is the least load there is.
       this.#baselineMs = latencyMs;
+      this.#isMeasured = true;
       return this.#stay(limit, 'latency at the least limit is the baseline');
     }
     this.#isDipping = true;
@@ -196,10 +199,12 @@ class Gradient implements Limit {
     const followed = Math.log(this.#latencyBeforeMs / latencyMs) / Math.log(1 / DIP);
     if (followed > ABOVE_KNEE) {
       this.#isStarting = false;
+      this.#isMeasured = false;
       this.#baselineMs = latencyMs;
       return this.#dip(limit, latencyMs);
     }
-    const weight = followed < BELOW_KNEE ? 1 : DIP_WEIGHT;
+    const weight = followed < BELOW_KNEE || !this.#isMeasured ? 1 : DIP_WEIGHT;
+    this.#isMeasured = true;
     this.#baselineMs += weight * (latencyMs - this.#baselineMs);
     return this.#change(this.#limitBefore, 'the baseline is measured');
   }

@@ -88,5 +88,7 @@ describe('the live host', () => {
     expect(host.cpuTimeMs()).toBeGreaterThan(0);
     expect(host.eventLoopDelayMs()).toBe(0);
     expect(host.eventLoopDelayMs()).toBeGreaterThanOrEqual(0);
+    expect(host.eventLoopUtilization()).toBeGreaterThanOrEqual(0);
+    expect(host.eventLoopUtilization()).toBeLessThanOrEqual(1);
   });
 });
