@@ -10,7 +10,7 @@ import type { Clock } from '../core/clock.js';
 import type { Limit, LimitWindow } from './limits/limit.js';
 
 /** Timed calls a window aims at, and the most it keeps. */
-const TIMED = 96;
+const TIMED = 192;
 const MOST_TIMED = 512;
 const MOST_STRIDE = 256;
 /** A window lasts at least so many latencies. */

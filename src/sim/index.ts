@@ -24,6 +24,20 @@ export { SimServer, type SimServerOptions, workPath } from './fleet/sim-server.j
 export type { SimHost } from './host.js';
 export type { CrashSide, MachineOptions, SimMachine, SimProcess } from './machine.js';
 export { DEFAULT_LATENCY_MS, type LinkOptions, type SimNetwork } from './network.js';
+export { limiterAdmission } from './overload/limiter-admission.js';
+export type {
+  Admission,
+  Arrival,
+  ClientThrottle,
+  OverloadClient,
+  OverloadPhase,
+  OverloadResult,
+  OverloadRunOptions,
+  OverloadServer,
+  PhaseResult,
+} from './overload/overload.js';
+export { runOverload } from './overload/overload-run.js';
+export { recoveryMs } from './overload/recovery.js';
 export { type Antagonist, type Job, memoryStall, onOffAntagonist, type Processor } from './processor.js';
 export { ProcessorSharing, type ProcessorSharingOptions } from './processor-sharing.js';
 export {

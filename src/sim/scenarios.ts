@@ -1,6 +1,7 @@
 /** Scenarios by name: `npx evenkeel sim NAME`. */
 import { chaosScenario } from './chaos/chaos-scenario.js';
 import { fleetScenario } from './fleet/fleet-scenario.js';
+import { overloadScenarios } from './overload/overload-scenarios.js';
 import { rpcScenario } from './rpc-scenario.js';
 import type { Scenario } from './scenario.js';
 
@@ -9,4 +10,5 @@ export const SCENARIOS: readonly Scenario[] = [
   fleetScenario('fleet-many-clients', 300),
   rpcScenario,
   chaosScenario,
+  ...overloadScenarios,
 ];

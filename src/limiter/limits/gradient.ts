@@ -5,7 +5,7 @@
  * and throughput does not. So the limit follows `baseline / latency`, where the baseline is the latency at little load. Under an overload
  * that lasts nobody sees little load: every few seconds the limit halves for one window, and what latency does tells where it stands.
  * It halved as well: both are above the knee, and the lower one is the limit from now on. It fell less: that is the baseline. It did not
- * fall at all: both are below the knee, and the server itself has become slower. Traffic never stops, and a baseline cannot drift: it is
+ * fall at all: both are below the knee, and the server itself has become slower. The same is done at once when latency is far above the baseline. Traffic never stops, and a baseline cannot drift: it is
  * measured, not remembered.
  * @see Netflix concurrency-limits (Gradient2), Envoy's adaptive concurrency, failsafe-go: docs/limiter.md tells what is different here
  */
@@ -19,7 +19,7 @@ export interface GradientLimitOptions {
   min?: number;
   /** Default 10,000. */
   max?: number;
-  /** Latency is let rise to so many times the baseline. Default 1.2; 1 to 10. More keeps more in flight; where work is not limited by one knee, latency pays. */
+  /** Latency is let rise to so many times the baseline. Default 1.1; 1 to 10. More keeps more in flight; where work is not limited by one knee, latency pays. */
   tolerance?: number;
   /** Which latency of a window counts. Default 0.5; above 0, below 1. */
   quantile?: number;
@@ -33,7 +33,7 @@ export interface GradientLimitOptions {
 
 const DEFAULT_INITIAL = 8;
 const DEFAULT_MAX = 10_000;
-const DEFAULT_TOLERANCE = 1.2;
+const DEFAULT_TOLERANCE = 1.1;
 const DEFAULT_QUANTILE = 0.5;
 const DEFAULT_WINDOW_MS = 100;
 const DEFAULT_WINDOW_CALLS = 16;
@@ -44,8 +44,21 @@ const DIP = 0.5;
 /** Share of a dip that latency followed; above: both levels are above the knee; below the other: both are below it. */
 const ABOVE_KNEE = 0.75;
 const BELOW_KNEE = 0.25;
-/** Least of the gradient: one window never costs more than half of the limit. */
+/** Least of the gradient: a window never costs more than a sixth of the limit. */
 const LEAST_GRADIENT = 0.5;
+/** Limits this close are one. */
+const NEAR = 1.15;
+/** A lower limit that has this much of the throughput has all of it; one that has less than the other has lost some, chance aside. */
+const KEPT = 0.93;
+const LOST = 0.85;
+const ANCHOR_WEIGHT = 0.1;
+/** A gradient below it is no chance. */
+const PLAIN = 0.7;
+const STEADILY = 0.8;
+/** Doubling ends at this latency, times the baseline: a level that is twice the knee is beyond doubt, chance is not. */
+const START_TOLERANCE = 1.5;
+/** Windows from the first measurement to the second; the next takes twice as long, up to `measureEvery`. */
+const FIRST_MEASURE = 5;
 /** Room to grow, times the root of the limit. */
 const HEADROOM = 0.25;
 /** Share of the way to the new limit that one window goes. */
@@ -110,14 +123,22 @@ class Gradient implements Limit {
   #baselineMs = Number.NaN;
   /** By a dip that ended below the knee; until then it is a guess from traffic as it came. */
   #isMeasured = false;
-  /** Windows at the limit since the baseline was measured. */
+  /** Windows at the limit since the baseline was measured, and until it is measured again. */
   #busyWindows = 0;
+  #measureAfter = FIRST_MEASURE;
   /** Doubling, until latency rises for the first time. */
   #isStarting = true;
-  /** During a dip: the limit before it, and the latency at that. */
+  /** During a dip: the limit before it, and the windows it has lasted. */
   #isDipping = false;
   #limitBefore = 0;
-  #latencyBeforeMs = 0;
+  #dipWindows = 0;
+  #followed = 0;
+  /** At the limit, smoothed: ms, and calls per ms. */
+  #latencyMs = Number.NaN;
+  #throughput = Number.NaN;
+  /** A limit that was, and its throughput: what was lost since then? */
+  #anchorLimit = 0;
+  #anchorThroughput = 0;
   reason = 'initial';
 
   constructor(settings: GradientSettings) {
@@ -140,27 +161,81 @@ class Gradient implements Limit {
     const { limit, latencyMs } = window;
     if (!(latencyMs > 0)) return this.#stay(limit, 'no call was timed');
     if (window.dropped > 0) return this.#backOff(window);
-    if (this.#isDipping) return this.#endDip(limit, latencyMs);
+    const throughput = window.ended / window.lengthMs;
+    if (this.#isDipping) return this.#endDip(limit, latencyMs, throughput);
     const isFull = window.mostInFlight >= FULL * limit - 1;
+    this.#smooth(isFull, latencyMs, throughput);
     if (Number.isNaN(this.#baselineMs)) {
       this.#baselineMs = latencyMs;
-      if (isFull) return this.#dip(limit, latencyMs);
+      if (isFull) return this.#dip(limit);
     }
     if (window.mostInFlight < limit / 2) return this.#onQuiet(window);
     if (latencyMs < this.#baselineMs) this.#baselineMs += QUIET_WEIGHT * (latencyMs - this.#baselineMs);
-    if (!isFull) this.#busyWindows = Math.max(this.#busyWindows, this.#measureEvery - SOON);
-    else if (++this.#busyWindows >= this.#measureEvery) return this.#dip(limit, latencyMs);
-    return this.#follow(limit, latencyMs, isFull);
+    if (!isFull) this.#measureAfter = Math.min(this.#measureAfter, SOON);
+    else if (!this.#isStarting && ++this.#busyWindows >= this.#measureAfter) return this.#dip(limit);
+    else if (this.#hasLostThroughput(limit)) return this.#undo();
+    return this.#follow(window, isFull);
   }
 
-  #follow(limit: number, latencyMs: number, isFull: boolean): number {
+  /** Only windows at the limit show what the server can do: others begin anew. */
+  #smooth(isFull: boolean, latencyMs: number, throughput: number): void {
+    if (!isFull || Number.isNaN(this.#throughput)) {
+      this.#latencyMs = latencyMs;
+      this.#throughput = isFull ? throughput : Number.NaN;
+      this.#anchorLimit = 0;
+      return;
+    }
+    this.#latencyMs += SMOOTHING * (latencyMs - this.#latencyMs);
+    this.#throughput += SMOOTHING * (throughput - this.#throughput);
+  }
+
+  /**
+   * The guard against a baseline that is too low: fewer calls at once should have cost no throughput, and did. The anchor is the least limit
+   * that is known to have had all of it.
+   */
+  #hasLostThroughput(limit: number): boolean {
+    const now = this.#throughput;
+    const before = this.#anchorThroughput;
+    if (this.#anchorLimit === 0) this.#moveAnchor(limit);
+    else if (limit > this.#anchorLimit * NEAR) {
+      if (now > before / KEPT) this.#moveAnchor(limit);
+    } else if (limit >= this.#anchorLimit / NEAR) {
+      this.#anchorThroughput += ANCHOR_WEIGHT * (now - before);
+    } else if (now > before * KEPT) {
+      this.#moveAnchor(limit);
+    } else return now < before * LOST;
+    return false;
+  }
+
+  #moveAnchor(limit: number): void {
+    this.#anchorLimit = limit;
+    this.#anchorThroughput = this.#throughput;
+  }
+
+  /** What calls take now they take alone. */
+  #undo(): number {
+    this.#baselineMs = this.#latencyMs;
+    this.#throughput = Number.NaN;
+    const limit = this.#anchorLimit;
+    this.#anchorLimit = 0;
+    return this.#change(limit, 'fewer calls at once cost throughput');
+  }
+
+  #follow({ inFlight, latencyMs, limit, mostInFlight }: LimitWindow, isFull: boolean): number {
     const gradient = Math.min(1, Math.max(LEAST_GRADIENT, (this.#tolerance * this.#baselineMs) / latencyMs));
-    if (gradient < 1) this.#isStarting = false;
-    if (this.#isStarting && isFull) return this.#change(2 * limit, 'start: doubles until latency rises');
-    const growth = isFull && latencyMs < CLEAR * this.#baselineMs ? CLEAR_GROWTH : 1;
+    if (latencyMs > START_TOLERANCE * this.#baselineMs) this.#isStarting = false;
+    if (!isFull) {
+      // What was in flight was not held back by the limit; only a queue that is plain to see makes it a limit.
+      if (gradient > PLAIN) return this.#stay(limit, 'not in use up to the limit');
+      return this.#change(Math.min(limit, mostInFlight), 'latency far above the baseline');
+    }
+    // Far above, or a server that is far slower: half as many will tell at once.
+    if (gradient === LEAST_GRADIENT) return this.#dip(limit);
+    // Full for a moment is not full: a level that was hardly used says little of twice as much.
+    if (this.#isStarting && inFlight > STEADILY * limit) return this.#change(2 * limit, 'start: doubles until latency rises');
+    const growth = latencyMs < CLEAR * this.#baselineMs ? CLEAR_GROWTH : 1;
     const target = limit * gradient * growth + HEADROOM * Math.sqrt(limit);
     const next = limit + SMOOTHING * (target - limit);
-    if (next > limit && !isFull) return this.#stay(limit, 'not in use up to the limit');
     return this.#change(next, gradient < 1 ? 'latency above the baseline' : 'latency at the baseline');
   }
 
@@ -180,33 +255,52 @@ class Gradient implements Limit {
     return this.#change(from * DROP_RATIO, 'calls were dropped');
   }
 
-  #dip(limit: number, latencyMs: number): number {
+  #dip(limit: number): number {
     this.#busyWindows = 0;
+    this.#measureAfter = Math.min(this.#measureEvery, 2 * this.#measureAfter);
     if (limit * DIP < this.min) {
       // It cannot go lower: this is the least load there is.
-      this.#baselineMs = latencyMs;
+      this.#baselineMs = this.#latencyMs;
       this.#isMeasured = true;
       return this.#stay(limit, 'latency at the least limit is the baseline');
     }
     this.#isDipping = true;
+    this.#dipWindows = 0;
+    this.#followed = 0;
     this.#limitBefore = limit;
-    this.#latencyBeforeMs = latencyMs;
     return this.#change(limit * DIP, 'dip to measure the baseline');
   }
 
-  #endDip(limit: number, latencyMs: number): number {
-    this.#isDipping = false;
-    const followed = Math.log(this.#latencyBeforeMs / latencyMs) / Math.log(1 / DIP);
+  #endDip(limit: number, latencyMs: number, throughput: number): number {
+    // Latency and throughput say the same, each with its own noise.
+    const latencyFollowed = Math.log(this.#latencyMs / latencyMs) / Math.log(1 / DIP);
+    const throughputFollowed = Math.log(this.#throughput / throughput) / Math.log(1 / DIP);
+    this.#followed += (latencyFollowed + 1 - throughputFollowed) / 2;
+    this.#dipWindows++;
+    const followed = this.#followed / this.#dipWindows;
     if (followed > ABOVE_KNEE) {
+      // With a baseline that was measured this is more likely chance than a knee that has moved: look again.
+      if (this.#isMeasured && this.#dipWindows < 2) return this.#stay(limit, 'dip goes on');
+      this.#isDipping = false;
       this.#isStarting = false;
       this.#isMeasured = false;
       this.#baselineMs = latencyMs;
-      return this.#dip(limit, latencyMs);
+      this.#latencyMs = latencyMs;
+      this.#throughput = throughput;
+      this.#anchorLimit = 0;
+      return this.#dip(limit);
     }
-    const weight = followed < BELOW_KNEE || !this.#isMeasured ? 1 : DIP_WEIGHT;
+    this.#isDipping = false;
+    if (followed < BELOW_KNEE) {
+      // Both levels are below the knee: what was taken for a queue was the baseline, and there is room above.
+      this.#baselineMs = this.#isMeasured ? this.#latencyMs : latencyMs;
+      this.#isStarting = true;
+    } else {
+      this.#baselineMs += (this.#isMeasured ? DIP_WEIGHT : 1) * (latencyMs - this.#baselineMs);
+    }
     this.#isMeasured = true;
-    this.#baselineMs += weight * (latencyMs - this.#baselineMs);
-    return this.#change(this.#limitBefore, 'the baseline is measured');
+    const gradient = Math.min(1, (this.#tolerance * this.#baselineMs) / this.#latencyMs);
+    return this.#change(Math.max(limit, this.#limitBefore * gradient), 'the baseline is measured');
   }
 
   #stay(limit: number, reason: string): number {
