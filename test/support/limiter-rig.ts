@@ -1,6 +1,6 @@
 /** A limiter in virtual time, of two calls at once if nothing else is said. */
-import { isEvenkeelError } from '../../src/core/index.js';
-import { createLimiter, fixedLimit, type LimiterOptions } from '../../src/limiter/index.js';
+import { isEvenkeelError } from 'evenkeel/core';
+import { createLimiter, fixedLimit, type LimiterOptions } from 'evenkeel/limiter';
 import { fakeRuntime } from './fake-host.js';
 
 export function limiterOf(options: LimiterOptions = {}) {

@@ -11,6 +11,7 @@
  */
 import { checkNumber, invalidArgument } from '../../core/errors.js';
 import type { Limit, LimitFactory, LimitWindow } from './limit.js';
+import { ThroughputAnchor } from './throughput-anchor.js';
 
 export interface GradientLimitOptions {
   /** To begin with. Default 8; from `min` to `max`. */
@@ -46,12 +47,6 @@ const ABOVE_KNEE = 0.75;
 const BELOW_KNEE = 0.25;
 /** Least of the gradient: a window never costs more than a sixth of the limit. */
 const LEAST_GRADIENT = 0.5;
-/** Limits this close are one. */
-const NEAR = 1.15;
-/** A lower limit that has this much of the throughput has all of it; one that has less than the other has lost some, chance aside. */
-const KEPT = 0.93;
-const LOST = 0.85;
-const ANCHOR_WEIGHT = 0.1;
 /** A gradient below it is no chance. */
 const PLAIN = 0.7;
 const STEADILY = 0.8;
@@ -136,9 +131,7 @@ class Gradient implements Limit {
   /** At the limit, smoothed: ms, and calls per ms. */
   #latencyMs = Number.NaN;
   #throughput = Number.NaN;
-  /** A limit that was, and its throughput: what was lost since then? */
-  #anchorLimit = 0;
-  #anchorThroughput = 0;
+  readonly #anchor = new ThroughputAnchor();
   reason = 'initial';
 
   constructor(settings: GradientSettings) {
@@ -173,7 +166,10 @@ class Gradient implements Limit {
     if (latencyMs < this.#baselineMs) this.#baselineMs += QUIET_WEIGHT * (latencyMs - this.#baselineMs);
     if (!isFull) this.#measureAfter = Math.min(this.#measureAfter, SOON);
     else if (!this.#isStarting && ++this.#busyWindows >= this.#measureAfter) return this.#dip(limit);
-    else if (this.#hasLostThroughput(limit)) return this.#undo();
+    else {
+      const better = this.#anchor.betterThan(limit, this.#throughput);
+      if (better !== undefined) return this.#undo(better);
+    }
     return this.#follow(window, isFull);
   }
 
@@ -182,43 +178,11 @@ class Gradient implements Limit {
     if (!isFull || Number.isNaN(this.#throughput)) {
       this.#latencyMs = latencyMs;
       this.#throughput = isFull ? throughput : Number.NaN;
-      this.#anchorLimit = 0;
+      this.#anchor.forget();
       return;
     }
     this.#latencyMs += SMOOTHING * (latencyMs - this.#latencyMs);
     this.#throughput += SMOOTHING * (throughput - this.#throughput);
-  }
-
-  /**
-   * The guard against a baseline that is too low: fewer calls at once should have cost no throughput, and did. The anchor is the least limit
-   * that is known to have had all of it.
-   */
-  #hasLostThroughput(limit: number): boolean {
-    const now = this.#throughput;
-    const before = this.#anchorThroughput;
-    if (this.#anchorLimit === 0) this.#moveAnchor(limit);
-    else if (limit > this.#anchorLimit * NEAR) {
-      if (now > before / KEPT) this.#moveAnchor(limit);
-    } else if (limit >= this.#anchorLimit / NEAR) {
-      this.#anchorThroughput += ANCHOR_WEIGHT * (now - before);
-    } else if (now > before * KEPT) {
-      this.#moveAnchor(limit);
-    } else return now < before * LOST;
-    return false;
-  }
-
-  #moveAnchor(limit: number): void {
-    this.#anchorLimit = limit;
-    this.#anchorThroughput = this.#throughput;
-  }
-
-  /** What calls take now they take alone. */
-  #undo(): number {
-    this.#baselineMs = this.#latencyMs;
-    this.#throughput = Number.NaN;
-    const limit = this.#anchorLimit;
-    this.#anchorLimit = 0;
-    return this.#change(limit, 'fewer calls at once cost throughput');
   }
 
   #follow({ inFlight, latencyMs, limit, mostInFlight }: LimitWindow, isFull: boolean): number {
@@ -237,6 +201,13 @@ class Gradient implements Limit {
     const target = limit * gradient * growth + HEADROOM * Math.sqrt(limit);
     const next = limit + SMOOTHING * (target - limit);
     return this.#change(next, gradient < 1 ? 'latency above the baseline' : 'latency at the baseline');
+  }
+
+  /** What calls take now they take alone. */
+  #undo(limit: number): number {
+    this.#baselineMs = this.#latencyMs;
+    this.#throughput = Number.NaN;
+    return this.#change(limit, 'fewer calls at once cost throughput');
   }
 
   /** Few calls in flight: what they take is the baseline, and the limit is none that the server showed. */
@@ -287,7 +258,7 @@ class Gradient implements Limit {
       this.#baselineMs = latencyMs;
       this.#latencyMs = latencyMs;
       this.#throughput = throughput;
-      this.#anchorLimit = 0;
+      this.#anchor.forget();
       return this.#dip(limit);
     }
     this.#isDipping = false;
