@@ -1,5 +1,11 @@
 /** Admission: as many calls as can be worked on, a few that wait, and quick refusals for the rest, least critical first. */
 export type { AcquireOptions } from './claim.js';
+export {
+  createThrottle,
+  DEFAULT_MAX_PUSHBACK_MS,
+  DEFAULT_THROTTLE_MULTIPLIER,
+  DEFAULT_THROTTLE_WINDOW_MS,
+} from './client-throttle.js';
 export { createLimiter } from './gated-limiter.js';
 export type { GuardOptions } from './guard-options.js';
 export type { LimitChange } from './limit-history.js';
@@ -16,3 +22,6 @@ export { DEFAULT_CALM_WAIT_MS, DEFAULT_MAX_QUEUED, DEFAULT_OVERLOAD_WAIT_MS, typ
 export { MAX_PARTITIONS } from './partitions.js';
 export type { Permit } from './permit.js';
 export type { Refusal } from './refusal.js';
+export type { Throttle, ThrottledCall, ThrottledWork, ThrottleOptions } from './throttle.js';
+export type { ThrottleRefusal } from './throttle-refusal.js';
+export type { ThrottleClassSnapshot, ThrottleEvents, ThrottleSnapshot } from './throttle-report.js';

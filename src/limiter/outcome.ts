@@ -1,5 +1,5 @@
 /** What an error says of the server that the work went to. */
-import { isEvenkeelError } from '../core/errors.js';
+import { type ErrorCode, isEvenkeelError } from '../core/errors.js';
 import type { Outcome } from '../core/load-counter.js';
 
 /** "Full" is `dropped`, a cancellation is `ignored`, and all else is `error`: it took its time, and failed. */
@@ -16,11 +16,20 @@ export function outcomeOf(error: unknown): { outcome: Outcome; retryAfterMs: num
   return isFullStatus(status) || isFullStatus(statusCode) ? DROPPED : FAILED;
 }
 
+/** As `outcomeOf`, for those who ask whether the server took the call: one that got no answer was not taken, as far as they know. */
+export function acceptanceOf(error: unknown): { outcome: Outcome; retryAfterMs: number } {
+  const ended = outcomeOf(error);
+  if (ended.outcome !== 'error') return ended;
+  const isLost = isEvenkeelError(error) ? LOST.has(error.code) : error instanceof Error && error.name === 'TimeoutError';
+  return isLost ? DROPPED : ended;
+}
+
 /** The server turned the call away for lack of room: 429, 503. */
 export function isFullStatus(status: unknown): boolean {
   return status === 429 || status === 503;
 }
 
+const LOST: ReadonlySet<string> = new Set<ErrorCode>(['unavailable', 'deadline-exceeded']);
 const IGNORED = { outcome: 'ignored', retryAfterMs: 0 } as const;
 const DROPPED = { outcome: 'dropped', retryAfterMs: 0 } as const;
 const FAILED = { outcome: 'error', retryAfterMs: 0 } as const;
