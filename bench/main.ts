@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { fleetSuite } from './fleet/suite.js';
+import { limiterSuite } from './limiter/suite.js';
 import { proxySuite } from './proxy/suite.js';
 import { routerSuite } from './router/suite.js';
 import type { Claim, Suite } from './support/claim.js';
@@ -10,7 +11,7 @@ import { formatClaim, formatHead } from './support/table.js';
 import { versionsOf } from './support/versions.js';
 import { transportsSuite } from './transports/suite.js';
 
-const SUITES: readonly Suite[] = [routerSuite, transportsSuite, fleetSuite, proxySuite];
+const SUITES: readonly Suite[] = [routerSuite, transportsSuite, fleetSuite, proxySuite, limiterSuite];
 
 const HELP = `usage: npm run bench -- NAME [options]
 

@@ -32,7 +32,9 @@ export class Jobs {
   }
 
   async run(jobs: readonly Job[]): Promise<void> {
-    const queue = [...new Map(jobs.map((job) => [JSON.stringify(job), job])).entries()].filter(([key]) => !this.#results.has(key));
+    const queue = [...new Map(jobs.map((job) => [JSON.stringify(job), job])).entries()].filter(
+      ([key]) => !this.#results.has(key),
+    );
     const total = queue.length;
     let done = 0;
     queue.sort(([, a], [, b]) => costOf(b) - costOf(a));

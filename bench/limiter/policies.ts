@@ -1,15 +1,7 @@
 /** What stands before the server, by name. */
 import { fixedLimit, gradientLimit } from 'evenkeel/limiter';
 import { type Admission, limiterAdmission, type OverloadServer } from 'evenkeel/sim';
-import {
-  codelLifo,
-  envoyGradient,
-  fixedPeer,
-  gateOf,
-  netflixAimd,
-  netflixGradient2,
-  netflixVegas,
-} from './peer-limits.js';
+import { codelLifo, envoyGradient, fixedPeer, gateOf, netflixAimd, netflixGradient2, netflixVegas } from './peer-limits.js';
 
 export type PolicyName = keyof typeof POLICIES;
 

@@ -14,7 +14,7 @@ const TIMED = 192;
 const MOST_TIMED = 512;
 const MOST_STRIDE = 256;
 /** A window lasts at least so many latencies. */
-const LATENCIES = 3;
+const LATENCIES = 2;
 /** A change by more than this share is a jump. */
 const JUMP = 0.2;
 /** Calls between two looks at the clock, at most. */

@@ -26,7 +26,7 @@ export interface GradientLimitOptions {
   quantile?: number;
   /** Least length of a window, ms. Default 100; 1 to 60,000. */
   windowMs?: number;
-  /** Least calls of a window. Default 16; 4 to 10,000. */
+  /** Least calls of a window. Default 32; 4 to 10,000. */
   windowCalls?: number;
   /** Windows at the limit after which the baseline is measured anew. Default 50; 5 to 10,000. */
   measureEvery?: number;
@@ -37,7 +37,7 @@ const DEFAULT_MAX = 10_000;
 const DEFAULT_TOLERANCE = 1.1;
 const DEFAULT_QUANTILE = 0.5;
 const DEFAULT_WINDOW_MS = 100;
-const DEFAULT_WINDOW_CALLS = 16;
+const DEFAULT_WINDOW_CALLS = 32;
 const DEFAULT_MEASURE_EVERY = 50;
 
 /** How far the limit goes down to measure. */
@@ -52,8 +52,10 @@ const PLAIN = 0.7;
 const STEADILY = 0.8;
 /** Doubling ends at this latency, times the baseline: a level that is twice the knee is beyond doubt, chance is not. */
 const START_TOLERANCE = 1.5;
+/** Twice the limit, and hardly more throughput than before, but latency: it was in vain. */
+const IN_VAIN = 1.3;
 /** Windows from the first measurement to the second; the next takes twice as long, up to `measureEvery`. */
-const FIRST_MEASURE = 5;
+const FIRST_MEASURE = 4;
 /** Room to grow, times the root of the limit. */
 const HEADROOM = 0.25;
 /** Share of the way to the new limit that one window goes. */
@@ -121,8 +123,10 @@ class Gradient implements Limit {
   /** Windows at the limit since the baseline was measured, and until it is measured again. */
   #busyWindows = 0;
   #measureAfter = FIRST_MEASURE;
-  /** Doubling, until latency rises for the first time. */
+  /** Doubling, until latency rises for the first time; and what the last level brought. */
   #isStarting = true;
+  #halfThroughput = 0;
+  #halfLatencyMs = Number.POSITIVE_INFINITY;
   /** During a dip: the limit before it, and the windows it has lasted. */
   #isDipping = false;
   #limitBefore = 0;
@@ -185,7 +189,8 @@ class Gradient implements Limit {
     this.#throughput += SMOOTHING * (throughput - this.#throughput);
   }
 
-  #follow({ inFlight, latencyMs, limit, mostInFlight }: LimitWindow, isFull: boolean): number {
+  #follow(window: LimitWindow, isFull: boolean): number {
+    const { inFlight, latencyMs, limit, mostInFlight } = window;
     const gradient = Math.min(1, Math.max(LEAST_GRADIENT, (this.#tolerance * this.#baselineMs) / latencyMs));
     if (latencyMs > START_TOLERANCE * this.#baselineMs) this.#isStarting = false;
     if (!isFull) {
@@ -196,11 +201,22 @@ class Gradient implements Limit {
     // Far above, or a server that is far slower: half as many will tell at once.
     if (gradient === LEAST_GRADIENT) return this.#dip(limit);
     // Full for a moment is not full: a level that was hardly used says little of twice as much.
-    if (this.#isStarting && inFlight > STEADILY * limit) return this.#change(2 * limit, 'start: doubles until latency rises');
+    if (this.#isStarting && inFlight > STEADILY * limit) return this.#double(window);
     const growth = latencyMs < CLEAR * this.#baselineMs ? CLEAR_GROWTH : 1;
     const target = limit * gradient * growth + HEADROOM * Math.sqrt(limit);
     const next = limit + SMOOTHING * (target - limit);
     return this.#change(next, gradient < 1 ? 'latency above the baseline' : 'latency at the baseline');
+  }
+
+  /** As long as it brings something: a baseline that is too high would go on for ever. */
+  #double({ ended, latencyMs, lengthMs, limit }: LimitWindow): number {
+    const throughput = ended / lengthMs;
+    const isInVain = throughput < IN_VAIN * this.#halfThroughput && latencyMs > IN_VAIN * this.#halfLatencyMs;
+    this.#halfThroughput = throughput;
+    this.#halfLatencyMs = latencyMs;
+    if (!isInVain) return this.#change(2 * limit, 'start: doubles until latency rises');
+    this.#isStarting = false;
+    return this.#dip(limit);
   }
 
   /** What calls take now they take alone. */
@@ -228,13 +244,15 @@ class Gradient implements Limit {
 
   #dip(limit: number): number {
     this.#busyWindows = 0;
-    this.#measureAfter = Math.min(this.#measureEvery, 2 * this.#measureAfter);
     if (limit * DIP < this.min) {
-      // It cannot go lower: this is the least load there is.
+      // It cannot go lower: this is the least load there is. Perhaps it was too little.
       this.#baselineMs = this.#latencyMs;
       this.#isMeasured = true;
+      this.#isStarting = true;
+      this.#measureAfter = FIRST_MEASURE;
       return this.#stay(limit, 'latency at the least limit is the baseline');
     }
+    this.#measureAfter = Math.min(this.#measureEvery, 2 * this.#measureAfter);
     this.#isDipping = true;
     this.#dipWindows = 0;
     this.#followed = 0;

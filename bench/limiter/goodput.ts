@@ -1,0 +1,349 @@
+/** L1 to L5: one server under overload, simulated, every policy on the same arrivals. */
+import { type OverloadPhase, type OverloadResult, recoveryMs } from 'evenkeel/sim';
+import { type Claim, type Peer, type SuiteOptions, wants } from '../support/claim.js';
+import { median } from '../support/paired.js';
+import { type Job, Jobs, type WorkName } from './jobs.js';
+import { PEERS, type PolicyName } from './policies.js';
+
+const SEEDS = Array.from({ length: 10 }, (_, i) => i + 1);
+const LOADS = [0.5, 0.8, 1.2, 1.5, 2, 3, 5, 10];
+const OVER = LOADS.filter((load) => load > 1);
+const WORKS: readonly WorkName[] = ['log-normal', 'bimodal'];
+/** Requests a run does under load: the noise of arrivals is 1 % then. */
+const REQUESTS = 8000;
+const LEAST_MS = 1500;
+const BASE_LOAD = 0.7;
+
+interface Setting {
+  readonly slots: number;
+  readonly work: WorkName;
+  readonly refusalShare: number;
+}
+
+const all = (slots: readonly number[], refusalShare: number): Setting[] =>
+  slots.flatMap((one) => WORKS.map((work) => ({ slots: one, work, refusalShare })));
+
+const SETTINGS: readonly Setting[] = [...all([1, 8, 64, 256], 0.001), ...all([8, 64], 0), ...all([8, 64], 0.01)];
+
+function phasesOf(slots: number, load: number): OverloadPhase[] {
+  return [
+    { load: BASE_LOAD, forMs: 3000 },
+    { load, forMs: Math.max(LEAST_MS, Math.round((REQUESTS / slots) * 10)) },
+    { load: BASE_LOAD, forMs: 3000 },
+  ];
+}
+
+const jobOf = (policy: PolicyName, setting: Setting, load: number, seed: number, isThrottled = false): Job => ({
+  policy,
+  ...setting,
+  phases: phasesOf(setting.slots, load),
+  seed,
+  ...(isThrottled ? { isThrottled } : undefined),
+});
+
+export async function goodput(options: SuiteOptions, onClaim: (claim: Claim) => void): Promise<void> {
+  const jobs = new Jobs(options.say);
+  const seeds = SEEDS.map((seed) => seed + 1000 * (options.seed - 1));
+  if (wants(options, 'L1')) await useful(jobs, seeds, onClaim);
+  if (wants(options, 'L2')) await recovery(jobs, seeds, onClaim);
+  if (wants(options, 'L3')) await critical(jobs, seeds, onClaim);
+  if (wants(options, 'L4')) await peers(jobs, seeds, onClaim);
+  if (wants(options, 'L5')) await convergence(jobs, seeds, onClaim);
+}
+
+interface Cell {
+  readonly name: string;
+  readonly value: number;
+}
+
+const nameOf = ({ refusalShare, slots, work }: Setting, load: number) =>
+  `${load}x, K ${slots}, ${work}, r ${100 * refusalShare} %`;
+const worst = (cells: readonly Cell[]): Cell => cells.reduce((low, cell) => (cell.value < low.value ? cell : low));
+const under = (result: OverloadResult) => result.phases[1]?.goodput ?? 0;
+
+/** L1. */
+async function useful(jobs: Jobs, seeds: readonly number[], onClaim: (claim: Claim) => void): Promise<void> {
+  const each = (policy: PolicyName, loads: readonly number[], isThrottled = false) =>
+    SETTINGS.flatMap((setting) => loads.flatMap((load) => seeds.map((seed) => jobOf(policy, setting, load, seed, isThrottled))));
+  await jobs.run([...each('limiter', LOADS), ...each('oracle', OVER), ...each('limiter', OVER, true)]);
+  const goodputs = (policy: PolicyName, setting: Setting, load: number, isThrottled = false) =>
+    seeds.map((seed) => under(jobs.get(jobOf(policy, setting, load, seed, isThrottled))));
+  const cells = SETTINGS.flatMap((setting) => OVER.map((load) => ({ setting, load })));
+  for (const refusalShare of [0, 0.001, 0.01]) {
+    const some = cells.filter(({ setting }) => setting.refusalShare === refusalShare);
+    const id = `r${refusalShare * 1000}`;
+    const ratios = some.map(({ load, setting }): Cell => {
+      const oracle = goodputs('oracle', setting, load);
+      return {
+        name: nameOf(setting, load),
+        value: median(goodputs('limiter', setting, load).map((own, i) => own / (oracle[i] as number))),
+      };
+    });
+    onClaim(
+      claimOf(
+        `L1.oracle.${id}`,
+        `goodput against the static limit that knows the server, refusals cost ${100 * refusalShare} %`,
+        '>= 0.98 in each cell',
+        worst(ratios),
+        0.98,
+        seeds.length,
+      ),
+    );
+    const own = some.map(
+      ({ load, setting }): Cell => ({ name: nameOf(setting, load), value: Math.min(...goodputs('limiter', setting, load)) }),
+    );
+    onClaim({
+      ...claimOf(
+        `L1.worst.${id}`,
+        'goodput in the worst run of the worst cell, of what the server can do',
+        '>= 0.9',
+        worst(own),
+        0.9,
+        seeds.length,
+      ),
+      ...(refusalShare === 0.01
+        ? {
+            note: `${worst(own).name}; three naive retries of each refusal leave 1 - r (A - G) = 0.62 at 10x, whatever the limit`,
+          }
+        : undefined),
+    });
+    const throttled = some.map(
+      ({ load, setting }): Cell => ({ name: nameOf(setting, load), value: median(goodputs('limiter', setting, load, true)) }),
+    );
+    onClaim(
+      claimOf(
+        `L1.throttle.${id}`,
+        'goodput with the client throttle, of what the server can do',
+        '>= 0.97 in each cell',
+        worst(throttled),
+        0.97,
+        seeds.length,
+      ),
+    );
+  }
+  const below = SETTINGS.flatMap((setting) =>
+    LOADS.filter((load) => load < 1).map(
+      (load): Cell => ({
+        name: nameOf(setting, load),
+        value: median(seeds.map((seed) => jobs.get(jobOf('limiter', setting, load, seed)).phases[1]?.success ?? 0)),
+      }),
+    ),
+  );
+  onClaim(
+    claimOf('L1.below', 'requests answered in time below the knee', '>= 0.99 in each cell', worst(below), 0.99, seeds.length),
+  );
+  const typical = SETTINGS[2] as Setting;
+  const p99 = (pick: 'p99' | 'firstP99') =>
+    median(seeds.map((seed) => jobs.get(jobOf('limiter', typical, 10, seed)).phases[1]?.[pick] ?? 0));
+  onClaim({
+    id: 'L1.p99',
+    claim: `p99 of answers at 10x with retries (${nameOf(typical, 10)})`,
+    bar: 'reported',
+    measured: p99('p99'),
+    unit: 'ms',
+    holds: true,
+    isInformation: true,
+    note: `answered at the first attempt: ${p99('firstP99').toFixed(0)} ms`,
+  });
+}
+
+function claimOf(id: string, claim: string, bar: string, cell: Cell, least: number, samples: number): Claim {
+  return { id, claim, bar, measured: cell.value, unit: 'x', samples, holds: cell.value >= least, note: cell.name };
+}
+
+const TYPICAL: Setting = { slots: 8, work: 'log-normal', refusalShare: 0.001 };
+
+/** L2. */
+async function recovery(jobs: Jobs, seeds: readonly number[], onClaim: (claim: Claim) => void): Promise<void> {
+  const kinds = [
+    {
+      id: 'overload',
+      claim: 'after 10x for 20 s',
+      load: BASE_LOAD,
+      fromMs: 25_000,
+      phases: [
+        { load: BASE_LOAD, forMs: 5000 },
+        { load: 10, forMs: 20_000 },
+        { load: BASE_LOAD, forMs: 30_000 },
+      ],
+    },
+    {
+      id: 'dip',
+      claim: 'after 8 s at a third of the speed, load 0.85',
+      load: 0.85,
+      fromMs: 13_000,
+      phases: [
+        { load: 0.85, forMs: 5000 },
+        { load: 0.85, forMs: 8000, speed: 1 / 3 },
+        { load: 0.85, forMs: 30_000 },
+      ],
+    },
+  ];
+  for (const { claim, fromMs, id, load, phases } of kinds) {
+    const job = (policy: PolicyName, seed: number, isThrottled = false): Job => ({
+      policy,
+      ...TYPICAL,
+      phases,
+      seed,
+      ...(isThrottled ? { isThrottled } : undefined),
+    });
+    await jobs.run(seeds.flatMap((seed) => [job('limiter', seed), job('limiter', seed, true), job('none', seed)]));
+    const times = (policy: PolicyName, isThrottled = false) =>
+      seeds.map((seed) => recoveryMs(jobs.get(job(policy, seed, isThrottled)), fromMs, load) / 1000);
+    const collapsed = times('none').filter((seconds) => seconds === Number.POSITIVE_INFINITY).length;
+    for (const [suffix, isThrottled, bar] of [
+      ['', false, 1],
+      ['.throttle', true, 3],
+    ] as const) {
+      const seconds = times('limiter', isThrottled);
+      onClaim({
+        id: `L2.${id}${suffix}`,
+        claim: `full goodput again ${claim}${isThrottled ? ', with the throttle' : ''}`,
+        bar: `<= ${bar} s`,
+        measured: median(seconds),
+        unit: 's',
+        low: Math.min(...seconds),
+        high: Math.max(...seconds),
+        samples: seconds.length,
+        holds: median(seconds) <= bar,
+        note: `without a limiter: never, in ${collapsed} of ${seeds.length} runs within 30 s`,
+      });
+    }
+  }
+}
+
+/** L3. */
+async function critical(jobs: Jobs, seeds: readonly number[], onClaim: (claim: Claim) => void): Promise<void> {
+  const job = (load: number, seed: number): Job => ({
+    policy: 'limiter',
+    ...TYPICAL,
+    phases: phasesOf(8, load),
+    seed,
+    criticalShare: 0.2,
+  });
+  const loads = [1.5, 2, 3, 5, 10];
+  await jobs.run(loads.flatMap((load) => seeds.map((seed) => job(load, seed))));
+  for (const load of loads) {
+    const feasible = Math.min(1, 1 / (0.2 * load));
+    const shares = seeds.map((seed) => (jobs.get(job(load, seed)).phases[1]?.criticalSuccess ?? 0) / feasible);
+    const bar = load <= 3 ? 0.9995 : load === 10 ? 0.94 : undefined;
+    onClaim({
+      id: `L3.${load}x`,
+      claim: `critical requests (20 % of all) answered at ${load}x, of those that could be`,
+      bar: load <= 3 ? '1 (to three digits)' : bar === undefined ? 'listed' : `>= ${bar}`,
+      measured: median(shares),
+      unit: 'x',
+      low: Math.min(...shares),
+      high: Math.max(...shares),
+      samples: shares.length,
+      holds: bar === undefined || median(shares) >= bar,
+      ...(bar === undefined ? { isInformation: true } : undefined),
+    });
+  }
+}
+
+/** L4. */
+async function peers(jobs: Jobs, seeds: readonly number[], onClaim: (claim: Claim) => void): Promise<void> {
+  const settings = all([8, 64], 0.001);
+  const policies = [...PEERS.map(({ policy }) => policy), 'codel' as const, 'limiter' as const];
+  await jobs.run(
+    policies.flatMap((policy) =>
+      settings.flatMap((setting) => LOADS.flatMap((load) => seeds.map((seed) => jobOf(policy, setting, load, seed)))),
+    ),
+  );
+  const of = (policy: PolicyName, setting: Setting, load: number) =>
+    median(seeds.map((seed) => under(jobs.get(jobOf(policy, setting, load, seed)))));
+  const cells = settings.flatMap((setting) => LOADS.map((load) => ({ setting, load, name: nameOf(setting, load) })));
+  const lead = (policy: PolicyName) =>
+    worst(cells.map(({ load, name, setting }) => ({ name, value: of('limiter', setting, load) - of(policy, setting, load) })));
+  const listed = (policy: PolicyName, settingsText: string): Peer => ({
+    name: policy,
+    version: 'from its formulas',
+    settings: settingsText,
+    measured: LOADS.map((load) => `${load}x ${(100 * of(policy, TYPICAL, load)).toFixed(0)}`).join(' · '),
+  });
+  for (const { policy, settings: text } of PEERS) {
+    const least = lead(policy);
+    onClaim({
+      id: `L4.${policy.replaceAll(' ', '-')}`,
+      claim: `goodput ahead of ${policy}, in the cell where it is least so`,
+      bar: '>= 0, noise of 0.01 allowed',
+      measured: 100 * least.value,
+      unit: 'points',
+      samples: seeds.length,
+      holds: least.value >= -0.01,
+      peers: [listed('limiter', 'as it comes'), listed(policy, text)],
+      note: least.name,
+    });
+  }
+  const behind = lead('codel');
+  onClaim({
+    id: 'L4.codel',
+    claim: 'goodput against CoDel + LIFO on slots that it is told',
+    bar: '>= -6 points',
+    measured: 100 * behind.value,
+    unit: 'points',
+    samples: seeds.length,
+    holds: behind.value >= -0.06,
+    peers: [listed('codel', '5 ms, 100 ms, at most ten times the slots wait')],
+    note: behind.name,
+  });
+}
+
+/** L5. */
+async function convergence(jobs: Jobs, seeds: readonly number[], onClaim: (claim: Claim) => void): Promise<void> {
+  const knees = [8, 64];
+  for (const from of [1, 200] as const) {
+    const job = (slots: number, seed: number): Job => ({
+      policy: `limiter from ${from}`,
+      ...TYPICAL,
+      slots,
+      phases: [{ load: 3, forMs: 8000 }],
+      seed,
+    });
+    await jobs.run(knees.flatMap((slots) => seeds.map((seed) => job(slots, seed))));
+    for (const slots of knees) {
+      const seconds = seeds.map((seed) => settledAt(jobs.get(job(slots, seed)), slots));
+      onClaim({
+        id: `L5.from${from}.K${slots}`,
+        claim: `from ${from} to within 25 % of the knee at ${slots}, under 3x`,
+        bar: '<= 3 s',
+        measured: median(seconds),
+        unit: 's',
+        low: Math.min(...seconds),
+        high: Math.max(...seconds),
+        samples: seeds.length,
+        holds: median(seconds) <= 3,
+      });
+    }
+  }
+  const long = (seed: number): Job => ({ policy: 'limiter', ...TYPICAL, phases: [{ load: 3, forMs: 600_000 }], seed });
+  const some = seeds.slice(0, 3);
+  await jobs.run(some.map(long));
+  const drifts = some.map((seed) => drift(jobs.get(long(seed))));
+  onClaim({
+    id: 'L5.drift',
+    claim: 'change of the limit over 10 minutes at 3x: median of the last minute against that of the second',
+    bar: '< 0.1',
+    measured: Math.max(...drifts),
+    unit: 'of the limit',
+    samples: drifts.length,
+    holds: Math.max(...drifts) < 0.1,
+  });
+}
+
+/** From when on the median of a second, and that of all that follows, is within 25 % of the knee: in whole calls, as the gate counts them. */
+function settledAt({ limits, windowMs }: OverloadResult, knee: number): number {
+  const perSecond = 1000 / windowMs;
+  const isNear = (some: readonly number[]) => Math.abs(median(some.map(Math.floor)) / knee - 1) <= 0.25;
+  for (let i = 0; i + perSecond <= limits.length; i++) {
+    if (isNear(limits.slice(i, i + perSecond)) && isNear(limits.slice(i))) return ((i + 1) * windowMs) / 1000;
+  }
+  return Number.POSITIVE_INFINITY;
+}
+
+function drift({ limits, windowMs }: OverloadResult): number {
+  const minute = 60_000 / windowMs;
+  const second = median(limits.slice(minute, 2 * minute));
+  return Math.abs(median(limits.slice(-minute)) / second - 1);
+}
