@@ -11,6 +11,8 @@ export interface Cache<K extends {}, V extends {}> {
   set(key: K, value: V): void;
   delete(key: K): boolean;
   clear(): void;
+  /** The most recently used first. */
+  values(): Iterable<V>;
   /** Entries, expired ones that nobody asked for included. */
   readonly size: number;
 }

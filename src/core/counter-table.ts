@@ -90,6 +90,11 @@ export class CounterTable {
     return true;
   }
 
+  /** Drops a counter that nothing is in flight in, endpoints' aside; false: it stays, or there is none. */
+  forget(key: string): boolean {
+    return this.#others.get(key)?.inFlight === 0 && key !== OVERFLOW_KEY && this.#others.delete(key);
+  }
+
   *keys(): Generator<string> {
     yield* this.#others.keys();
     yield* this.#endpoints.keys();

@@ -48,6 +48,11 @@ export interface LoadBoard {
   useEndpoint(endpointId: string): LoadCounter;
   /** Ends one use; with the last one the counter and the remote load are dropped. */
   forgetEndpoint(endpointId: string): void;
+  /**
+   * Drops the counter of that key; for its owner, once it will count nothing any more. False: something is in flight, so it stays, or there is
+   * none. Counters of endpoints go by `forgetEndpoint`.
+   */
+  forget(key: string): boolean;
   keys(): Iterable<string>;
   /**
    * This process's load, to be told to its callers: the host's, and the outstanding weight of each of `keys`. Without `keys`: of
@@ -141,6 +146,10 @@ class Board implements LoadBoard {
 
   forgetEndpoint(endpointId: string): void {
     if (this.#counters.forgetEndpoint(endpointId)) this.#remotes.delete(endpointId);
+  }
+
+  forget(key: string): boolean {
+    return this.#counters.forget(key);
   }
 
   keys(): Iterable<string> {

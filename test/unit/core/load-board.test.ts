@@ -264,3 +264,13 @@ describe('remote load', () => {
     expect(load.remote(`e${MAX_ENDPOINTS}`)).toBeUndefined();
   });
 });
+
+it('forgets a counter that its owner gives up, unless something is in flight in it', () => {
+  const { load } = fakeRuntime();
+  const work = load.counter('limiter:search').begin();
+  load.counter('endpoint:a');
+  expect(load.forget('limiter:search')).toBe(false);
+  work.end();
+  expect([load.forget('limiter:search'), load.forget('limiter:search'), load.forget('endpoint:a')]).toEqual([true, false, false]);
+  expect([...load.keys()]).toEqual(['endpoint:a']);
+});
