@@ -2,7 +2,8 @@
  * Admits, queues and refuses: the gate of a limiter, without promises. The number it holds to comes from a {@link Limit}.
  *
  * When is a call in flight? From its permit to the end of that permit. What waits in the queue is not. The weight in flight never exceeds the
- * limit but for one case: a call that is heavier than the whole limit runs when it is alone, or it could never run.
+ * limit but for one case: a call that is heavier than the whole limit runs when it is alone, or it could never run. Under a limit of 0, which only a share
+ * of a quota can be, nothing runs.
  */
 import type { Clock } from '../core/clock.js';
 import type { Outcome, WorkCounter } from '../core/load-counter.js';
@@ -54,6 +55,8 @@ export class Gate {
   /** Calls with a permit and their weight: this gate's own, should another count under the same name. */
   inFlight = 0;
   weight = 0;
+  /** Of those that wait. */
+  queuedWeight = 0;
   /** Of the call that began last: it is timed. */
   isTimed = false;
   readonly #clock: Clock;
@@ -75,7 +78,7 @@ export class Gate {
     this.counter = counter;
     this.partitions = partitions;
     this.limit = limit.initial;
-    counter.capacity = limit.initial;
+    counter.capacity = capacityOf(limit.initial);
     this.meter = new WindowMeter(clock, limit);
     this.history = new LimitHistory(clock, limit.initial);
     this.level = new AdmissionLevel(clock, options.random);
@@ -166,6 +169,7 @@ export class Gate {
     }
     if (this.#queue.size === 0) this.#busySinceMs = now;
     this.#queue.push(waiter);
+    this.queuedWeight += waiter.weight;
     waiter.onTimeUp = this.#onTimeUp;
     const capMs = this.isOverloaded(now) ? this.#overloadedMs() : this.#calmMs();
     this.#wheel.arm(waiter, Math.min(waiter.deadline - this.meter.typicalMs, now + capMs), now);
@@ -211,7 +215,7 @@ export class Gate {
     const hasGrown = limit > this.limit;
     this.history.note(this.limit, limit, reason, this.meter);
     this.limit = limit;
-    this.counter.capacity = limit;
+    this.counter.capacity = capacityOf(limit);
     this.#onLimit();
     if (hasGrown) this.#pump();
   }
@@ -272,13 +276,16 @@ export class Gate {
   }
 
   #fits(weight: number): boolean {
-    return this.weight + weight <= this.limit + EPSILON || this.inFlight === 0;
+    return this.weight + weight <= this.limit + EPSILON || (this.inFlight === 0 && this.limit > 0);
   }
 
   #leaveQueue(waiter: Waiter): void {
     this.#queue.remove(waiter);
     this.#wheel.disarm(waiter);
-    if (this.#queue.size === 0) this.#busySinceMs = Number.POSITIVE_INFINITY;
+    this.queuedWeight -= waiter.weight;
+    if (this.#queue.size > 0) return;
+    this.#busySinceMs = Number.POSITIVE_INFINITY;
+    this.queuedWeight = 0;
   }
 
   readonly #onTimeUp = (waiter: Waiter): void => {
@@ -296,6 +303,11 @@ export class Gate {
     const { gapMs, typicalMs } = this.meter;
     return Math.max(this.#settings.overloadWaitMs, OVERLOAD_CALLS * typicalMs, OVERLOAD_GAPS * gapMs);
   }
+}
+
+/** A share of nothing is full, but a counter's utilization must not be 0 / 0. */
+function capacityOf(limit: number): number {
+  return limit > 0 ? limit : Number.MIN_VALUE;
 }
 
 const WHEEL_TICK_MS = 4;

@@ -17,14 +17,18 @@ import type { LimiterEvents } from './limiter-events.js';
 import type { LimiterExplanation, LimiterSnapshot } from './limiter-report.js';
 import { limiterSnapshot, observeLimiter, waitHistogram } from './limiter-snapshot.js';
 import { gradientLimit } from './limits/gradient.js';
+import { quotaOnly, SharedLimit } from './limits/shared.js';
 import { withSignals } from './limits/signals.js';
 import { resolveQueue } from './options.js';
 import { outcomeOf } from './outcome.js';
 import { Partitions } from './partitions.js';
 import { GatePermit, type Permit } from './permit.js';
 import { PromisedPermit } from './promised-permit.js';
+import type { QuotaShare } from './quota-share.js';
 import { type Refusal, refusalErrors } from './refusal.js';
 import { RoomWaiters } from './room-waiters.js';
+import { resolveShare } from './share-options.js';
+import { startShare } from './share-start.js';
 import { Tickets } from './tickets.js';
 import type { Claim, Waiter } from './waiter.js';
 
@@ -50,6 +54,7 @@ class GatedLimiter implements LimiterCore {
   readonly gate: Gate;
   readonly errors: Readonly<Record<Refusal, EvenkeelError>>;
   readonly events: EventSource<LimiterEvents>;
+  readonly share: QuotaShare | undefined;
   readonly #lifecycle: Lifecycle;
   readonly #rooms = new RoomWaiters();
   readonly #claim = emptyClaim();
@@ -69,11 +74,15 @@ class GatedLimiter implements LimiterCore {
     this.errors = refusalErrors(name);
     this.events = new EventSource(`limiter ${name}`, diagnostics);
     this.#lifecycle = new Lifecycle(`limiter ${name}`);
-    const factory = withSignals(options.limit ?? gradientLimit(), signals);
+    const isShared = options.share !== undefined;
+    const factory = withSignals(isShared ? quotaOnly(options.limit) : (options.limit ?? gradientLimit()), signals);
+    const limit = factory({ clock, host, load });
+    const shared = isShared ? new SharedLimit(limit) : undefined;
+    const settings = options.share && resolveShare(options.share, limit.max);
     this.gate = new Gate({
       clock,
       counter: load.counter(`limiter:${name}`, { unit }) as Gate['counter'],
-      limit: factory({ clock, host, load }),
+      limit: shared ?? limit,
       queue: resolveQueue(options.queue),
       partitions: new Partitions(options.partitions),
       random: random.fork(`limiter ${name}`),
@@ -87,6 +96,7 @@ class GatedLimiter implements LimiterCore {
     const isWatching = options.leakWarning ?? host.env('NODE_ENV') !== 'production';
     this.#leaks = isWatching ? new LeakWatch(() => diagnostics.report(`limiter ${name}`, new Error(LEAK))) : undefined;
     this.#observed = telemetry === undefined ? [] : observeLimiter(telemetry, this);
+    this.share = settings && shared && startShare(settings, shared, this);
   }
 
   get limit(): number {
@@ -212,6 +222,7 @@ class GatedLimiter implements LimiterCore {
     if (this.#lifecycle.inFlight > 0) this.#lifecycle.leave();
     for (const observed of this.#observed) observed[Symbol.dispose]();
     this.events.clear();
+    await this.share?.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -20,12 +20,24 @@ import { type Claim, Waiter } from './waiter.js';
 export function guardedTransport(limiter: LimiterCore, transport: CallTransport, options: GuardOptions): CallTransport {
   const serve = transport.serve?.bind(transport);
   return {
-    start: (to, request, sink) => new GuardedCall(limiter, transport, to, request, sink).begin(options),
+    start: (to, request, sink) => startGuarded(limiter, transport, to, request, sink, options),
     ...(serve === undefined ? undefined : { serve: (at: ListenOptions, handler) => serve(at, handler) }),
     forget: (to) => transport.forget(to),
     drain: () => transport.drain(),
     close: () => transport.close(),
   };
+}
+
+/** One call of a guarded transport. */
+export function startGuarded(
+  limiter: LimiterCore,
+  transport: CallTransport,
+  to: Endpoint,
+  request: CallRequest,
+  sink: CallSink,
+  options: GuardOptions,
+): CallHandle {
+  return new GuardedCall(limiter, transport, to, request, sink).begin(options);
 }
 
 class GuardedCall implements CallHandle, CallSink {

@@ -8,10 +8,12 @@ export {
 } from './client-throttle.js';
 export { createLimiter } from './gated-limiter.js';
 export type { GuardOptions } from './guard-options.js';
+export { createLimiters, DEFAULT_MAX_IDLE_LIMITERS } from './keyed-limiters.js';
 export type { LimitChange } from './limit-history.js';
 export type { Limiter, LimiterOptions } from './limiter.js';
 export type { LimiterEvents } from './limiter-events.js';
 export type { LimiterExplanation, LimiterSnapshot } from './limiter-report.js';
+export type { Limiters, LimitersOptions, LimitersSnapshot, PairGuardOptions } from './limiters.js';
 export { type AimdLimitOptions, aimdLimit } from './limits/aimd.js';
 export { fixedLimit } from './limits/fixed.js';
 export { type GradientLimitOptions, gradientLimit } from './limits/gradient.js';
@@ -22,6 +24,15 @@ export { DEFAULT_CALM_WAIT_MS, DEFAULT_MAX_QUEUED, DEFAULT_OVERLOAD_WAIT_MS, typ
 export { MAX_PARTITIONS } from './partitions.js';
 export type { Permit } from './permit.js';
 export type { Refusal } from './refusal.js';
+export {
+  DEFAULT_SHARE_EVERY_MS,
+  DEFAULT_SHARE_LEASE_MS,
+  type ShareOptions,
+  type ShareSnapshot,
+  type ShareState,
+} from './share-options.js';
+export { MAX_SHARE_INSTANCES } from './share-table.js';
+export { type QuotaDemand, splitQuota } from './split-quota.js';
 export type { Throttle, ThrottledCall, ThrottledWork, ThrottleOptions } from './throttle.js';
 export type { ThrottleRefusal } from './throttle-refusal.js';
 export type { ThrottleClassSnapshot, ThrottleEvents, ThrottleSnapshot } from './throttle-report.js';

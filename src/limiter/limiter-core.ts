@@ -4,6 +4,7 @@ import type { Runtime } from '../core/runtime.js';
 import type { Gate } from './gate.js';
 import type { Limiter } from './limiter.js';
 import type { Permit } from './permit.js';
+import type { QuotaShare } from './quota-share.js';
 import type { Refusal } from './refusal.js';
 import type { Waiter } from './waiter.js';
 
@@ -12,6 +13,7 @@ export interface LimiterCore extends Limiter {
   readonly gate: Gate;
   /** Permits found that nobody ended. */
   readonly leaked: number;
+  readonly share: QuotaShare | undefined;
   /** As `acquire`, by callback: the waiter hears of its permit or its refusal, perhaps before this returns. */
   submit(waiter: Waiter): void;
   /** For a waiter that was admitted. */

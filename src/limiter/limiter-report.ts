@@ -2,6 +2,7 @@
 import type { Criticality } from '../core/call-context.js';
 import type { LimitChange } from './limit-history.js';
 import type { Refusal } from './refusal.js';
+import type { ShareSnapshot } from './share-options.js';
 
 export interface LimiterSnapshot {
   readonly name: string;
@@ -20,6 +21,8 @@ export interface LimiterSnapshot {
   readonly partitions: readonly { readonly name: string; readonly share: number; readonly weight: number }[];
   /** Permits found that nobody ended. */
   readonly leaked: number;
+  /** Absent: the limit is this process's own. */
+  readonly share?: ShareSnapshot;
 }
 
 export interface LimiterExplanation {

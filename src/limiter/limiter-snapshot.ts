@@ -9,7 +9,7 @@ import { REFUSAL_NAMES } from './refusal.js';
 const RANKS = CRITICALITIES.length;
 
 export function limiterSnapshot(limiter: LimiterCore): LimiterSnapshot {
-  const { gate, inFlight, leaked, level, limit, name, queued, weight } = limiter;
+  const { gate, inFlight, leaked, level, limit, name, queued, share, weight } = limiter;
   const { partitions } = gate;
   return {
     name,
@@ -33,6 +33,7 @@ export function limiterSnapshot(limiter: LimiterCore): LimiterSnapshot {
         }))
       : [],
     leaked,
+    ...(share === undefined ? undefined : { share: share.snapshot() }),
   };
 }
 

@@ -18,6 +18,7 @@ import type { LimitFactory } from './limits/limit.js';
 import type { LimitSignal } from './limits/signals.js';
 import type { QueueOptions } from './options.js';
 import type { Permit } from './permit.js';
+import type { ShareOptions } from './share-options.js';
 
 export interface LimiterOptions {
   /** How many at once. Default `gradientLimit()`. */
@@ -32,6 +33,8 @@ export interface LimiterOptions {
   partitions?: Readonly<Record<string, number>>;
   /** Readings on the load board above which the limit goes down: a GPU's queue, KV blocks in use. Default: none. */
   signals?: readonly LimitSignal[];
+  /** Makes the limit, a fixed one, the limit of all processes that use the same key: each has a share that follows demand. Default: it is this process's. */
+  share?: ShareOptions;
   /** Says when a permit was dropped without an end, and takes it back. Default: unless NODE_ENV is `production`. */
   leakWarning?: boolean;
   /** Default: a private one. Share one per process so that load is counted in one place. */
