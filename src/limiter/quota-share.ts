@@ -2,8 +2,8 @@
  * This process's part of a quota that several share through a store, and that outlives the store.
  *
  * Why do they never use more than the quota together? Each tells, in a document of its own, what it holds: at least its limit, and at least what is in
- * flight. It goes down at once and tells afterwards. It goes up the other way round: it tells what it wants of what the others leave, and takes it when
- * the watch shows its own document and the sum of all is within the quota at that revision. Of two that want the same unit the store's order decides.
+ * flight. It goes down at once and tells afterwards. It goes up the other way round: it tells what it is due, and of that takes what the quota leaves beside
+ * all that the others told, as the watch shows it together with that very document. Of two that want the same unit the store's order of writes decides.
  * So at any moment the sum of what is in flight is at most the quota, while all reach the store; a call heavier than its share runs alone, on top.
  *
  * And when they do not? Who cannot write, or hears nothing, keeps its share as it is. If all are cut off, all do, and the sum stays. What one
