@@ -6,6 +6,21 @@ export {
   DEFAULT_THROTTLE_MULTIPLIER,
   DEFAULT_THROTTLE_WINDOW_MS,
 } from './client-throttle.js';
+export { callContextOf } from './doors/call-context-of.js';
+export { type LimitedCallHandler, limitCalls } from './doors/call-door.js';
+export { DEFAULT_REFUSAL_STATUS, DEFAULT_RETRY_AFTER_MS, type DoorCaller, type DoorOptions } from './doors/door-options.js';
+export { expressLimiter } from './doors/express-door.js';
+export {
+  type FastifyInstanceLike,
+  type FastifyLimiterPlugin,
+  type FastifyReplyLike,
+  type FastifyRequestLike,
+  fastifyLimiter,
+} from './doors/fastify-door.js';
+export { type FetchLimitedHandler, fetchLimiter } from './doors/fetch-door.js';
+export { grpcLimiter } from './doors/grpc-door.js';
+export type { GrpcDoorRequest, GrpcLimiterInterceptor, GrpcMetadataLike } from './doors/grpc-shapes.js';
+export { type HttpHandler, httpLimiter } from './doors/node-door.js';
 export { createLimiter } from './gated-limiter.js';
 export type { GuardOptions } from './guard-options.js';
 export { createLimiters, DEFAULT_MAX_IDLE_LIMITERS } from './keyed-limiters.js';

@@ -10,6 +10,7 @@ import { readContextHeaders } from '../core/context-headers.js';
 import { type EvenkeelError, invalidArgument } from '../core/errors.js';
 import { HEADERS, type HeaderList, headerValue } from '../core/headers.js';
 import { checkAnswer } from '../core/internal/call-message.js';
+import { watchedBody } from '../core/internal/watched-body.js';
 import { modelKey } from '../core/load-board.js';
 import type { Outcome } from '../core/load-counter.js';
 import { LIBRARY_VERSION, type LoadReport } from '../core/load-report.js';
@@ -21,7 +22,6 @@ import { versionNumber } from '../core/version.js';
 import { reportedAnswer } from './reported-answer.js';
 import { type BegunCall, type ServedCall, ServedWork } from './served-work.js';
 import { ServerLoad } from './server-load.js';
-import { watchedBody } from './watched-body.js';
 
 export type { BegunCall, ServedCall } from './served-work.js';
 

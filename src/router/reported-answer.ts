@@ -1,5 +1,6 @@
 /** An answer of `transport.serve` that tells the load, and whose end is the end of the work. */
 import { HEADERS, type HeaderList, headerName, headerValue } from '../core/headers.js';
+import { watchedPieces } from '../core/internal/watched-body.js';
 import type { Outcome } from '../core/load-counter.js';
 import type { LoadFormat } from '../core/orca/header.js';
 import type { CallAnswer } from '../core/transport/call.js';
@@ -44,15 +45,9 @@ export function reportedAnswer(
 }
 
 /** Ends the work with the stream; with `outcome` when it was whole, unless its trailers do that. */
-async function* watched<T>(body: AsyncIterable<T>, work: ServedWork, outcome: Outcome | undefined): AsyncGenerator<T> {
-  let how: Outcome | undefined = 'ignored';
-  try {
-    for await (const piece of body) yield piece;
-    how = outcome;
-  } catch (error) {
-    how = 'error';
-    throw error;
-  } finally {
-    if (how !== undefined) work.end(how);
-  }
+function watched<T>(body: AsyncIterable<T>, work: ServedWork, outcome: Outcome | undefined): AsyncGenerator<T> {
+  return watchedPieces(body, (how) => {
+    const end = how === 'whole' ? outcome : how;
+    if (end !== undefined) work.end(end);
+  });
 }

@@ -30,3 +30,17 @@ export function watchedBody(body: ReadableStream<Uint8Array>, onEnd: (how: BodyE
     { highWaterMark: 0 },
   );
 }
+
+/** The same for a body that is iterated. One that nobody begins to read ends nothing. */
+export async function* watchedPieces<T>(body: AsyncIterable<T>, onEnd: (how: BodyEnd) => void): AsyncGenerator<T> {
+  let how: BodyEnd = 'ignored';
+  try {
+    for await (const piece of body) yield piece;
+    how = 'whole';
+  } catch (error) {
+    how = 'error';
+    throw error;
+  } finally {
+    onEnd(how);
+  }
+}

@@ -1,0 +1,99 @@
+/** The door of handlers in the style of fetch: Hono, Deno, Bun, service workers, edge runtimes. */
+import type { CallContext } from '../../core/call-context.js';
+import { HEADERS } from '../../core/headers.js';
+import { watchedBody } from '../../core/internal/watched-body.js';
+import type { Limiter } from '../limiter.js';
+import { outcomeOf } from '../outcome.js';
+import type { Permit } from '../permit.js';
+import { AwaitedAdmission } from './awaited-admission.js';
+import { checkHandler, Door } from './door.js';
+import type { DoorOptions } from './door-options.js';
+import type { RefusalAnswer } from './refusal-answer.js';
+import { outcomeOfStatus } from './response-admission.js';
+
+/** `context`: what the caller set, capped; hand it to the calls made for this one. */
+export type FetchLimitedHandler = (request: Request, context: CallContext) => Response | Promise<Response>;
+
+/**
+ * As `httpLimiter`, for handlers in the style of fetch. The permit ends when the body of the response has been read to its end, or left. What
+ * the handler throws is thrown on, counted as an error. A caller that goes away while its request waits, which `request.signal` tells, leaves
+ * the queue; the promise rejects with `cancelled`, and nobody listens any more. Such requests do not tell the address of their caller: trust
+ * takes a function. What becomes of the body of a refused request is the server's business; nothing of it is read here.
+ * @throws {EvenkeelError} `invalid-argument` for an option out of range.
+ * @example
+ * ```ts nocheck
+ * const limited = fetchLimiter(createLimiter({ name: 'search' }));
+ * serve({ fetch: limited((request, context) => new Response('found')) });
+ * ```
+ */
+export function fetchLimiter(
+  limiter: Limiter,
+  options?: DoorOptions<Request>,
+): (handler: FetchLimitedHandler) => (request: Request) => Promise<Response> {
+  const door = new Door(limiter, options);
+  return (handler) => {
+    checkHandler(handler);
+    return async (request) => {
+      const now = door.now();
+      const context = door.claims.read(request, headersOf(request), undefined, now);
+      if ('code' in context) return refused(door, door.answers.malformed(context));
+      if (door.claims.isSkipped(request)) return handler(request, context);
+      const admission = new AwaitedAdmission(door.limiter, door.claims.claim, now);
+      const result = admission.result ?? (await admission.wait(request.signal));
+      if (typeof result === 'string') return refused(door, door.answers.of(result));
+      return serve(door, result, handler, request, context);
+    };
+  };
+}
+
+async function serve(
+  door: Door<Request>,
+  permit: Permit,
+  handler: FetchLimitedHandler,
+  request: Request,
+  context: CallContext,
+): Promise<Response> {
+  let response: Response;
+  try {
+    response = await handler(request, context);
+    return watched(door, request, response, permit);
+  } catch (error) {
+    const { outcome, retryAfterMs } = outcomeOf(error);
+    permit.end(outcome, retryAfterMs);
+    throw error;
+  }
+}
+
+function watched(door: Door<Request>, request: Request, response: Response, permit: Permit): Response {
+  const { body, status, statusText } = response;
+  const outcome = outcomeOfStatus(status);
+  const retryAfterMs = outcome === 'dropped' ? secondsOf(response) * 1000 : 0;
+  const level = door.level();
+  const isRead = body !== null && request.method !== 'HEAD';
+  if (!isRead) permit.end(outcome, retryAfterMs);
+  if (!isRead && level === undefined) return response;
+  const headers = new Headers(response.headers);
+  if (level !== undefined) headers.set(HEADERS.admissionLevel.text, level);
+  if (body === null) return new Response(null, { status, statusText, headers });
+  const whole = isRead ? watchedBody(body, (how) => permit.end(how === 'whole' ? outcome : how, retryAfterMs)) : body;
+  return new Response(whole, { status, statusText, headers });
+}
+
+function refused(door: Door<Request>, { body, headers, status }: RefusalAnswer): Response {
+  const list = new Headers();
+  for (let i = 0; i < headers.length; i += 2) list.set(headers[i] as string, headers[i + 1] as string);
+  const level = door.level();
+  if (level !== undefined) list.set(HEADERS.admissionLevel.text, level);
+  return new Response(body, { status, headers: list });
+}
+
+function headersOf({ headers }: Request): string[] {
+  const list: string[] = [];
+  for (const [name, value] of headers) list.push(name, value);
+  return list;
+}
+
+function secondsOf(response: Response): number {
+  const seconds = Number(response.headers.get(HEADERS.retryAfter.text) ?? 0);
+  return seconds > 0 && seconds < Number.POSITIVE_INFINITY ? seconds : 0;
+}

@@ -1,0 +1,139 @@
+/**
+ * A request of node:http, or of a framework on it, from its arrival to the end of its response.
+ *
+ * When does it end? When the response has closed: sent whole, or its caller gone. Until then the permit is out. A caller that goes while its
+ * request waits takes it out of the queue.
+ */
+import { AsyncResource } from 'node:async_hooks';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { HEADERS } from '../../core/headers.js';
+import type { Outcome } from '../../core/load-counter.js';
+import { isFullStatus } from '../outcome.js';
+import type { Permit } from '../permit.js';
+import type { Refusal } from '../refusal.js';
+import { Waiter } from '../waiter.js';
+import { discardBody } from './discarded-body.js';
+import type { Door } from './door.js';
+import type { RefusalAnswer } from './refusal-answer.js';
+
+export abstract class ResponseAdmission<Request> extends Waiter {
+  protected readonly door: Door<Request>;
+  readonly #request: IncomingMessage;
+  readonly #response: ServerResponse;
+  #permit: Permit | undefined;
+  /** The context of who asked: the permit comes free in that of another request. */
+  #resource: AsyncResource | undefined;
+  #socket: Socket | undefined;
+  #hasFailed = false;
+
+  /** The claim is the one that the door read last. */
+  constructor(door: Door<Request>, request: IncomingMessage, response: ServerResponse, arrivedAt: number) {
+    super(door.claims.claim, arrivedAt);
+    this.door = door;
+    this.#request = request;
+    this.#response = response;
+  }
+
+  submit(): void {
+    const { limiter } = this.door;
+    limiter.submit(this);
+    if (!this.isQueued) return;
+    this.#resource = new AsyncResource('evenkeel.limiter');
+    this.#watch();
+  }
+
+  onAdmitted(startedAt: number, isTimed: boolean): void {
+    this.#permit = this.door.limiter.permit(this, startedAt, isTimed);
+    // One that waited is being watched.
+    if (this.#resource === undefined) this.#watch();
+    tellLevel(this.door, this.#response);
+    try {
+      if (this.#resource === undefined) this.proceed();
+      else this.#resource.runInAsyncScope(this.proceed, this);
+    } catch (error) {
+      // It must not reach the request whose end made room for this one.
+      this.fail(error);
+    }
+  }
+
+  onRefused(refusal: Refusal): void {
+    const answer = this.door.answers.of(refusal);
+    tellLevel(this.door, this.#response);
+    try {
+      if (this.#resource === undefined) this.refuse(answer);
+      else this.#resource.runInAsyncScope(this.refuse, this, answer);
+    } catch (error) {
+      this.fail(error);
+    }
+    discardBody(this.#request);
+  }
+
+  /** On to the handler. */
+  protected abstract proceed(): void;
+
+  protected refuse(answer: RefusalAnswer): void {
+    writeAnswer(this.#response, answer);
+  }
+
+  /** The handler threw. What it has not begun is answered with 500; what it has is broken off, lest half of it be taken for the whole. */
+  protected fail(error: unknown): void {
+    this.door.report('handler', error);
+    const response = this.#response;
+    if (response.writableEnded) return;
+    this.#hasFailed = true;
+    if (response.headersSent) response.destroy();
+    else response.writeHead(500).end();
+  }
+
+  #watch(): void {
+    this.#response.once('close', this.#onClose);
+    // The response to a request that was sent ahead has no connection yet, and never closes when that is lost.
+    if (this.#response.socket !== null) return;
+    this.#socket = this.#request.socket;
+    this.#socket.once('close', this.#onClose);
+  }
+
+  readonly #onClose = (): void => {
+    this.#socket?.removeListener('close', this.#onClose);
+    if (this.#permit === undefined) this.door.limiter.withdraw(this);
+    else this.#end(this.#permit);
+  };
+
+  #end(permit: Permit): void {
+    const response = this.#response;
+    const outcome = this.#hasFailed ? 'error' : isSent(response) ? outcomeOfStatus(response.statusCode) : 'ignored';
+    permit.end(outcome, outcome === 'dropped' ? retryAfterMs(response) : 0);
+  }
+}
+
+export function writeAnswer(response: ServerResponse, { body, headers, status }: RefusalAnswer): void {
+  // The caller may have gone, or somebody before the door has answered.
+  if (response.headersSent || response.destroyed) return;
+  if (response.req?.httpVersionMajor === 1) response.writeHead(status, headers as string[]);
+  else {
+    for (let i = 0; i < headers.length; i += 2) response.setHeader(headers[i] as string, headers[i + 1] as string);
+    response.writeHead(status);
+  }
+  response.end(body);
+}
+
+export function tellLevel(door: Door<never>, response: ServerResponse): void {
+  const level = door.level();
+  if (level !== undefined && !response.headersSent) response.setHeader(HEADERS.admissionLevel.text, level);
+}
+
+export function outcomeOfStatus(status: number): Outcome {
+  if (isFullStatus(status)) return 'dropped';
+  return status >= 500 ? 'error' : 'ok';
+}
+
+/** Responses of HTTP/2 lack the first of these, and say so by the code of their stream. */
+function isSent(response: ServerResponse & { stream?: { rstCode?: number } }): boolean {
+  return response.writableFinished ?? (response.writableEnded && response.stream?.rstCode === 0);
+}
+
+function retryAfterMs(response: ServerResponse): number {
+  const seconds = Number(response.getHeader(HEADERS.retryAfter.text) ?? 0);
+  return seconds > 0 && seconds < Number.POSITIVE_INFINITY ? seconds * 1000 : 0;
+}
