@@ -53,7 +53,7 @@ function answer(status: number, code: ErrorCode, message: string, advice: readon
     status,
     code,
     message,
-    headers: Object.freeze(['content-type', 'application/json', HEADERS.contentLength.text, length, ...advice]),
+    headers: Object.freeze(['content-type', 'application/json; charset=utf-8', HEADERS.contentLength.text, length, ...advice]),
     body,
   };
 }

@@ -45,6 +45,11 @@ export abstract class ResponseAdmission<Request> extends Waiter {
 
   onAdmitted(startedAt: number, isTimed: boolean): void {
     this.#permit = this.door.limiter.permit(this, startedAt, isTimed);
+    // The request before it on a connection that is lost ended first, and made room for it.
+    if (this.#socket?.destroyed) {
+      this.#onClose();
+      return;
+    }
     // One that waited is being watched.
     if (this.#resource === undefined) this.#watch();
     tellLevel(this.door, this.#response);
