@@ -4,6 +4,7 @@ import { ALL_PRIORITIES } from '../admission-level.js';
 import type { Limiter } from '../limiter.js';
 import { coreOf, type LimiterCore } from '../limiter-core.js';
 import { type DoorOptions, type DoorSettings, resolveDoorOptions } from './door-options.js';
+import { LostConnections } from './lost-connections.js';
 import { RefusalAnswers } from './refusal-answer.js';
 import { RequestClaims } from './request-claim.js';
 
@@ -12,6 +13,7 @@ export class Door<Request> {
   readonly claims: RequestClaims<Request>;
   readonly answers: RefusalAnswers;
   readonly settings: DoorSettings<Request>;
+  readonly connections = new LostConnections();
   #level = ALL_PRIORITIES;
   #levelText = '';
 

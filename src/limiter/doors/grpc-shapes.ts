@@ -36,5 +36,5 @@ export interface GrpcDoorRequest {
   readonly metadata: GrpcMetadataLike;
 }
 
-/** A server interceptor of grpc-js. It returns the call it was given. */
-export type GrpcLimiterInterceptor = <Call>(method: { readonly path: string }, call: never) => Call;
+/** A server interceptor of grpc-js. It returns the call it was given, which its type cannot say: the class that grpc-js names has private members. */
+export type GrpcLimiterInterceptor = <Call>(method: { readonly path: string }, call: GrpcServerCallLike) => Call;

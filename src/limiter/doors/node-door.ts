@@ -14,7 +14,8 @@ export type HttpHandler = (request: IncomingMessage, response: ServerResponse, c
  * Lets requests of node:http through to a handler as far as the limiter has room, and answers the rest at once, before anything of their
  * bodies is read: 503 (or 429) with `retry-after` for lack of room, 504 when the deadline leaves too little time, 400 for a malformed
  * deadline. A permit is out until the response has closed; 429 and 503 of the handler's own count as dropped, other 5xx as errors, and a
- * caller that went away as ignored. A handler that throws, or whose promise rejects, gives 500. Works for the HTTP/2 compatibility API, too.
+ * caller that went away as ignored. A handler that throws, or whose promise rejects, gives 500. Works for the HTTP/2
+ * compatibility API, too, by a cast: its types are not those of node:http.
  *
  * A refused request costs no promise and no text. Behind a load reporter put it inside: `reporter.node(httpLimiter(limiter)(handler))`.
  * @throws {EvenkeelError} `invalid-argument` for an option out of range.

@@ -24,6 +24,7 @@ export abstract class ResponseAdmission<Request> extends Waiter {
   #permit: Permit | undefined;
   /** The context of who asked: the permit comes free in that of another request. */
   #resource: AsyncResource | undefined;
+  /** Of a request that was sent ahead. */
   #socket: Socket | undefined;
   #hasFailed = false;
 
@@ -93,14 +94,13 @@ export abstract class ResponseAdmission<Request> extends Waiter {
 
   #watch(): void {
     this.#response.once('close', this.#onClose);
-    // The response to a request that was sent ahead has no connection yet, and never closes when that is lost.
     if (this.#response.socket !== null) return;
     this.#socket = this.#request.socket;
-    this.#socket.once('close', this.#onClose);
+    this.door.connections.watch(this.#socket, this.#onClose);
   }
 
   readonly #onClose = (): void => {
-    this.#socket?.removeListener('close', this.#onClose);
+    if (this.#socket !== undefined) this.door.connections.forget(this.#socket, this.#onClose);
     if (this.#permit === undefined) this.door.limiter.withdraw(this);
     else this.#end(this.#permit);
   };
