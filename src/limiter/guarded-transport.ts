@@ -12,7 +12,7 @@ import type { CallHandle, CallRequest, CallSink, CallTransport, ListenOptions } 
 import { emptyClaim, rankOf } from './claim.js';
 import type { GuardOptions } from './guard-options.js';
 import type { LimiterCore } from './limiter-core.js';
-import { isFullStatus, outcomeOf } from './outcome.js';
+import { outcomeOf, outcomeOfStatus } from './outcome.js';
 import type { Permit } from './permit.js';
 import type { Refusal } from './refusal.js';
 import { type Claim, Waiter } from './waiter.js';
@@ -124,7 +124,7 @@ class GuardedCall implements CallHandle, CallSink {
   }
 
   onEnd(trailers?: HeaderList): void {
-    this.#end(outcomeOfStatus(this.#status, this.#headers));
+    this.#end(wasRejected(this.#headers) ? 'dropped' : outcomeOfStatus(this.#status));
     this.#sink.onEnd(trailers);
   }
 
@@ -162,12 +162,6 @@ class GuardedCall implements CallHandle, CallSink {
   #refuseLater(error: EvenkeelError): void {
     queueMicrotask(() => this.#sink.onError(error));
   }
-}
-
-/** A client's mistake says nothing of the server, but for how long it took to say so. */
-function outcomeOfStatus(status: number, headers: HeaderList): Outcome {
-  if (isFullStatus(status) || wasRejected(headers)) return 'dropped';
-  return status >= 500 ? 'error' : 'ok';
 }
 
 class WaitingCall extends Waiter {

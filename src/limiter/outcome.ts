@@ -30,6 +30,12 @@ export function isFullStatus(status: unknown): boolean {
 }
 
 const LOST: ReadonlySet<string> = new Set<ErrorCode>(['unavailable', 'deadline-exceeded']);
+/** A client's mistake says nothing of the server, but for how long it took to say so. */
+export function outcomeOfStatus(status: number): 'ok' | 'error' | 'dropped' {
+  if (isFullStatus(status)) return 'dropped';
+  return status >= 500 ? 'error' : 'ok';
+}
+
 const IGNORED = { outcome: 'ignored', retryAfterMs: 0 } as const;
 const DROPPED = { outcome: 'dropped', retryAfterMs: 0 } as const;
 const FAILED = { outcome: 'error', retryAfterMs: 0 } as const;

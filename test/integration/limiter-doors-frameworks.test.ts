@@ -7,7 +7,7 @@ import express, { type Request as ExpressRequest } from 'express';
 import fastify, { type FastifyRequest } from 'fastify';
 import { describe, expect, it } from 'vitest';
 import { eventually, httpServer } from '../support/http-servers.js';
-import { ask, limiterRig } from '../support/limiter-doors.js';
+import { ask, asking, limiterRig } from '../support/limiter-doors.js';
 
 const JSON_TYPE = { 'content-type': 'application/json' };
 
@@ -114,6 +114,32 @@ describe('express', () => {
     await eventually('the permit is back', () => limiter.inFlight === 0);
     const { body } = await ask(server, { headers: JSON_TYPE, body: Buffer.from('{"a":1}') });
     expect(JSON.parse(body)).toEqual({ got: { a: 1 }, by: 'critical' });
+  });
+
+  it('admits nobody who left while something before the door took its time', async () => {
+    const { limiter } = limiterRig();
+    const app = express();
+    let arrived = 0;
+    let goOn: (() => void) | undefined;
+    let handled = 0;
+    app.use((_request, response, next) => {
+      arrived++;
+      response.once('close', () => {
+        goOn = next;
+      });
+    });
+    app.use(expressLimiter(limiter), (_request, response) => {
+      handled++;
+      response.end();
+    });
+    await using server = await httpServer(app);
+    const { answer, leave } = asking(server);
+    answer.catch(() => {});
+    await eventually('it is there', () => arrived === 1);
+    leave();
+    await eventually('it left', () => goOn !== undefined);
+    goOn?.();
+    expect([handled, limiter.inFlight, limiter.queued]).toEqual([0, 0, 0]);
   });
 
   it.each(['throws', 'rejects'])('leaves a handler that %s to Express, and counts an error', async (what) => {

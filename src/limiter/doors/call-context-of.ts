@@ -1,8 +1,7 @@
 /** Where Express and Fastify handlers find the context of their request: these frameworks hand them nothing but the request. */
 import { type CallContext, DEFAULT_CRITICALITY } from '../../core/call-context.js';
 
-/** The property that carries it, for those who would rather not import this. */
-export const CALL_CONTEXT: unique symbol = Symbol.for('evenkeel.call-context') as never;
+const CALL_CONTEXT: unique symbol = Symbol.for('evenkeel.call-context') as never;
 
 const PLAIN: CallContext = Object.freeze({ criticality: DEFAULT_CRITICALITY });
 
@@ -12,7 +11,7 @@ interface Carrier {
 
 /**
  * Deadline, criticality and cohort of a request that came through `expressLimiter` or `fastifyLimiter`, capped: hand it to the calls made
- * for it. `critical` and no deadline for a request that did not.
+ * for it. `critical` and no deadline for a request that did not. The request carries it as `Symbol.for('evenkeel.call-context')`.
  * @param request - The framework's own.
  * @example
  * ```ts nocheck

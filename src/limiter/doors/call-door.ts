@@ -6,14 +6,13 @@ import { watchedPieces } from '../../core/internal/watched-body.js';
 import { readRetryAfterMs } from '../../core/pushback.js';
 import type { CallAnswer, CallHandler, IncomingCall } from '../../core/transport/call.js';
 import type { Limiter } from '../limiter.js';
-import { outcomeOf } from '../outcome.js';
+import { outcomeOf, outcomeOfStatus } from '../outcome.js';
 import type { Permit } from '../permit.js';
 import { AwaitedAdmission } from './awaited-admission.js';
 import { CallRefusals } from './call-refusals.js';
 import { checkHandler, Door } from './door.js';
 import type { DoorOptions } from './door-options.js';
 import type { RefusalAnswer } from './refusal-answer.js';
-import { outcomeOfStatus } from './response-admission.js';
 
 /** `context`: what the caller set, capped; hand it to the calls made for this one. */
 export type LimitedCallHandler = (call: IncomingCall, context: CallContext) => CallAnswer | Promise<CallAnswer>;

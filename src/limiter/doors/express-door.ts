@@ -2,10 +2,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Limiter } from '../limiter.js';
 import { carryContext } from './call-context-of.js';
-import { discardBody } from './discarded-body.js';
 import { Door } from './door.js';
 import type { DoorOptions } from './door-options.js';
-import { ResponseAdmission, tellLevel, writeAnswer } from './response-admission.js';
+import { answerMalformed, ResponseAdmission } from './response-admission.js';
 
 /**
  * As `httpLimiter`, as a middleware. Use it before `express.json()` and its like, so that nothing of a refused body is parsed. Whatever the
@@ -27,9 +26,7 @@ export function expressLimiter<Request extends IncomingMessage = IncomingMessage
     const now = door.now();
     const context = door.claims.read(request, request.rawHeaders, request.socket?.remoteAddress, now);
     if ('code' in context) {
-      tellLevel(door, response);
-      writeAnswer(response, door.answers.malformed(context));
-      discardBody(request);
+      answerMalformed(door, context, request, response);
       return;
     }
     carryContext(request, context);

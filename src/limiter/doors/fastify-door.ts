@@ -2,11 +2,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Limiter } from '../limiter.js';
 import { carryContext } from './call-context-of.js';
-import { discardBody } from './discarded-body.js';
 import { Door } from './door.js';
 import type { DoorOptions } from './door-options.js';
 import type { RefusalAnswer } from './refusal-answer.js';
-import { ResponseAdmission, tellLevel } from './response-admission.js';
+import { answerMalformed, ResponseAdmission } from './response-admission.js';
 
 export interface FastifyRequestLike {
   readonly raw: IncomingMessage;
@@ -67,9 +66,7 @@ function receive<Request extends FastifyRequestLike>(
   const { raw } = request;
   const context = door.claims.read(request, raw.rawHeaders, raw.socket?.remoteAddress, now);
   if ('code' in context) {
-    tellLevel(door, reply.raw);
-    sendAnswer(reply, door.answers.malformed(context));
-    discardBody(raw);
+    answerMalformed(door, context, raw, reply.raw, (answer) => sendAnswer(reply, answer));
     return;
   }
   carryContext(request, context);

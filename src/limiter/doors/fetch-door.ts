@@ -2,14 +2,14 @@
 import type { CallContext } from '../../core/call-context.js';
 import { HEADERS } from '../../core/headers.js';
 import { watchedBody } from '../../core/internal/watched-body.js';
+import { readRetryAfterMs } from '../../core/pushback.js';
 import type { Limiter } from '../limiter.js';
-import { outcomeOf } from '../outcome.js';
+import { outcomeOf, outcomeOfStatus } from '../outcome.js';
 import type { Permit } from '../permit.js';
 import { AwaitedAdmission } from './awaited-admission.js';
 import { checkHandler, Door } from './door.js';
 import type { DoorOptions } from './door-options.js';
 import type { RefusalAnswer } from './refusal-answer.js';
-import { outcomeOfStatus } from './response-admission.js';
 
 /** `context`: what the caller set, capped; hand it to the calls made for this one. */
 export type FetchLimitedHandler = (request: Request, context: CallContext) => Response | Promise<Response>;
@@ -67,11 +67,13 @@ async function serve(
 function watched(door: Door<Request>, request: Request, response: Response, permit: Permit): Response {
   const { body, status, statusText } = response;
   const outcome = outcomeOfStatus(status);
-  const retryAfterMs = outcome === 'dropped' ? secondsOf(response) * 1000 : 0;
+  const retryAfterMs =
+    outcome === 'dropped' ? readRetryAfterMs([HEADERS.retryAfter.text, response.headers.get(HEADERS.retryAfter.text) ?? '']) : 0;
   const level = door.level();
   const isRead = body !== null && request.method !== 'HEAD';
   if (!isRead) permit.end(outcome, retryAfterMs);
   if (!isRead && level === undefined) return response;
+  // A copy: those of a response that was fetched cannot be changed.
   const headers = new Headers(response.headers);
   if (level !== undefined) headers.set(HEADERS.admissionLevel.text, level);
   if (body === null) return new Response(null, { status, statusText, headers });
@@ -91,9 +93,4 @@ function headersOf({ headers }: Request): string[] {
   const list: string[] = [];
   for (const [name, value] of headers) list.push(name, value);
   return list;
-}
-
-function secondsOf(response: Response): number {
-  const seconds = Number(response.headers.get(HEADERS.retryAfter.text) ?? 0);
-  return seconds > 0 && seconds < Number.POSITIVE_INFINITY ? seconds : 0;
 }

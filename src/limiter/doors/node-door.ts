@@ -2,10 +2,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { CallContext } from '../../core/call-context.js';
 import type { Limiter } from '../limiter.js';
-import { discardBody } from './discarded-body.js';
 import { checkHandler, Door } from './door.js';
 import type { DoorOptions } from './door-options.js';
-import { ResponseAdmission, tellLevel, writeAnswer } from './response-admission.js';
+import { answerMalformed, ResponseAdmission } from './response-admission.js';
 
 /** `context`: what the caller set, capped; hand it to the calls made for this one. */
 export type HttpHandler = (request: IncomingMessage, response: ServerResponse, context: CallContext) => unknown;
@@ -36,9 +35,7 @@ export function httpLimiter(
       const now = door.now();
       const context = door.claims.read(request, request.rawHeaders, request.socket?.remoteAddress, now);
       if ('code' in context) {
-        tellLevel(door, response);
-        writeAnswer(response, door.answers.malformed(context));
-        discardBody(request);
+        answerMalformed(door, context, request, response);
         return;
       }
       const admission = new HttpAdmission(door, request, response, now, handler, context);
@@ -49,8 +46,6 @@ export function httpLimiter(
 }
 
 class HttpAdmission extends ResponseAdmission<IncomingMessage> {
-  readonly #request: IncomingMessage;
-  readonly #response: ServerResponse;
   readonly #handler: HttpHandler;
   readonly #context: CallContext;
 
@@ -63,8 +58,6 @@ class HttpAdmission extends ResponseAdmission<IncomingMessage> {
     context: CallContext,
   ) {
     super(door, request, response, arrivedAt);
-    this.#request = request;
-    this.#response = response;
     this.#handler = handler;
     this.#context = context;
   }
@@ -72,7 +65,7 @@ class HttpAdmission extends ResponseAdmission<IncomingMessage> {
   override proceed(): void {
     const handler = this.#handler;
     try {
-      const result = handler(this.#request, this.#response, this.#context) as PromiseLike<unknown> | undefined;
+      const result = handler(this.raw, this.response, this.#context) as PromiseLike<unknown> | undefined;
       if (typeof result?.then === 'function') result.then(undefined, (error: unknown) => this.fail(error));
     } catch (error) {
       this.fail(error);

@@ -7,9 +7,10 @@
 import { AsyncResource } from 'node:async_hooks';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import type { EvenkeelError } from '../../core/errors.js';
 import { HEADERS } from '../../core/headers.js';
-import type { Outcome } from '../../core/load-counter.js';
-import { isFullStatus } from '../outcome.js';
+import { readRetryAfterMs } from '../../core/pushback.js';
+import { outcomeOfStatus } from '../outcome.js';
 import type { Permit } from '../permit.js';
 import type { Refusal } from '../refusal.js';
 import { Waiter } from '../waiter.js';
@@ -19,8 +20,8 @@ import type { RefusalAnswer } from './refusal-answer.js';
 
 export abstract class ResponseAdmission<Request> extends Waiter {
   protected readonly door: Door<Request>;
-  readonly #request: IncomingMessage;
-  readonly #response: ServerResponse;
+  protected readonly raw: IncomingMessage;
+  protected readonly response: ServerResponse;
   #permit: Permit | undefined;
   /** The context of who asked: the permit comes free in that of another request. */
   #resource: AsyncResource | undefined;
@@ -29,15 +30,17 @@ export abstract class ResponseAdmission<Request> extends Waiter {
   #hasFailed = false;
 
   /** The claim is the one that the door read last. */
-  constructor(door: Door<Request>, request: IncomingMessage, response: ServerResponse, arrivedAt: number) {
+  constructor(door: Door<Request>, raw: IncomingMessage, response: ServerResponse, arrivedAt: number) {
     super(door.claims.claim, arrivedAt);
     this.door = door;
-    this.#request = request;
-    this.#response = response;
+    this.raw = raw;
+    this.response = response;
   }
 
   submit(): void {
     const { limiter } = this.door;
+    // What stood before the door took its time: nobody would tell of an end that is past.
+    if (isGone(this.raw, this.response)) return;
     limiter.submit(this);
     if (!this.isQueued) return;
     this.#resource = new AsyncResource('evenkeel.limiter');
@@ -53,7 +56,7 @@ export abstract class ResponseAdmission<Request> extends Waiter {
     }
     // One that waited is being watched.
     if (this.#resource === undefined) this.#watch();
-    tellLevel(this.door, this.#response);
+    tellLevel(this.door, this.response);
     try {
       if (this.#resource === undefined) this.proceed();
       else this.#resource.runInAsyncScope(this.proceed, this);
@@ -65,27 +68,27 @@ export abstract class ResponseAdmission<Request> extends Waiter {
 
   onRefused(refusal: Refusal): void {
     const answer = this.door.answers.of(refusal);
-    tellLevel(this.door, this.#response);
+    tellLevel(this.door, this.response);
     try {
       if (this.#resource === undefined) this.refuse(answer);
       else this.#resource.runInAsyncScope(this.refuse, this, answer);
     } catch (error) {
       this.fail(error);
     }
-    discardBody(this.#request);
+    discardBody(this.raw);
   }
 
   /** On to the handler. */
   protected abstract proceed(): void;
 
   protected refuse(answer: RefusalAnswer): void {
-    writeAnswer(this.#response, answer);
+    writeAnswer(this.response, answer);
   }
 
   /** The handler threw. What it has not begun is answered with 500; what it has is broken off, lest half of it be taken for the whole. */
   protected fail(error: unknown): void {
     this.door.report('handler', error);
-    const response = this.#response;
+    const response = this.response;
     if (response.writableEnded) return;
     this.#hasFailed = true;
     if (response.headersSent) response.destroy();
@@ -93,9 +96,9 @@ export abstract class ResponseAdmission<Request> extends Waiter {
   }
 
   #watch(): void {
-    this.#response.once('close', this.#onClose);
-    if (this.#response.socket !== null) return;
-    this.#socket = this.#request.socket;
+    this.response.once('close', this.#onClose);
+    if (this.response.socket !== null) return;
+    this.#socket = this.raw.socket;
     this.door.connections.watch(this.#socket, this.#onClose);
   }
 
@@ -106,13 +109,26 @@ export abstract class ResponseAdmission<Request> extends Waiter {
   };
 
   #end(permit: Permit): void {
-    const response = this.#response;
+    const response = this.response;
     const outcome = this.#hasFailed ? 'error' : isSent(response) ? outcomeOfStatus(response.statusCode) : 'ignored';
     permit.end(outcome, outcome === 'dropped' ? retryAfterMs(response) : 0);
   }
 }
 
-export function writeAnswer(response: ServerResponse, { body, headers, status }: RefusalAnswer): void {
+/** A request whose claims cannot be read. `write`: the framework's way. */
+export function answerMalformed(
+  door: Door<never>,
+  error: EvenkeelError,
+  raw: IncomingMessage,
+  response: ServerResponse,
+  write: (answer: RefusalAnswer) => void = (answer) => writeAnswer(response, answer),
+): void {
+  tellLevel(door, response);
+  write(door.answers.malformed(error));
+  discardBody(raw);
+}
+
+function writeAnswer(response: ServerResponse, { body, headers, status }: RefusalAnswer): void {
   // The caller may have gone, or somebody before the door has answered.
   if (response.headersSent || response.destroyed) return;
   if (response.req?.httpVersionMajor === 1) response.writeHead(status, headers as string[]);
@@ -123,14 +139,13 @@ export function writeAnswer(response: ServerResponse, { body, headers, status }:
   response.end(body);
 }
 
-export function tellLevel(door: Door<never>, response: ServerResponse): void {
+function tellLevel(door: Door<never>, response: ServerResponse): void {
   const level = door.level();
   if (level !== undefined && !response.headersSent) response.setHeader(HEADERS.admissionLevel.text, level);
 }
 
-export function outcomeOfStatus(status: number): Outcome {
-  if (isFullStatus(status)) return 'dropped';
-  return status >= 500 ? 'error' : 'ok';
+function isGone(raw: IncomingMessage, response: ServerResponse & { stream?: { destroyed?: boolean } }): boolean {
+  return response.destroyed || raw.socket?.destroyed || response.stream?.destroyed === true;
 }
 
 /** Responses of HTTP/2 lack the first of these, and say so by the code of their stream. */
@@ -139,6 +154,6 @@ function isSent(response: ServerResponse & { stream?: { rstCode?: number } }): b
 }
 
 function retryAfterMs(response: ServerResponse): number {
-  const seconds = Number(response.getHeader(HEADERS.retryAfter.text) ?? 0);
-  return seconds > 0 && seconds < Number.POSITIVE_INFINITY ? seconds * 1000 : 0;
+  const seconds = response.getHeader(HEADERS.retryAfter.text);
+  return seconds === undefined ? 0 : readRetryAfterMs([HEADERS.retryAfter.text, String(seconds)]);
 }
