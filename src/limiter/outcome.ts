@@ -29,13 +29,13 @@ export function isFullStatus(status: unknown): boolean {
   return status === 429 || status === 503;
 }
 
-const LOST: ReadonlySet<string> = new Set<ErrorCode>(['unavailable', 'deadline-exceeded']);
 /** A client's mistake says nothing of the server, but for how long it took to say so. */
 export function outcomeOfStatus(status: number): 'ok' | 'error' | 'dropped' {
   if (isFullStatus(status)) return 'dropped';
   return status >= 500 ? 'error' : 'ok';
 }
 
+const LOST: ReadonlySet<string> = new Set<ErrorCode>(['unavailable', 'deadline-exceeded']);
 const IGNORED = { outcome: 'ignored', retryAfterMs: 0 } as const;
 const DROPPED = { outcome: 'dropped', retryAfterMs: 0 } as const;
 const FAILED = { outcome: 'error', retryAfterMs: 0 } as const;
