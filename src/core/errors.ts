@@ -100,6 +100,19 @@ export function prebuiltError(code: ErrorCode, message: string, options?: Evenke
   }
 }
 
+/**
+ * Details of a refusal by a guard of this process (a limiter, a throttle): the call went nowhere, and no server is to blame.
+ * `guard`: its kind and name, `limiter search`.
+ */
+export function guardDetails(guard: string, reason: string): Readonly<Record<string, unknown>> {
+  return Object.freeze({ guard, reason });
+}
+
+/** Turned away by a guard of this process. */
+export function isOwnRefusal(error: EvenkeelError): boolean {
+  return error.rejected && error.details?.guard !== undefined;
+}
+
 /** `invalid-argument`, worded the same everywhere: which value, what it was, what was expected. */
 export function invalidArgument(what: string, value: unknown, expected: string): EvenkeelError {
   return new EvenkeelError('invalid-argument', `${what} is ${show(value)}; expected ${expected}`, {

@@ -91,6 +91,7 @@ export type {
   CallBody,
   CallCompression,
   CallExtension,
+  CallGuard,
   CallHandle,
   CallHandler,
   CallRequest,

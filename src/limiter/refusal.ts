@@ -1,5 +1,5 @@
 /** Why a call gets no permit. Errors are built once: an overloaded process has better things to do than to capture stacks. */
-import { type EvenkeelError, prebuiltError } from '../core/errors.js';
+import { type EvenkeelError, guardDetails, prebuiltError } from '../core/errors.js';
 
 export const REFUSALS = {
   /** Nothing is free, and the caller does not wait. */
@@ -35,7 +35,7 @@ export function refusalErrors(name: string): Readonly<Record<Refusal, EvenkeelEr
         // No work was done in any case; but only where the reason may be gone by then is another try of use.
         retryable: isShed || refusal === 'closed' ? 'yes' : 'no',
         rejected: isShed,
-        details: Object.freeze({ limiter: name, reason: refusal }),
+        details: guardDetails(`limiter ${name}`, refusal),
       }),
     ];
   });

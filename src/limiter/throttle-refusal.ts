@@ -1,5 +1,5 @@
 /** Why a call is not even sent. Built once: a client under an overload makes many. */
-import { type EvenkeelError, prebuiltError, type Retryable } from '../core/errors.js';
+import { type EvenkeelError, guardDetails, prebuiltError, type Retryable } from '../core/errors.js';
 
 export const THROTTLE_REFUSALS = {
   /** Too many of the last calls of its criticality were refused. */
@@ -30,7 +30,7 @@ export function throttleErrors(name: string): Readonly<Record<ThrottleRefusal, E
       prebuiltError('resource-exhausted', `throttle ${name}: ${message}`, {
         retryable,
         rejected: true,
-        details: Object.freeze({ throttle: name, reason }),
+        details: guardDetails(`throttle ${name}`, reason),
       }),
     ];
   });

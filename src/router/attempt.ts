@@ -8,7 +8,7 @@
  * them is worth more than the step between the two. Only an attempt beside another, a hedge, is an object of its own.
  */
 import type { CallContext } from '../core/call-context.js';
-import { EvenkeelError } from '../core/errors.js';
+import { EvenkeelError, isOwnRefusal } from '../core/errors.js';
 import type { HeaderList } from '../core/headers.js';
 import type { Outcome } from '../core/load-counter.js';
 import { readRetryAfterMs, wasRejected } from '../core/pushback.js';
@@ -283,8 +283,9 @@ export abstract class Attempt<Engine extends AttemptEngine = AttemptEngine> exte
   }
 
   /** What the caller did, or asked too much of, is not the server's failure. */
-  #outcomeOfError({ code }: EvenkeelError, now: number): Outcome {
-    if (code === 'cancelled' || code === 'invalid-argument') return 'ignored';
+  #outcomeOfError(error: EvenkeelError, now: number): Outcome {
+    const { code } = error;
+    if (code === 'cancelled' || code === 'invalid-argument' || isOwnRefusal(error)) return 'ignored';
     // We ended it: too large a body, a router that closes.
     if (this.#reason !== undefined && code !== 'deadline-exceeded') return 'ignored';
     const isCallDeadline = code === 'deadline-exceeded' && now >= this.deadline;

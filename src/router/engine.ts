@@ -109,7 +109,8 @@ export class RouterEngine implements CallEngine {
     this.options = resolveOptions(options);
     const { service } = this.options;
     this.runtime = runtime;
-    const { compression, tax, transport } = options;
+    const { compression, limiter, tax } = options;
+    const transport = limiter === undefined ? options.transport : limiter.guard(options.transport);
     this.transport = compression ? compression.wrap(transport, tax && ((ms) => tax.noteCompression(ms))) : transport;
     this.events = events;
     this.lifecycle = new Lifecycle(`router ${service}`);

@@ -4,7 +4,7 @@ import type { Endpoint } from '../core/endpoint.js';
 import { checkInteger, checkNumber, invalidArgument } from '../core/errors.js';
 import type { Resolver } from '../core/resolver.js';
 import type { Runtime } from '../core/runtime.js';
-import type { CallCompression, CallExtension, CallTransport } from '../core/transport/call.js';
+import type { CallCompression, CallExtension, CallGuard, CallTransport } from '../core/transport/call.js';
 import { DEFAULT_PANIC_THRESHOLD } from './endpoint-table.js';
 import type { HealthOptions } from './health-checks.js';
 import type { HedgeOptions } from './hedging.js';
@@ -84,6 +84,11 @@ export interface RouterOptions {
   panicThreshold?: number;
   /** Asks endpoints how they are, in the background. Default: off. */
   health?: HealthOptions;
+  /**
+   * Holds attempts back that the servers could not do: a limiter, a throttle, limiters by endpoint (`{ guard: (transport) => limiters.guard(transport,
+   * 'checkout') }`). What it turns away may be tried at another endpoint, as far as its error allows. Default: none.
+   */
+  limiter?: CallGuard;
   /** Measures where the time of calls goes, while it is on: `createLatencyTax()`. Several routers may share one. Default: none. */
   tax?: LatencyTax;
   /** Asks for compressed responses and decodes them, and compresses requests if told to: `createCompression()` of `evenkeel/http`. Default `false`. */
@@ -123,6 +128,8 @@ export function resolveOptions(options: RouterOptions): ResolvedOptions {
   }
   if (typeof options.transport?.start !== 'function') throw invalidArgument('transport', options.transport, 'a CallTransport');
   if (typeof options.resolver?.start !== 'function') throw invalidArgument('resolver', options.resolver, 'a Resolver');
+  if (options.limiter !== undefined && typeof options.limiter?.guard !== 'function')
+    throw invalidArgument('limiter', options.limiter, 'something with guard(transport)');
   for (const name of ['shardOf', 'affinityOf', 'weightOf'] as const) {
     const named = options[name];
     if (named !== undefined && typeof named !== 'function') throw invalidArgument(name, named, 'a function');

@@ -110,6 +110,11 @@ export interface CallCompression {
   wrap(transport: CallTransport, onTime?: (ms: number) => void): CallTransport;
 }
 
+/** Decides which calls of a transport are made, and when: a limiter, a throttle. What it turns away fails with `resource-exhausted`. */
+export interface CallGuard {
+  guard(transport: CallTransport): CallTransport;
+}
+
 /**
  * How knobs, limiters and telemetry ride on calls without the router knowing them. Both methods are synchronous and on the hot
  * path; names of headers are in core/headers.ts.

@@ -4,6 +4,7 @@ export type {
   CallBody,
   CallCompression,
   CallExtension,
+  CallGuard,
   CallHandle,
   CallHandler,
   CallRequest,

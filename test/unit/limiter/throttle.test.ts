@@ -134,7 +134,7 @@ describe('run', () => {
       code: 'resource-exhausted',
       rejected: true,
       retryable: 'no',
-      details: { throttle: 'search', reason: 'refusals' },
+      details: { guard: 'throttle search', reason: 'refusals' },
     };
     const refused = throttle.run(() => expect.fail('not to be called'));
     await expect(refused).rejects.toMatchObject(refusal);
