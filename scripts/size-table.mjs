@@ -12,10 +12,10 @@ import { presentSubpaths, root } from './lib/subpaths.mjs';
 
 /** Brotli kB (1000 bytes). About 1.3 times what was measured last; raise one only with a reason in the changelog. */
 const LIMITS_KB = new Map([
-  ['evenkeel', 62],
+  ['evenkeel', 76],
   ['evenkeel/core', 23],
   ['evenkeel/router', 72],
-  ['evenkeel/limiter', 34],
+  ['evenkeel/limiter', 42],
   ['evenkeel/sim', 112],
   ['evenkeel/http', 8],
   ['evenkeel/grpc', 9],

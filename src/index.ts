@@ -22,4 +22,5 @@ export {
   stateResolver,
   staticResolver,
 } from './core/index.js';
+export { createLimiter, type Limiter, type LimiterOptions } from './limiter/index.js';
 export { createLoadReporter, createRouter, type Router, type RouterOptions } from './router/index.js';

@@ -1,0 +1,26 @@
+/** A server that does eight things at once gets ten times as much: what it can do it does in time, and the rest hears "no" at once. */
+import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { createLimiter, httpLimiter } from 'evenkeel/limiter';
+
+// Eight slots of 20 ms each: 400 requests a second, and what is beyond waits for a slot.
+const slots = Array.from({ length: 8 }, () => Promise.resolve());
+const work = () => {
+  const slot = slots.shift() ?? Promise.resolve();
+  const done = slot.then(() => new Promise<void>((resolve) => setTimeout(resolve, 20)));
+  slots.push(done);
+  return done;
+};
+const limiter = createLimiter({ name: 'server' });
+const server = createServer(
+  httpLimiter(limiter)(async (_request, response) => void (await work().then(() => response.end('done')))),
+);
+await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+const burst = await Promise.all(Array.from({ length: 400 }, () => fetch(url).then(({ status }) => status)));
+const count = (status: number) => burst.filter((one) => one === status).length;
+server.close();
+assert.equal(count(200) + count(503), 400);
+assert.ok(count(200) > 0 && count(503) > 0);
+console.log('served what fits, refused the rest; the limit is still learning:', limiter.explain().last.reason !== '');
