@@ -110,9 +110,12 @@ export class ProcessorSharing implements Processor {
   /** Work that is done at once, before all jobs: idle processors do it, or else each job comes that much later. */
   spend(workMs: number): void {
     this.#advance();
+    if (this.#inFlight >= this.#slots - this.#taken) {
+      this.#progress -= workMs / this.#inFlight;
+      return;
+    }
     this.#busyMs += workMs;
     this.#cpuMs += workMs;
-    if (this.#inFlight >= this.#slots - this.#taken) this.#progress -= workMs / this.#inFlight;
   }
 
   start(workMs: number, onDone: () => void, memory = 0): Job {

@@ -70,6 +70,36 @@ describe('processor sharing', () => {
     expect(rounded(doneAt({ slots: 1, speed: 2 }, [{ atMs: 0, workMs: 10 }]).done)).toEqual([5]);
   });
 
+  it('loses throughput when it is crowded, as much of it as is said for each lot of jobs beyond its slots', () => {
+    const three = [0, 0, 0].map(() => ({ atMs: 0, workMs: 10 }));
+    // Three on one slot, two lots too many: 30 ms of work at 1 - 2 x 0.1 of the throughput.
+    expect(rounded(doneAt({ slots: 1, crowding: 0.1 }, three).done)).toEqual([37.5, 37.5, 37.5]);
+  });
+
+  it('does what is spent before all jobs, unless a processor is idle', () => {
+    const world = virtualClock();
+    const processor = new ProcessorSharing(world, { slots: 1 });
+    const done: number[] = [];
+    processor.spend(5);
+    processor.start(10, () => done.push(world.now()));
+    world.timer(4, () => processor.spend(3));
+    world.runSync(100);
+    expect(done).toEqual([13]);
+    expect(processor.busyMs).toBeCloseTo(18, 6);
+  });
+
+  it('goes on at another speed when it is given one', () => {
+    const world = virtualClock();
+    const processor = new ProcessorSharing(world, { slots: 1 });
+    const done: number[] = [];
+    processor.start(10, () => done.push(Math.round(world.now() * 1e6) / 1e6));
+    world.timer(5, () => {
+      processor.speed = 0.5;
+    });
+    world.runSync(100);
+    expect(done).toEqual([15]);
+  });
+
   it('gives a cancelled job’s share to the others, and never calls its onDone', () => {
     const { done, processor } = doneAt({ slots: 1 }, [
       { atMs: 0, workMs: 10 },
