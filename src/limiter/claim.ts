@@ -47,6 +47,11 @@ export function emptyClaim(): Claim {
   return { weight: 1, rank: DEFAULT_RANK, cohort: undefined, partition: 0, deadline: Number.POSITIVE_INFINITY };
 }
 
+/** Of a call that came with this context, of weight 1 and no partition. */
+export function claimOfContext({ cohort, criticality, deadline }: CallContext): Claim {
+  return { ...emptyClaim(), rank: rankOf(criticality), cohort, deadline: deadline ?? Number.POSITIVE_INFINITY };
+}
+
 export function rankOf(criticality: Criticality): number {
   const rank = CRITICALITIES.indexOf(criticality);
   if (rank < 0) throw invalidArgument('criticality', criticality, `one of ${CRITICALITIES.join(', ')}`);

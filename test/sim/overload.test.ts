@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { fleetOverloadScenario } from '../../src/sim/fleet/fleet-overload-scenario.js';
 import { limiterAdmission } from '../../src/sim/overload/limiter-admission.js';
 import type { Admission, OverloadPhase, OverloadResult, OverloadServer } from '../../src/sim/overload/overload.js';
 import { runOverload } from '../../src/sim/overload/overload-run.js';
@@ -25,6 +26,14 @@ describe.each(overloadScenarios)('the scenario $name', (scenario) => {
     const [none, limiter] = first.tables[0]?.rows ?? [];
     expect(none?.values.at(-1)).toBe('never');
     expect(Number.parseFloat(limiter?.values.at(-1) ?? '')).toBeLessThanOrEqual(2);
+  });
+});
+
+describe('a fleet with half as much work again as it can do', () => {
+  it.each(SEEDS.slice(0, 2))('does most of what it can with limiters, and next to nothing without: seed %i', async (seed) => {
+    const { problems, tables } = await fleetOverloadScenario.run(seed);
+    expect(problems).toEqual([]);
+    expect(Number.parseFloat(tables[0]?.rows[0]?.values[1] ?? '')).toBeLessThan(30);
   });
 });
 

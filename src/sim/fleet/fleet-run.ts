@@ -6,6 +6,7 @@
  * policies with one seed get the same requests at the same moments, and differ in nothing but where they send them.
  */
 import { staticResolver } from '../../core/resolver-static.js';
+import type { LimiterOptions } from '../../limiter/limiter.js';
 import type { LoadSource } from '../../router/load-sources/source.js';
 import type { RouterOptions } from '../../router/options.js';
 import type { PickerFactory } from '../../router/pickers/index.js';
@@ -40,6 +41,8 @@ export interface FleetRunOptions {
   readonly workSigma?: number;
   /** Requests say that doing them twice is harmless; default false. */
   readonly isIdempotent?: boolean;
+  /** Stands before each server, and calls carry their deadline, {@link FLEET}'s timeout; default: none. */
+  readonly limiter?: Omit<LimiterOptions, 'runtime'>;
   /** Keep what plots need; default false: it costs a tenth more. */
   readonly withSeries?: boolean;
 }
@@ -57,6 +60,8 @@ export interface FleetResult {
   readonly requests: number;
   readonly timeouts: number;
   readonly timeoutShare: number;
+  /** Work of the requests answered well and in time, as a share of what the servers can do on average. */
+  readonly goodput: number;
   readonly p50: number;
   readonly p99: number;
   readonly p999: number;
@@ -115,6 +120,7 @@ export async function runFleet(options: FleetRunOptions): Promise<FleetResult> {
   const measureTo = measureFrom + (options.measureMs ?? FLEET.measureMs);
   const latencies = new Latencies();
   let requests = 0;
+  let doneMs = 0;
   const meter = new UtilizationMeter(clock, servers);
   clock.timer(FLEET.warmUpMs, () => meter.start());
   const recorder = options.withSeries ? new SeriesRecorder(clock, servers, FLEET.warmUpMs, FLEET.timeoutMs) : undefined;
@@ -123,12 +129,14 @@ export async function runFleet(options: FleetRunOptions): Promise<FleetResult> {
   const gap = exponential(FLEET.work.meanMs / (fleetCapacity(options.machines) * options.utilization));
   const workMs = logNormal(FLEET.work.meanMs, options.workSigma ?? FLEET.work.sigma);
   const { isIdempotent: idempotent } = options;
+  const isLimited = options.limiter !== undefined;
   const arrive = () => {
     const startedAt = clock.now();
     if (startedAt >= measureTo) return;
     clock.timer(gap(arrivals), arrive);
     const index = arrivals.int(clients.length);
     const isMeasured = startedAt >= measureFrom;
+    const ms = workMs(work);
     const onEnd = () => {
       const now = clock.now();
       trace.note(END, now, index);
@@ -136,9 +144,14 @@ export async function runFleet(options: FleetRunOptions): Promise<FleetResult> {
       latencies.add(now - startedAt);
       recorder?.ended(startedAt);
     };
+    const onResponse = ({ status }: { readonly status: number }) => {
+      if (isMeasured && status === 200 && clock.now() - startedAt <= FLEET.timeoutMs) doneMs += ms;
+      onEnd();
+    };
+    const context = isLimited ? { criticality: 'critical' as const, deadline: startedAt + FLEET.timeoutMs } : undefined;
     if (isMeasured) requests++;
     trace.note(START, startedAt, index);
-    (clients[index] as CallbackRouter).call({ path: workPath(workMs(work)), idempotent }, onEnd, onEnd);
+    (clients[index] as CallbackRouter).call({ path: workPath(ms), idempotent }, onResponse, onEnd, context);
   };
   clock.timer(gap(arrivals), arrive);
   clock.runSync(measureTo);
@@ -152,6 +165,7 @@ export async function runFleet(options: FleetRunOptions): Promise<FleetResult> {
     requests,
     timeouts,
     timeoutShare: timeouts / requests,
+    goodput: doneMs / (fleetCapacity(options.machines) * (measureTo - measureFrom)),
     p50: latencies.quantile(0.5),
     p99: latencies.quantile(0.99),
     p999: latencies.quantile(0.999),
@@ -188,6 +202,7 @@ function makeServers(simulation: Simulation, options: FleetRunOptions): SimServe
       processor,
       capacity: options.declaresCapacity === false ? undefined : slots,
       stopsWhenCancelled: options.machines?.stopsWhenCancelled,
+      ...(options.limiter === undefined ? undefined : { limiter: options.limiter }),
     });
   });
 }

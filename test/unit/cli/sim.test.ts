@@ -87,7 +87,16 @@ describe('evenkeel sim', () => {
   it('lists its scenarios, and its help says what each is', async () => {
     expect((await run('--list')).out).toBe('steady\nfickle\nfaulty');
     expect((await run('--list')).help).toContain('the scenario fickle');
-    expect(SCENARIOS.map(({ name }) => name)).toEqual(['fleet', 'fleet-many-clients', 'rpc', 'chaos']);
+    expect(SCENARIOS.map(({ name }) => name)).toEqual([
+      'fleet',
+      'fleet-many-clients',
+      'fleet-overload',
+      'rpc',
+      'chaos',
+      'overload-spike',
+      'overload-dip',
+      'overload-retries',
+    ]);
   });
 
   it('says what is wrong with its arguments', async () => {
