@@ -10,8 +10,8 @@ const LOADS = [0.5, 0.8, 1.2, 1.5, 2, 3, 5, 10];
 const OVER = LOADS.filter((load) => load > 1);
 const WORKS: readonly WorkName[] = ['log-normal', 'bimodal'];
 /** Requests a run does under load: the noise of arrivals is 1 % then. */
-const REQUESTS = 8000;
-const LEAST_MS = 1500;
+const REQUESTS = 6000;
+const LEAST_MS = 1000;
 const BASE_LOAD = 0.7;
 
 interface Setting {

@@ -2,7 +2,7 @@
  * What a gate sees between two changes of its limit. Counting is a few additions a call; only some calls are timed, and the clock is read
  * for those alone.
  *
- * When is a window over? When it is long enough, enough calls have ended, and it lasted for a few of their latencies: in a shorter one only the
+ * When is a window over? When it is long enough, enough calls have ended, and those in flight have been replaced twice: in a shorter one only the
  * short calls end, and a limit that doubled would look like a server that became faster. For the same reason calls that began before the limit
  * jumped are not timed.
  */
@@ -13,8 +13,8 @@ import type { Limit, LimitWindow } from './limits/limit.js';
 const TIMED = 192;
 const MOST_TIMED = 512;
 const MOST_STRIDE = 256;
-/** A window lasts at least so many latencies. */
-const LATENCIES = 2;
+/** In a window the calls in flight are replaced at least so often. */
+const TURNOVERS = 2;
 /** A change by more than this share is a jump. */
 const JUMP = 0.2;
 /** Calls between two looks at the clock, at most. */
@@ -94,13 +94,13 @@ export class WindowMeter implements LimitWindow {
     this.#latencies[this.#timed++] = now - startedAt;
   }
 
-  /** Fills in the window and returns true when it is over. */
-  close(limit: number): boolean {
+  /** Fills in the window and returns true when it is over. `inFlight`: calls, whatever their weight. */
+  close(limit: number, inFlight: number): boolean {
     this.#unlooked = 0;
     const now = this.#clock.now();
     const length = now - this.#startedAt;
     if (this.#isSettling || length < this.#windowMs || this.ended + this.dropped < this.#calls) return false;
-    if (length < LATENCIES * this.typicalMs || (this.ended > 0 && this.#timed === 0)) return false;
+    if (this.ended + this.dropped < TURNOVERS * inFlight || (this.ended > 0 && this.#timed === 0)) return false;
     this.limit = limit;
     this.nowMs = now;
     this.lengthMs = length;

@@ -15,7 +15,7 @@ import { fill, patternOf, read, write } from '../support/whole-blobs.js';
 const CHUNK = 512 * 1024;
 
 describe.skipIf(natsMissing !== undefined)('a blob on nats', { timeout: 60_000 }, () => {
-  it('whose server is killed at any moment of the writing is whole once it is committed', { timeout: 200_000 }, async () => {
+  it('whose server is killed at any moment of the writing is whole once it is committed', { timeout: 600_000 }, async () => {
     await using server = await natsServer();
     await using client = createNatsClient({ nats, connect: { servers: server.servers }, timeoutMs: 20_000 });
     const blobs = createNatsBlobs({ client, bucket: 'b' });

@@ -22,7 +22,7 @@ async function hasLeader(state: StateTransport): Promise<boolean> {
   }
 }
 
-describe.skipIf(natsMissing !== undefined)('a cluster of three', { timeout: 120_000 }, () => {
+describe.skipIf(natsMissing !== undefined)('a cluster of three', { timeout: 600_000 }, () => {
   it('shows what was put to whoever asks which server, and goes on when one is killed', async () => {
     const servers = await natsCluster();
     const clients = servers.map(clientOf);

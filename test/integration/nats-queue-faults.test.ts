@@ -25,7 +25,7 @@ async function endOf(what: string, withinMs: number, operation: () => Promise<un
   return (error as { code: string }).code;
 }
 
-describe.skipIf(natsMissing !== undefined).each(NETWORK_FAULTS)('%s', { timeout: 200_000, concurrent: true }, (_name, begin) => {
+describe.skipIf(natsMissing !== undefined).each(NETWORK_FAULTS)('%s', { timeout: 600_000, concurrent: true }, (_name, begin) => {
   it('costs no item that was acknowledged, and brings none back that has ended', () =>
     behindProxy(1000, async ({ server, proxy, client, direct }) => {
       const queue = createNatsQueue({ client, name: 'q' });

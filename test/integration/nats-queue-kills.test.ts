@@ -34,7 +34,7 @@ function givingBackOne(): NatsModule {
   };
 }
 
-describe.skipIf(natsMissing !== undefined)('queue on a server that is killed', { timeout: 200_000 }, () => {
+describe.skipIf(natsMissing !== undefined)('queue on a server that is killed', { timeout: 600_000 }, () => {
   it('loses no item when the server is killed at any moment, and its consumers go on', async () => {
     await using server = await natsServer();
     // nats-server 2.9 that is killed all the time has items again, and counts them, that have ended long ago.

@@ -18,7 +18,7 @@ const HOLDER = `
   console.log(JSON.stringify({ id: delivery.id, attempt: delivery.attempt, fence: delivery.fence }));
 `;
 
-describe.skipIf(natsMissing !== undefined)('queue on nats', { timeout: 120_000 }, () => {
+describe.skipIf(natsMissing !== undefined)('queue on nats', { timeout: 600_000 }, () => {
   it('gives the item of a holder that was killed to the next once its lease has run out, not before', async () => {
     await using server = await natsServer();
     await using next = opened(server);

@@ -13,7 +13,7 @@ function nameOf({ seed, hash, calls, outcomes, faults, used }: ChaosResult): str
 describe('an hour of crashes, pauses, partitions, lost and doubled messages, slow machines and jumping calendars', () => {
   it.each(SEEDS)(
     'loses no call and counts none twice, and goes the same way again: seed %i',
-    { timeout: 120_000 },
+    { timeout: 600_000 },
     async (seed) => {
       const first = await runChaos({ seed, durationMs: HOUR_MS });
       expect(first.problems, nameOf(first)).toEqual([]);

@@ -44,7 +44,7 @@ const DEFAULT_MEASURE_EVERY = 50;
 const DIP = 0.5;
 /** Share of a dip that latency followed; above: both levels are above the knee; below the other: both are below it. */
 const ABOVE_KNEE = 0.75;
-const BELOW_KNEE = 0.25;
+const BELOW_KNEE = 0.1;
 /** Least of the gradient: a window never costs more than a sixth of the limit. */
 const LEAST_GRADIENT = 0.5;
 /** A gradient below it is no chance. */
@@ -56,6 +56,8 @@ const START_TOLERANCE = 1.5;
 const IN_VAIN = 1.3;
 /** Windows from the first measurement to the second; the next takes twice as long, up to `measureEvery`. */
 const FIRST_MEASURE = 4;
+/** At the least limit, where measuring costs nothing. */
+const LEAST_MEASURE = 2;
 /** Room to grow, times the root of the limit. */
 const HEADROOM = 0.25;
 /** Share of the way to the new limit that one window goes. */
@@ -249,7 +251,7 @@ class Gradient implements Limit {
       this.#baselineMs = this.#latencyMs;
       this.#isMeasured = true;
       this.#isStarting = true;
-      this.#measureAfter = FIRST_MEASURE;
+      this.#measureAfter = LEAST_MEASURE;
       return this.#stay(limit, 'latency at the least limit is the baseline');
     }
     this.#measureAfter = Math.min(this.#measureEvery, 2 * this.#measureAfter);
