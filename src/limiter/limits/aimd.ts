@@ -4,6 +4,8 @@
  * Growth is bounded twice. While no call was ever turned away it is at most a share of the limit a window, and a limit that was not in use
  * falls back towards what was: a function that slept cannot wake up at full rate (XFaaS calls it slow start). After the first drop it is a
  * step a window.
+ *
+ * A `Retry-After` holds the limit where it is until the time is over: a quota that is used up says nothing of the limit before that.
  * @see Sahraei et al., "XFaaS", SOSP'23, section 4.6 (back-pressure, slow start)
  */
 import { checkNumber, invalidArgument } from '../../core/errors.js';
@@ -90,6 +92,7 @@ class Aimd implements Limit {
   /** Below it growth is by share, above by step; the half-way point of the last loss, as TCP's threshold. */
   #threshold = Number.POSITIVE_INFINITY;
   #endedAtMs = Number.NEGATIVE_INFINITY;
+  #holdUntilMs = Number.NEGATIVE_INFINITY;
   reason = 'initial';
 
   constructor(settings: AimdSettings) {
@@ -106,6 +109,8 @@ class Aimd implements Limit {
     const { backoffRatio, dropThreshold, increase, slowStartRatio, targetLatencyMs, windowMs } = this.#settings;
     const idleMs = window.nowMs - window.lengthMs - this.#endedAtMs;
     this.#endedAtMs = window.nowMs;
+    if (dropped > 0)
+      this.#holdUntilMs = Math.max(this.#holdUntilMs, window.nowMs + Math.min(window.retryAfterMs, LONGEST_HOLD_MS));
     if (dropped > dropThreshold * (ended + dropped) || latencyMs > targetLatencyMs) {
       this.#threshold = Math.max(this.min, limit * backoffRatio);
       return this.#change(this.#threshold, dropped > 0 ? 'the downstream turned calls away' : 'slower than the target');
@@ -117,8 +122,10 @@ class Aimd implements Limit {
       return this.#change(Math.max(used, limit * (1 - slowStartRatio)), 'idle: begins slowly again');
     }
     if (mostInFlight < FULL * limit - 1) return this.#stay(limit, 'not in use up to the limit');
-    if (limit < this.#threshold) return this.#change(limit + Math.max(increase, slowStartRatio * limit), 'slow start');
-    return this.#change(limit + increase, 'no loss');
+    if (window.nowMs < this.#holdUntilMs) return this.#stay(limit, 'the downstream asked to wait');
+    const stepped = limit + increase;
+    if (limit >= this.#threshold) return this.#change(stepped, 'no loss');
+    return this.#change(Math.max(stepped, Math.min(this.#threshold, limit * (1 + slowStartRatio))), 'slow start');
   }
 
   #stay(limit: number, reason: string): number {
@@ -135,3 +142,5 @@ class Aimd implements Limit {
 const FULL = 0.9;
 /** Longer without the end of a call is idleness. */
 const IDLE_WINDOWS = 5;
+/** A server that asks for hours is not believed. */
+const LONGEST_HOLD_MS = 60_000;
