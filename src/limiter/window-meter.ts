@@ -100,7 +100,7 @@ export class WindowMeter implements LimitWindow {
     const now = this.#clock.now();
     const length = now - this.#startedAt;
     if (this.#isSettling || length < this.#windowMs || this.ended + this.dropped < this.#calls) return false;
-    if (this.ended + this.dropped < TURNOVERS * inFlight || (this.ended > 0 && this.#timed === 0)) return false;
+    if (this.ended + this.dropped < TURNOVERS * inFlight || (this.ended > this.failed && this.#timed === 0)) return false;
     this.limit = limit;
     this.nowMs = now;
     this.lengthMs = length;

@@ -158,8 +158,8 @@ class Gradient implements Limit {
 
   next(window: LimitWindow): number {
     const { limit, latencyMs } = window;
-    if (!(latencyMs > 0)) return this.#stay(limit, 'no call was timed');
     if (window.dropped > 0) return this.#backOff(window);
+    if (!(latencyMs > 0)) return this.#stay(limit, 'no call was timed');
     const throughput = window.ended / window.lengthMs;
     if (this.#isDipping) return this.#endDip(limit, latencyMs, throughput);
     const isFull = window.mostInFlight >= FULL * limit - 1;
