@@ -4,15 +4,14 @@
  */
 import { readContextHeaders, writeTimeoutHeader } from '../core/context-headers.js';
 import type { Endpoint } from '../core/endpoint.js';
-import { checkNumber, EvenkeelError, isEvenkeelError } from '../core/errors.js';
-import type { HeaderList } from '../core/headers.js';
-import type { Outcome } from '../core/load-counter.js';
+import { EvenkeelError, isEvenkeelError } from '../core/errors.js';
+import { type HeaderList, headerName, headerValue } from '../core/headers.js';
 import { readRetryAfterMs, wasRejected } from '../core/pushback.js';
 import type { CallHandle, CallRequest, CallSink, CallTransport, ListenOptions } from '../core/transport/call.js';
-import { emptyClaim, rankOf } from './claim.js';
+import { checkWeight, emptyClaim, rankOf } from './claim.js';
 import type { GuardOptions } from './guard-options.js';
 import type { LimiterCore } from './limiter-core.js';
-import { outcomeOf, outcomeOfStatus } from './outcome.js';
+import { isFullStatus, outcomeOf, outcomeOfStatus } from './outcome.js';
 import type { Permit } from './permit.js';
 import type { Refusal } from './refusal.js';
 import { type Claim, Waiter } from './waiter.js';
@@ -50,8 +49,11 @@ class GuardedCall implements CallHandle, CallSink {
   #permit: Permit | undefined;
   #inner: CallHandle | undefined;
   #isPaused = false;
+  /** Of its headers, once they are its own. */
+  #copy: string[] | undefined;
+  #isRejected = false;
+  #retryAfterMs = 0;
   #status = 0;
-  #headers: HeaderList = [];
 
   constructor(limiter: LimiterCore, transport: CallTransport, to: Endpoint, request: CallRequest, sink: CallSink) {
     this.#limiter = limiter;
@@ -76,7 +78,10 @@ class GuardedCall implements CallHandle, CallSink {
     this.#waiting = waiting;
     this.#limiter.submit(waiting);
     // The headers are the caller's again once this has returned.
-    if (waiting.isQueued) this.#request = { ...this.#request, headers: [...(this.#request.headers ?? [])] };
+    if (waiting.isQueued) {
+      this.#copy = [...(this.#request.headers ?? [])];
+      this.#request = { ...this.#request, headers: this.#copy };
+    }
     return this;
   }
 
@@ -97,15 +102,19 @@ class GuardedCall implements CallHandle, CallSink {
     this.#inner?.resume();
   }
 
-  onAdmitted(permit: Permit, { arrivedAt, deadline }: Waiter): void {
-    const now = this.#limiter.runtime.clock.now();
+  onAdmitted(permit: Permit, deadline: number): void {
     // The server has what the wait left.
-    if (now > arrivedAt && deadline !== Number.POSITIVE_INFINITY)
-      writeTimeoutHeader(this.#request.headers as string[], deadline - now);
+    if (this.#copy !== undefined) writeTimeoutHeader(this.#copy, deadline - this.#limiter.runtime.clock.now());
     this.#waiting = undefined;
     this.#permit = permit;
-    this.#inner = this.#transport.start(this.#to, this.#request, this);
-    if (this.#isPaused) this.#inner.pause();
+    try {
+      this.#inner = this.#transport.start(this.#to, this.#request, this);
+      if (this.#isPaused) this.#inner.pause();
+    } catch (error) {
+      // It must not reach the call whose end made room for this one.
+      permit.end('error');
+      this.#refuseLater(new EvenkeelError('internal', 'the transport threw', { cause: error }));
+    }
   }
 
   onRefused(refusal: Refusal): void {
@@ -115,7 +124,7 @@ class GuardedCall implements CallHandle, CallSink {
 
   onResponse(status: number, headers: HeaderList): void {
     this.#status = status;
-    this.#headers = headers;
+    this.#look(headers);
     this.#sink.onResponse(status, headers);
   }
 
@@ -124,13 +133,16 @@ class GuardedCall implements CallHandle, CallSink {
   }
 
   onEnd(trailers?: HeaderList): void {
-    this.#end(wasRejected(this.#headers) ? 'dropped' : outcomeOfStatus(this.#status));
+    if (trailers !== undefined) this.#look(trailers);
+    this.#permit?.end(this.#isRejected ? 'dropped' : outcomeOfStatus(this.#status), this.#retryAfterMs);
     this.#sink.onEnd(trailers);
   }
 
   onError(error: EvenkeelError): void {
     const { outcome, retryAfterMs } = outcomeOf(error);
-    this.#permit?.end(outcome, retryAfterMs);
+    // A refusal stays one though its body broke off.
+    const isRefused = outcome === 'error' && (this.#isRejected || isFullStatus(this.#status));
+    this.#permit?.end(isRefused ? 'dropped' : outcome, Math.max(retryAfterMs, this.#retryAfterMs));
     this.#sink.onError(error);
   }
 
@@ -145,17 +157,24 @@ class GuardedCall implements CallHandle, CallSink {
   #claim({ partitionOf, weightOf }: GuardOptions, now: number): Claim {
     const claim = emptyClaim();
     const { gate } = this.#limiter;
-    if (weightOf !== undefined) claim.weight = checkNumber('weight', weightOf(this.#request), Number.MIN_VALUE);
+    if (weightOf !== undefined) claim.weight = checkWeight(weightOf(this.#request));
     if (partitionOf !== undefined) claim.partition = gate.partitions.indexOf(partitionOf(this.#request));
-    const { cohort, criticality, deadline } = readContextHeaders(this.#request.headers ?? [], { now, isTrusted: true });
+    const { cohort, criticality, deadline } = readContextHeaders(this.#request.headers ?? [], {
+      now,
+      isTrusted: true,
+      // It is this process's own.
+      maxTimeoutMs: Number.POSITIVE_INFINITY,
+    });
     claim.rank = rankOf(criticality);
     claim.cohort = cohort;
     claim.deadline = deadline ?? Number.POSITIVE_INFINITY;
     return claim;
   }
 
-  #end(outcome: Outcome): void {
-    this.#permit?.end(outcome, outcome === 'dropped' ? readRetryAfterMs(this.#headers) : 0);
+  #look(headers: HeaderList): void {
+    if (wasRejected(headers) || headerValue(headers, GRPC_STATUS) === RESOURCE_EXHAUSTED) this.#isRejected = true;
+    if (this.#isRejected || isFullStatus(this.#status))
+      this.#retryAfterMs = Math.max(this.#retryAfterMs, readRetryAfterMs(headers));
   }
 
   /** Not before `start` has returned. */
@@ -163,6 +182,9 @@ class GuardedCall implements CallHandle, CallSink {
     queueMicrotask(() => this.#sink.onError(error));
   }
 }
+
+const GRPC_STATUS = headerName('grpc-status');
+const RESOURCE_EXHAUSTED = '8';
 
 class WaitingCall extends Waiter {
   readonly #call: GuardedCall;
@@ -173,7 +195,7 @@ class WaitingCall extends Waiter {
   }
 
   onAdmitted(startedAt: number, isTimed: boolean): void {
-    this.#call.onAdmitted(this.#call.permitOf(this, startedAt, isTimed), this);
+    this.#call.onAdmitted(this.#call.permitOf(this, startedAt, isTimed), this.deadline);
   }
 
   onRefused(refusal: Refusal): void {
