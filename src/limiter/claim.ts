@@ -7,7 +7,7 @@ import type { Claim } from './waiter.js';
 
 /** All optional. A {@link CallContext} is one: `limiter.run(work, context)`. */
 export interface AcquireOptions {
-  /** In the limiter's unit. Default 1; above 0, finite. One that exceeds the limit runs alone. */
+  /** In the limiter's unit. Default 1; above 0, to {@link MAX_WEIGHT}. One that exceeds the limit runs alone. */
   weight?: number;
   /** Default `critical`. */
   criticality?: Criticality;
@@ -21,6 +21,9 @@ export interface AcquireOptions {
   cohort?: number;
 }
 
+/** Sums of weights have to come out even: beyond some 10^15 the units are lost, and of two that are too large nothing is left. */
+export const MAX_WEIGHT = 1e12;
+
 const DEFAULT_RANK = CRITICALITIES.indexOf(DEFAULT_CRITICALITY);
 
 /** Fills `claim` in place: one is enough for all calls that do not wait. */
@@ -32,7 +35,7 @@ export function readClaim(claim: Claim, options: AcquireOptions | CallContext | 
   claim.deadline = Number.POSITIVE_INFINITY;
   if (options === undefined) return claim;
   const { weight, criticality, deadline, partition, cohort } = options as AcquireOptions;
-  if (weight !== undefined) claim.weight = checkNumber('weight', weight, Number.MIN_VALUE);
+  if (weight !== undefined) claim.weight = checkWeight(weight);
   if (criticality !== undefined) claim.rank = rankOf(criticality);
   if (deadline !== undefined) claim.deadline = checkDeadline(deadline);
   if (partition !== undefined) claim.partition = partitions.indexOf(partition);
@@ -41,6 +44,11 @@ export function readClaim(claim: Claim, options: AcquireOptions | CallContext | 
     claim.cohort = cohort;
   }
   return claim;
+}
+
+/** @throws {EvenkeelError} `invalid-argument`. */
+export function checkWeight(weight: number): number {
+  return checkNumber('weight', weight, Number.MIN_VALUE, MAX_WEIGHT);
 }
 
 export function emptyClaim(): Claim {

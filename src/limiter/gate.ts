@@ -7,34 +7,18 @@
  */
 import type { Clock } from '../core/clock.js';
 import type { Outcome, WorkCounter } from '../core/load-counter.js';
-import type { Random } from '../core/random.js';
 import { TimerWheel } from '../core/timer-wheel.js';
 import { AdmissionLevel } from './admission-level.js';
+import type { GateOptions } from './gate-options.js';
 import { LimitHistory } from './limit-history.js';
 import type { Limit } from './limits/limit.js';
 import type { QueueSettings } from './options.js';
 import type { Partitions } from './partitions.js';
+import { calmWaitMs, overloadWaitMs } from './queue-patience.js';
 import { REFUSAL_NAMES, type Refusal } from './refusal.js';
 import { WaitQueue } from './wait-queue.js';
 import type { Claim, Waiter } from './waiter.js';
 import { WindowMeter } from './window-meter.js';
-
-export interface GateOptions {
-  readonly clock: Clock;
-  readonly counter: WorkCounter;
-  readonly limit: Limit;
-  readonly queue: QueueSettings;
-  readonly partitions: Partitions;
-  readonly random: Random;
-  readonly onError: (error: unknown) => void;
-  /** The limit has changed. */
-  readonly onLimit: () => void;
-  /** A permit has come free, or the last one that was waited for: whoever feeds the limiter may go on. */
-  readonly onRoom: () => void;
-  readonly onRefused: (refusal: Refusal, rank: number) => void;
-  /** A call got its permit after that many ms. Absent: nobody measures. */
-  readonly onWaited: ((ms: number) => void) | undefined;
-}
 
 /** Rounding of sums of weights. */
 const EPSILON = 1e-9;
@@ -64,6 +48,7 @@ export class Gate {
   readonly #queue: WaitQueue;
   readonly #settings: QueueSettings;
   readonly #wheel: TimerWheel;
+  readonly #onError: (error: unknown) => void;
   readonly #onLimit: () => void;
   readonly #onRoom: () => void;
   readonly #onRefused: (refusal: Refusal, rank: number) => void;
@@ -87,6 +72,7 @@ export class Gate {
     this.#queue = new WaitQueue(partitions.count);
     this.#settings = options.queue;
     this.#wheel = new TimerWheel(clock, options.onError, WHEEL_TICK_MS);
+    this.#onError = options.onError;
     this.#onLimit = options.onLimit;
     this.#onRoom = options.onRoom;
     this.#onRefused = options.onRefused;
@@ -114,7 +100,7 @@ export class Gate {
 
   /** Under an overload the queue never empties. */
   isOverloaded(now: number): boolean {
-    return now - this.#busySinceMs > this.#calmMs();
+    return now - this.#busySinceMs > calmWaitMs(this.#settings, this.meter);
   }
 
   /** Counts the weight as in flight, unasked. Returns when it began; `isTimed` says how exactly. */
@@ -162,30 +148,29 @@ export class Gate {
       this.#admit(waiter, now);
       return;
     }
-    const refusal = this.#makeRoom(waiter, now);
-    if (refusal !== undefined) {
-      this.refuse(waiter, refusal);
+    const found = this.#findPlace(waiter, now);
+    if (typeof found === 'string') {
+      this.refuse(waiter, found);
       return;
     }
     if (this.#queue.size === 0) this.#busySinceMs = now;
     this.#queue.push(waiter);
     this.queuedWeight += waiter.weight;
     waiter.onTimeUp = this.#onTimeUp;
-    const capMs = this.isOverloaded(now) ? this.#overloadedMs() : this.#calmMs();
+    const capMs = (this.isOverloaded(now) ? overloadWaitMs : calmWaitMs)(this.#settings, this.meter);
     this.#wheel.arm(waiter, Math.min(waiter.deadline - this.meter.typicalMs, now + capMs), now);
+    // Told when the queue is as it will be: whoever hears of it may come back at once.
+    if (found !== undefined) this.#turnOut(found, 'evicted');
+    // It may be before one that is too heavy for the room there is.
+    if (this.#fits(waiter.weight)) this.#pump();
   }
 
-  /** A place in the queue, or why there is none. */
-  #makeRoom(waiter: Waiter, now: number): Refusal | undefined {
+  /** Whose place in the queue it takes, undefined for a free one, or why there is none. */
+  #findPlace(waiter: Waiter, now: number): Waiter | Refusal | undefined {
     const { maxQueued } = this.#settings;
     if (maxQueued === 0) return 'limit';
     if (waiter.deadline - this.meter.typicalMs <= now) return 'deadline';
-    if (this.#queue.size < maxQueued) return undefined;
-    const victim = this.#queue.victim(waiter.rank);
-    if (victim === undefined) return 'full';
-    this.#leaveQueue(victim);
-    this.refuse(victim, 'evicted');
-    return undefined;
+    return this.#queue.size < maxQueued ? undefined : (this.partitions.victim(this.#queue, waiter) ?? 'full');
   }
 
   /** Takes back what `enqueue` queued; false when it is no longer there. */
@@ -193,12 +178,17 @@ export class Gate {
     if (!waiter.isQueued) return false;
     this.#leaveQueue(waiter);
     this.count('cancelled', waiter.rank);
+    this.#pump();
     return true;
   }
 
   refuse(waiter: Waiter, refusal: Refusal): void {
     this.count(refusal, waiter.rank);
-    waiter.onRefused(refusal);
+    try {
+      waiter.onRefused(refusal);
+    } catch (error) {
+      this.#onError(error);
+    }
   }
 
   count(refusal: Refusal, rank: number): void {
@@ -212,12 +202,16 @@ export class Gate {
   /** A limit from elsewhere. */
   setLimit(limit: number, reason: string): void {
     if (limit === this.limit) return;
+    let more = Math.floor(limit) - Math.floor(this.limit);
     const hasGrown = limit > this.limit;
     this.history.note(this.limit, limit, reason, this.meter);
     this.limit = limit;
     this.counter.capacity = capacityOf(limit);
     this.#onLimit();
-    if (hasGrown) this.#pump();
+    if (!hasGrown) return;
+    this.#pump();
+    // That told one of them.
+    while (--more > 0 && this.#queue.size === 0) this.#onRoom();
   }
 
   /** Refuses all that wait. */
@@ -238,7 +232,13 @@ export class Gate {
   #admit(waiter: Waiter, now: number): void {
     this.meter.onWait(now - waiter.arrivedAt);
     const startedAt = this.begin(waiter.weight, waiter.partition, waiter.rank);
-    waiter.onAdmitted(startedAt, this.isTimed);
+    try {
+      waiter.onAdmitted(startedAt, this.isTimed);
+    } catch (error) {
+      this.#onError(error);
+      // Nobody could end it.
+      if (!waiter.hasPermit) this.end('ignored', waiter.weight, waiter.partition, startedAt, false);
+    }
   }
 
   /** Admits while there is room. What a call sets off as it begins may end up here again: that is for the run that is under way. */
@@ -275,6 +275,13 @@ export class Gate {
     }
   }
 
+  /** It may have been a heavy one that others waited behind. */
+  #turnOut(waiter: Waiter, refusal: Refusal): void {
+    this.#leaveQueue(waiter);
+    this.refuse(waiter, refusal);
+    this.#pump();
+  }
+
   #fits(weight: number): boolean {
     return this.weight + weight <= this.limit + EPSILON || (this.inFlight === 0 && this.limit > 0);
   }
@@ -289,20 +296,9 @@ export class Gate {
   }
 
   readonly #onTimeUp = (waiter: Waiter): void => {
-    this.#leaveQueue(waiter);
     const isLate = waiter.deadline - this.#clock.now() <= this.meter.typicalMs;
-    this.refuse(waiter, isLate ? 'deadline' : 'waited');
+    this.#turnOut(waiter, isLate ? 'deadline' : 'waited');
   };
-
-  /** A queue that empties within this time is none to worry about, and as long may a call wait in it. */
-  #calmMs(): number {
-    return Math.max(this.#settings.calmWaitMs, CALM_CALLS * this.meter.typicalMs);
-  }
-
-  #overloadedMs(): number {
-    const { gapMs, typicalMs } = this.meter;
-    return Math.max(this.#settings.overloadWaitMs, OVERLOAD_CALLS * typicalMs, OVERLOAD_GAPS * gapMs);
-  }
 }
 
 /** A share of nothing is full, but a counter's utilization must not be 0 / 0. */
@@ -311,8 +307,3 @@ function capacityOf(limit: number): number {
 }
 
 const WHEEL_TICK_MS = 4;
-/** Waits grow with what a call takes: for an answer of ten seconds nobody minds to wait for five. */
-const CALM_CALLS = 2;
-const OVERLOAD_CALLS = 0.5;
-/** Where calls end seldom, the queue has to last until the next ones do. */
-const OVERLOAD_GAPS = 5;

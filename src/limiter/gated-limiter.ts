@@ -10,12 +10,13 @@ import { type AcquireOptions, emptyClaim, readClaim } from './claim.js';
 import { Gate } from './gate.js';
 import type { GuardOptions } from './guard-options.js';
 import { guardedTransport } from './guarded-transport.js';
-import { LeakWatch } from './leak-watch.js';
+import { Leak, LeakWatch } from './leak-watch.js';
 import type { Limiter, LimiterOptions } from './limiter.js';
 import type { LimiterCore } from './limiter-core.js';
 import type { LimiterEvents } from './limiter-events.js';
 import type { LimiterExplanation, LimiterSnapshot } from './limiter-report.js';
 import { limiterSnapshot, observeLimiter, waitHistogram } from './limiter-snapshot.js';
+import { checkedLimit } from './limits/checked.js';
 import { gradientLimit } from './limits/gradient.js';
 import { quotaOnly, SharedLimit } from './limits/shared.js';
 import { withSignals } from './limits/signals.js';
@@ -75,7 +76,9 @@ class GatedLimiter implements LimiterCore {
     this.events = new EventSource(`limiter ${name}`, diagnostics);
     this.#lifecycle = new Lifecycle(`limiter ${name}`);
     const isShared = options.share !== undefined;
-    const factory = withSignals(isShared ? quotaOnly(options.limit) : (options.limit ?? gradientLimit()), signals);
+    const onError = (error: unknown) => diagnostics.report(`limiter ${name}`, error);
+    const own = checkedLimit(isShared ? quotaOnly(options.limit) : (options.limit ?? gradientLimit()), onError);
+    const factory = withSignals(own, signals);
     const limit = factory({ clock, host, load });
     const shared = isShared ? new SharedLimit(limit) : undefined;
     const settings = options.share && resolveShare(options.share, limit.max);
@@ -86,7 +89,7 @@ class GatedLimiter implements LimiterCore {
       queue: resolveQueue(options.queue),
       partitions: new Partitions(options.partitions),
       random: random.fork(`limiter ${name}`),
-      onError: (error) => diagnostics.report(`limiter ${name}`, error),
+      onError,
       onLimit: this.#onLimit,
       onRoom: this.#onRoom,
       onRefused: this.#onRefused,
@@ -94,7 +97,7 @@ class GatedLimiter implements LimiterCore {
     });
     this.#tickets = new Tickets(this.gate);
     const isWatching = options.leakWarning ?? host.env('NODE_ENV') !== 'production';
-    this.#leaks = isWatching ? new LeakWatch(() => diagnostics.report(`limiter ${name}`, new Error(LEAK))) : undefined;
+    this.#leaks = isWatching ? new LeakWatch(() => onError(new Error(LEAK))) : undefined;
     this.#observed = telemetry === undefined ? [] : observeLimiter(telemetry, this);
     this.share = settings && shared && startShare(settings, shared, this);
   }
@@ -185,6 +188,7 @@ class GatedLimiter implements LimiterCore {
   }
 
   permit(waiter: Waiter, startedAt: number, isTimed: boolean): GatePermit {
+    waiter.hasPermit = true;
     return this.#permitOf(waiter.weight, waiter.partition, startedAt, isTimed);
   }
 
@@ -251,9 +255,10 @@ class GatedLimiter implements LimiterCore {
   #permitOf(weight: number, partition: number, startedAt: number, isTimed: boolean): GatePermit {
     const { gate } = this;
     const leaks = this.#leaks;
-    if (leaks === undefined) return new GatePermit(gate, weight, partition, startedAt, isTimed, undefined);
-    const permit = new GatePermit(gate, weight, partition, startedAt, isTimed, leaks.onEnd);
-    leaks.watch(permit, () => gate.end('ignored', weight, partition, startedAt, false));
+    if (leaks === undefined) return new GatePermit(gate, weight, partition, startedAt, isTimed);
+    const leak = new Leak(weight, (left) => gate.end('ignored', left, partition, startedAt, false));
+    const permit = new GatePermit(gate, weight, partition, startedAt, isTimed, leaks, leak);
+    leaks.watch(permit, leak);
     return permit;
   }
 

@@ -1,5 +1,5 @@
 /** Admission: as many calls as can be worked on, a few that wait, and quick refusals for the rest, least critical first. */
-export type { AcquireOptions } from './claim.js';
+export { type AcquireOptions, MAX_WEIGHT } from './claim.js';
 export {
   createThrottle,
   DEFAULT_MAX_PUSHBACK_MS,

@@ -1,6 +1,7 @@
 /**
  * Shares of one limit: each partition is sure of its own, and takes what the others leave. The limit itself is never exceeded: a
- * partition that comes back for its share gets the next permits that end, before all who are above theirs.
+ * partition that comes back for its share gets the next permits that end, before all who are above theirs. The places in a full queue are shared
+ * alike: whoever floods it pushes out their own.
  */
 import { checkNumber, invalidArgument } from '../core/errors.js';
 import type { WaitQueue } from './wait-queue.js';
@@ -74,6 +75,25 @@ export class Partitions {
     }
     return best;
   }
+
+  /** Whose place in a full queue a newcomer takes; undefined: nobody's. */
+  victim(queue: WaitQueue, newcomer: Waiter): Waiter | undefined {
+    const own = newcomer.partition;
+    let fullest = own;
+    let size = queue.sizeOf(own) + 1;
+    for (let partition = 0; partition < this.count; partition++) {
+      const other = queue.sizeOf(partition);
+      if (partition === own || !isFuller(other, this.shareOf(partition), size, this.shareOf(fullest))) continue;
+      fullest = partition;
+      size = other;
+    }
+    return queue.last(fullest, fullest === own ? newcomer.rank : 0);
+  }
+}
+
+/** Of two that have no share the one with more is fuller. */
+function isFuller(size: number, share: number, otherSize: number, otherShare: number): boolean {
+  return share === 0 && otherShare === 0 ? size > otherSize : size * otherShare > otherSize * share;
 }
 
 /** Below its share before above; then more critical before less, among those above; then by use. NaN (nothing of nothing) is above. */

@@ -1,6 +1,9 @@
 /** The right to run, given back once. */
+import { checkNumber } from '../core/errors.js';
 import type { InFlight, Outcome } from '../core/load-counter.js';
+import { MAX_WEIGHT } from './claim.js';
 import type { Gate } from './gate.js';
+import type { Leak, LeakWatch } from './leak-watch.js';
 
 /**
  * What a limiter gives. `end` gives it back: the first call counts, later ones do nothing, so `finally { permit.end() }` is safe beside an
@@ -12,6 +15,8 @@ import type { Gate } from './gate.js';
 export interface Permit extends InFlight, Disposable {
   /** In the limiter's unit, as of now. */
   readonly weight: number;
+  /** @throws {EvenkeelError} `invalid-argument` for a weight that is not from 0 to {@link MAX_WEIGHT}. */
+  reweigh(weight: number): void;
   /** @param retryAfterMs - With `dropped`: how long those behind asked to be left alone. */
   end(outcome?: Outcome, retryAfterMs?: number): void;
 }
@@ -21,38 +26,43 @@ export class GatePermit implements Permit {
   readonly #partition: number;
   readonly #startedAt: number;
   readonly #isTimed: boolean;
-  readonly #onEnd: ((permit: GatePermit) => void) | undefined;
+  readonly #leaks: LeakWatch | undefined;
+  readonly #leak: Leak | undefined;
   weight: number;
   #isOver = false;
 
-  /** `onEnd`: for those who watch for leaks. */
+  /** `leak`: what is left of it if nobody ends it, where somebody watches. */
   constructor(
     gate: Gate,
     weight: number,
     partition: number,
     startedAt: number,
     isTimed: boolean,
-    onEnd: ((permit: GatePermit) => void) | undefined,
+    leaks?: LeakWatch,
+    leak?: Leak,
   ) {
     this.#gate = gate;
     this.weight = weight;
     this.#partition = partition;
     this.#startedAt = startedAt;
     this.#isTimed = isTimed;
-    this.#onEnd = onEnd;
+    this.#leaks = leaks;
+    this.#leak = leak;
   }
 
   reweigh(weight: number): void {
     if (this.#isOver) return;
+    checkNumber('weight', weight, 0, MAX_WEIGHT);
     const from = this.weight;
     this.weight = weight;
+    if (this.#leak !== undefined) this.#leak.weight = weight;
     this.#gate.reweigh(from, weight, this.#partition);
   }
 
   end(outcome: Outcome = 'ok', retryAfterMs = 0): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#onEnd?.(this);
+    this.#leaks?.onEnd(this);
     this.#gate.end(outcome, this.weight, this.#partition, this.#startedAt, this.#isTimed, retryAfterMs);
   }
 

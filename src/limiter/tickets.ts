@@ -3,6 +3,7 @@
  * A ticket that is used twice does nothing the second time, unless its slot was given out 32,768 times in between.
  */
 import type { Outcome } from '../core/load-counter.js';
+import { MAX_WEIGHT } from './claim.js';
 import type { Gate } from './gate.js';
 
 const SLOT_BITS = 16;
@@ -33,7 +34,7 @@ export class Tickets {
   /** -1: no permit is free. */
   enter(weight: number): number {
     const gate = this.#gate;
-    if (!(weight > 0) || !gate.hasRoom(weight) || !gate.level.admits(RANK, undefined)) {
+    if (!(weight > 0 && weight <= MAX_WEIGHT) || !gate.hasRoom(weight) || !gate.level.admits(RANK, undefined)) {
       gate.count('limit', RANK);
       return NONE;
     }

@@ -3,8 +3,8 @@
  *
  * Order: partitions below their share first, the one furthest below before the others; then the most critical. Within a line the oldest
  * is next while the queue empties now and then, and the youngest under an overload: it has the most time left, and whoever waited long has a
- * caller that may be gone. A newcomer to a full queue takes the place of the oldest of the least critical that wait, if that is no more
- * critical than the newcomer, from the partition with the longest line.
+ * caller that may be gone. A newcomer to a full queue takes the place of the oldest of the least critical of the partition that fills the
+ * queue most, by its share; in its own partition, of one that is no more critical than itself.
  * @see Maurer, "Fail at Scale", ACM Queue 2015 (adaptive LIFO)
  */
 import { CRITICALITIES } from '../core/call-context.js';
@@ -40,12 +40,10 @@ class Line {
 export class WaitQueue {
   /** Partition by partition, each from the most critical to the least. */
   readonly #lines: readonly Line[];
-  readonly #partitions: number;
   readonly #sizes: Int32Array;
   size = 0;
 
   constructor(partitions: number) {
-    this.#partitions = partitions;
     this.#lines = Array.from({ length: partitions * RANKS }, () => new Line());
     this.#sizes = new Int32Array(partitions);
   }
@@ -80,15 +78,11 @@ export class WaitQueue {
     return undefined;
   }
 
-  /** Whose place a newcomer of that rank may take. */
-  victim(newcomerRank: number): Waiter | undefined {
-    for (let rank = RANKS - 1; rank >= newcomerRank; rank--) {
-      let longest: Line | undefined;
-      for (let partition = 0; partition < this.#partitions; partition++) {
-        const line = this.#lines[partition * RANKS + rank] as Line;
-        if (line.size > (longest?.size ?? 0)) longest = line;
-      }
-      if (longest !== undefined) return longest.oldest;
+  /** The oldest of the least critical of `partition`, of those that are no more critical than `rank`. */
+  last(partition: number, mostCriticalRank: number): Waiter | undefined {
+    for (let rank = RANKS - 1; rank >= mostCriticalRank; rank--) {
+      const line = this.#lines[partition * RANKS + rank] as Line;
+      if (line.size > 0) return line.oldest;
     }
     return undefined;
   }

@@ -29,6 +29,8 @@ export abstract class Waiter extends WheelEntry {
   next: Waiter | undefined = undefined;
   previous: Waiter | undefined = undefined;
   isQueued = false;
+  /** Somebody can end it. */
+  hasPermit = false;
   /** Hears that its time in the queue is up. */
   onTimeUp: ((waiter: Waiter) => void) | undefined = undefined;
 

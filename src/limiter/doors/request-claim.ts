@@ -7,10 +7,10 @@
 import type { CallContext } from '../../core/call-context.js';
 import { cohortOf } from '../../core/cohort.js';
 import { readContextHeaders } from '../../core/context-headers.js';
-import { checkNumber, EvenkeelError, isEvenkeelError } from '../../core/errors.js';
+import { EvenkeelError, isEvenkeelError } from '../../core/errors.js';
 import type { HeaderList } from '../../core/headers.js';
 import type { Runtime } from '../../core/runtime.js';
-import { emptyClaim, rankOf } from '../claim.js';
+import { checkWeight, emptyClaim, rankOf } from '../claim.js';
 import type { LimiterCore } from '../limiter-core.js';
 import type { Partitions } from '../partitions.js';
 import type { Claim } from '../waiter.js';
@@ -102,7 +102,7 @@ export class RequestClaims<Request> {
     const { weightOf } = this.#settings;
     if (weightOf === undefined) return 1;
     try {
-      return checkNumber('weight', weightOf(request), Number.MIN_VALUE);
+      return checkWeight(weightOf(request));
     } catch (error) {
       this.#report('weightOf', error);
       return 1;
