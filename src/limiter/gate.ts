@@ -135,7 +135,7 @@ export class Gate {
     if (outcome !== 'ignored') {
       if (isTimed && outcome === 'ok') meter.onTimed(startedAt, now);
       if (retryAfterMs > meter.retryAfterMs) meter.retryAfterMs = retryAfterMs;
-      if (meter.end(outcome, found) && meter.close(this.limit, this.inFlight)) this.#changeLimit();
+      if (meter.end(outcome, found, this.inFlight, now) && meter.close(this.limit)) this.#changeLimit();
     }
     if (this.#queue.size > 0) this.#pump();
     else this.#onRoom();

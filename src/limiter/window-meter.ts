@@ -17,8 +17,6 @@ const MOST_STRIDE = 256;
 const TURNOVERS = 2;
 /** A change by more than this share is a jump. */
 const JUMP = 0.2;
-/** Calls between two looks at the clock, at most. */
-const MOST_CALLS_UNLOOKED = 16;
 
 export class WindowMeter implements LimitWindow {
   limit = 0;
@@ -49,7 +47,8 @@ export class WindowMeter implements LimitWindow {
   #inFlightSum = 0;
   #queueSum = 0;
   #admitted = 0;
-  #unlooked = 0;
+  /** It cannot be over before. */
+  #openUntilMs: number;
   #stride = 1;
   #untimed = 0;
 
@@ -59,6 +58,7 @@ export class WindowMeter implements LimitWindow {
     this.#calls = limit.windowCalls;
     this.#quantile = limit.quantile;
     this.#startedAt = clock.now();
+    this.#openUntilMs = this.#startedAt + this.#windowMs;
   }
 
   /** A call begins: is it timed? `weight` is what is in flight with it. */
@@ -75,8 +75,11 @@ export class WindowMeter implements LimitWindow {
     this.#admitted++;
   }
 
-  /** A call ended. `weight` is what was in flight with it. True: the window may be over; ask `close`. */
-  end(outcome: 'ok' | 'error' | 'dropped', weight: number): boolean {
+  /**
+   * A call ended. `weight` is what was in flight with it, `inFlight` the calls that still are, `now` may be a little old. True: the window may be
+   * over; ask `close`.
+   */
+  end(outcome: 'ok' | 'error' | 'dropped', weight: number, inFlight: number, now: number): boolean {
     if (outcome === 'dropped') {
       this.dropped++;
     } else {
@@ -84,8 +87,8 @@ export class WindowMeter implements LimitWindow {
       if (outcome === 'error') this.failed++;
     }
     this.#inFlightSum += weight;
-    if (++this.#unlooked < MOST_CALLS_UNLOOKED && this.ended + this.dropped !== this.#calls) return false;
-    return true;
+    const calls = this.ended + this.dropped;
+    return calls >= this.#calls && calls >= TURNOVERS * inFlight && now >= this.#openUntilMs;
   }
 
   /** How long a timed call took. */
@@ -94,13 +97,11 @@ export class WindowMeter implements LimitWindow {
     this.#latencies[this.#timed++] = now - startedAt;
   }
 
-  /** Fills in the window and returns true when it is over. `inFlight`: calls, whatever their weight. */
-  close(limit: number, inFlight: number): boolean {
-    this.#unlooked = 0;
+  /** Fills in the window and returns true when it is over. */
+  close(limit: number): boolean {
     const now = this.#clock.now();
     const length = now - this.#startedAt;
-    if (this.#isSettling || length < this.#windowMs || this.ended + this.dropped < this.#calls) return false;
-    if (this.ended + this.dropped < TURNOVERS * inFlight || (this.ended > this.failed && this.#timed === 0)) return false;
+    if (this.#isSettling || (this.ended > this.failed && this.#timed === 0)) return false;
     this.limit = limit;
     this.nowMs = now;
     this.lengthMs = length;
@@ -133,7 +134,7 @@ export class WindowMeter implements LimitWindow {
     this.#queueSum = 0;
     this.#admitted = 0;
     this.#timed = 0;
-    this.#unlooked = 0;
+    this.#openUntilMs = now + this.#windowMs;
   }
 }
 

@@ -91,7 +91,8 @@ class Aimd implements Limit {
   readonly #settings: AimdSettings;
   /** Below it growth is by share, above by step; the half-way point of the last loss, as TCP's threshold. */
   #threshold = Number.POSITIVE_INFINITY;
-  #endedAtMs = Number.NEGATIVE_INFINITY;
+  /** NaN: before the first window, which is no end of idleness. */
+  #endedAtMs = Number.NaN;
   #holdUntilMs = Number.NEGATIVE_INFINITY;
   reason = 'initial';
 

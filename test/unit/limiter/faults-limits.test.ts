@@ -77,12 +77,13 @@ describe('limits that contradict each other', () => {
     expect(() => limiterOf({ limit: (() => ({})) as never })).toThrow(invalid);
   });
 
-  it.each([{ partitions: { a: 1.1 } }, { partitions: { a: Number.NaN } }, { partitions: { a: 0.6, b: 0.6 } }] as LimiterOptions[])(
-    '%j is refused',
-    (options) => {
-      expect(() => limiterOf(options)).toThrow(invalid);
-    },
-  );
+  it.each([
+    { partitions: { a: 1.1 } },
+    { partitions: { a: Number.NaN } },
+    { partitions: { a: 0.6, b: 0.6 } },
+  ] as LimiterOptions[])('%j is refused', (options) => {
+    expect(() => limiterOf(options)).toThrow(invalid);
+  });
 });
 
 describe('a limit that somebody wrote', () => {

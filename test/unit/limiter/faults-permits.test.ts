@@ -101,25 +101,31 @@ describe('work that throws at once', () => {
 });
 
 describe('weights', () => {
-  it.each([0, -1, -0, Number.NaN, Number.POSITIVE_INFINITY, 1e308, 2 * MAX_WEIGHT])('%s is refused at every door', async (weight) => {
-    const { limiter } = limiterOf();
-    expect(() => limiter.tryAcquire({ weight })).toThrow(expect.objectContaining({ code: 'invalid-argument' }));
-    expect(await codeOf(limiter.acquire({ weight }))).toBe('invalid-argument');
-    expect(await codeOf(limiter.run(() => 1, { weight }))).toBe('invalid-argument');
-    expect(limiter.enter(weight)).toBe(-1);
-    expect(limiter).toMatchObject({ inFlight: 0, weight: 0 });
-  });
+  it.each([0, -1, -0, Number.NaN, Number.POSITIVE_INFINITY, 1e308, 2 * MAX_WEIGHT])(
+    '%s is refused at every door',
+    async (weight) => {
+      const { limiter } = limiterOf();
+      expect(() => limiter.tryAcquire({ weight })).toThrow(expect.objectContaining({ code: 'invalid-argument' }));
+      expect(await codeOf(limiter.acquire({ weight }))).toBe('invalid-argument');
+      expect(await codeOf(limiter.run(() => 1, { weight }))).toBe('invalid-argument');
+      expect(limiter.enter(weight)).toBe(-1);
+      expect(limiter).toMatchObject({ inFlight: 0, weight: 0 });
+    },
+  );
 
-  it.each([-1, Number.NaN, Number.POSITIVE_INFINITY, 1e308, '3' as unknown as number])('no permit is reweighed to %s', (weight) => {
-    const { limiter } = limiterOf();
-    const permits = [limiter.tryAcquire(), limiter.tryAcquire()];
-    for (const permit of permits) {
-      expect(() => permit?.reweigh(weight)).toThrow(expect.objectContaining({ code: 'invalid-argument' }));
-    }
-    expect(limiter.weight).toBe(2);
-    permits[0]?.end();
-    expect(limiter.weight).toBe(1);
-  });
+  it.each([-1, Number.NaN, Number.POSITIVE_INFINITY, 1e308, '3' as unknown as number])(
+    'no permit is reweighed to %s',
+    (weight) => {
+      const { limiter } = limiterOf();
+      const permits = [limiter.tryAcquire(), limiter.tryAcquire()];
+      for (const permit of permits) {
+        expect(() => permit?.reweigh(weight)).toThrow(expect.objectContaining({ code: 'invalid-argument' }));
+      }
+      expect(limiter.weight).toBe(2);
+      permits[0]?.end();
+      expect(limiter.weight).toBe(1);
+    },
+  );
 
   it('the largest there may be leave exact sums behind', () => {
     const { limiter } = limiterOf({ limit: fixedLimit(Number.MAX_VALUE), partitions: { a: 0.5 } });
@@ -144,15 +150,18 @@ describe('weights', () => {
 });
 
 describe('time', () => {
-  it.each([-1e308, -1, 0, Number.NEGATIVE_INFINITY])('a deadline at %s has passed: nothing is queued and no work begins', async (deadline) => {
-    const { limiter } = limiterOf({ limit: fixedLimit(1) });
-    let begun = 0;
-    const work = () => begun++;
-    expect(await codeOf(limiter.run(work, { deadline }))).toBe('deadline-exceeded deadline');
-    limiter.tryAcquire();
-    expect(await codeOf(limiter.acquire({ deadline }))).toBe('deadline-exceeded deadline');
-    expect([begun, limiter.inFlight, limiter.queued]).toEqual([0, 1, 0]);
-  });
+  it.each([-1e308, -1, 0, Number.NEGATIVE_INFINITY])(
+    'a deadline at %s has passed: nothing is queued and no work begins',
+    async (deadline) => {
+      const { limiter } = limiterOf({ limit: fixedLimit(1) });
+      let begun = 0;
+      const work = () => begun++;
+      expect(await codeOf(limiter.run(work, { deadline }))).toBe('deadline-exceeded deadline');
+      limiter.tryAcquire();
+      expect(await codeOf(limiter.acquire({ deadline }))).toBe('deadline-exceeded deadline');
+      expect([begun, limiter.inFlight, limiter.queued]).toEqual([0, 1, 0]);
+    },
+  );
 
   it('a calendar that jumps changes no wait, no deadline and no latency', async () => {
     const { clock, limiter } = limiterOf({ limit: fixedLimit(1) });

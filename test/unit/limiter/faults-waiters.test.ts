@@ -98,19 +98,22 @@ describe('waiters that leave', () => {
     expect(getEventListeners(controller.signal, 'abort')).toEqual([]);
   });
 
-  it.each(['before', 'after'])('one whose time is up at the moment of a release is answered once, the timer %s it', async (order) => {
-    const { clock, limiter, running } = busy({ queue: { calmWaitMs: 100 } });
-    const release = () => clock.timer(100, () => running.end());
-    if (order === 'after') release();
-    const waiting = limiter.acquire().then(
-      () => 'ok',
-      () => 'refused',
-    );
-    if (order === 'before') release();
-    await clock.advance(100);
-    expect(limiter.inFlight).toBe((await waiting) === 'ok' ? 1 : 0);
-    expect(limiter.queued).toBe(0);
-  });
+  it.each(['before', 'after'])(
+    'one whose time is up at the moment of a release is answered once, the timer %s it',
+    async (order) => {
+      const { clock, limiter, running } = busy({ queue: { calmWaitMs: 100 } });
+      const release = () => clock.timer(100, () => running.end());
+      if (order === 'after') release();
+      const waiting = limiter.acquire().then(
+        () => 'ok',
+        () => 'refused',
+      );
+      if (order === 'before') release();
+      await clock.advance(100);
+      expect(limiter.inFlight).toBe((await waiting) === 'ok' ? 1 : 0);
+      expect(limiter.queued).toBe(0);
+    },
+  );
 
   it('one that is aborted from inside the grant of another is passed over', () => {
     const { limiter, running } = busy({ limit: fixedLimit(2) });
