@@ -10,7 +10,6 @@ import { noop } from './cost-sides.js';
 export type PeerName = 'p-limit' | 'p-queue' | 'cockatiel' | 'opossum' | 'bottleneck';
 
 interface CostPeer {
-  readonly settings: string;
   /** Operations a block: some ten milliseconds. */
   readonly operations: number;
   run(limit: number): () => Promise<unknown>;
@@ -20,7 +19,6 @@ interface CostPeer {
 
 export const COST_PEERS: Readonly<Record<PeerName, CostPeer>> = {
   'p-limit': {
-    settings: 'pLimit(1000)',
     operations: 10_000,
     run: (limit) => {
       const limited = pLimit(limit);
@@ -32,7 +30,6 @@ export const COST_PEERS: Readonly<Record<PeerName, CostPeer>> = {
     },
   },
   'p-queue': {
-    settings: 'concurrency 1000',
     operations: 5000,
     run: (concurrency) => {
       const queue = new PQueue({ concurrency });
@@ -44,7 +41,6 @@ export const COST_PEERS: Readonly<Record<PeerName, CostPeer>> = {
     },
   },
   cockatiel: {
-    settings: 'bulkhead(1000, Infinity)',
     operations: 20_000,
     run: (limit) => {
       const policy = bulkhead(limit, Number.POSITIVE_INFINITY);
@@ -56,7 +52,6 @@ export const COST_PEERS: Readonly<Record<PeerName, CostPeer>> = {
     },
   },
   opossum: {
-    settings: 'capacity 1000, timeout false',
     operations: 5000,
     run: (capacity) => {
       const breaker = new CircuitBreaker(noop, { capacity, timeout: false });
@@ -64,7 +59,6 @@ export const COST_PEERS: Readonly<Record<PeerName, CostPeer>> = {
     },
   },
   bottleneck: {
-    settings: 'maxConcurrent 1000',
     operations: 200,
     run: (maxConcurrent) => {
       const limiter = new Bottleneck({ maxConcurrent });

@@ -65,7 +65,7 @@ export async function costs(options: SuiteOptions, onClaim: (claim: Claim) => vo
   }
 }
 
-function claimOf(id: string, { allocatesNothing, claim, most, name, note }: Comparison, result: CostResult): Claim {
+function claimOf(id: string, { allocatesNothing, claim, most, note }: Comparison, result: CostResult): Claim {
   const { cost, ratio } = result;
   const isFree = cost === undefined || cost.bytes < 1;
   const bytes = cost === undefined ? '' : `, ${isFree ? 0 : cost.bytes.toFixed(0)} bytes`;
@@ -80,7 +80,7 @@ function claimOf(id: string, { allocatesNothing, claim, most, name, note }: Comp
     samples: ratio.pairs,
     holds: most === undefined || (ratio.high <= most && (!allocatesNothing || isFree)),
     ...(most === undefined ? { isInformation: true } : undefined),
-    note: `${nanoseconds(result)}${bytes}${note === undefined ? '' : `; ${note}`} (${name})`,
+    note: `${nanoseconds(result)}${bytes}${note === undefined ? '' : `; ${note}`}`,
   };
 }
 

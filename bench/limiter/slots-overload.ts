@@ -73,7 +73,8 @@ async function overloadOnce(contender: Contender, seed: number): Promise<SlotsRe
     timeoutMs: TIMEOUT_MS,
   };
   await using client = await startChild<SlotsResult>(new URL('./slots-client.mjs', import.meta.url), [JSON.stringify(plan)]);
-  return client.hello;
+  // JSON has no NaN: without an answer there is no p99.
+  return { ...client.hello, criticalP99: client.hello.criticalP99 ?? Number.POSITIVE_INFINITY };
 }
 
 const PEERS: Readonly<Record<Contender, readonly [version: string, settings: string]>> = {
@@ -94,10 +95,8 @@ function peerOf(name: Contender, runs: readonly SlotsResult[]): Peer {
 /** Medians of the runs. */
 function summary(runs: readonly SlotsResult[]): string {
   const of = (pick: (run: SlotsResult) => number) => median(runs.map(pick)).toFixed(0);
-  // JSON has no NaN: without an answer there is no p99.
-  const p99 = runs.some(({ criticalP99 }) => criticalP99 === null) ? '-' : of(({ criticalP99 }) => criticalP99);
   return (
-    `${of(({ goodput }) => goodput)}/s in time, critical ${of(({ criticalGoodput }) => criticalGoodput)}/s, their p99 ${p99} ms, ` +
+    `${of(({ goodput }) => goodput)}/s in time, critical ${of(({ criticalGoodput }) => criticalGoodput)}/s, their p99 ${of(({ criticalP99 }) => criticalP99)} ms, ` +
     `refused ${of(({ refused }) => refused)}, too late ${of(({ timedOut }) => timedOut)} of ${of(({ arrivals }) => arrivals)}`
   );
 }

@@ -50,7 +50,11 @@ class LiveClock implements Clock {
   }
 
   coarse(): number {
-    if (this.#isFresh) return this.#coarse;
+    return this.#isFresh ? this.#coarse : this.#refresh();
+  }
+
+  /** Apart, so that the reading of a field is inlined where it is asked for, and its number never boxed. */
+  #refresh(): number {
     this.#isFresh = true;
     this.#coarse = performance.now();
     // One timer object, armed only while somebody asks: an idle process is not woken.

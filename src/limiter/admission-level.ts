@@ -47,7 +47,10 @@ export class AdmissionLevel {
 
   /** A call is here; false: it is turned away. `cohort` undefined: one by chance. Costs a field while nothing is ever refused. */
   admits(rank: number, cohort: number | undefined): boolean {
-    if (!this.#isWatching) return true;
+    return !this.#isWatching || this.#isAbove(rank, cohort);
+  }
+
+  #isAbove(rank: number, cohort: number | undefined): boolean {
     const now = this.#clock.coarse();
     const elapsed = now - this.#begunAtMs;
     if (elapsed >= PERIOD_MS && (this.#served >= PERIOD_CALLS || elapsed >= LONGEST_PERIOD_MS)) this.#roll(now, elapsed);

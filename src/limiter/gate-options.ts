@@ -17,7 +17,7 @@ export interface GateOptions {
   readonly onError: (error: unknown) => void;
   /** The limit has changed. */
   readonly onLimit: () => void;
-  /** A permit has come free, or the last one that was waited for: whoever feeds the limiter may go on. */
+  /** While `isAwaited`: a permit has come free, or the last one that was waited for. Whoever feeds the limiter may go on. */
   readonly onRoom: () => void;
   readonly onRefused: (refusal: Refusal, rank: number) => void;
   /** A call got its permit after that many ms. Absent: nobody measures. */

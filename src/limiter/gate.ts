@@ -41,8 +41,11 @@ export class Gate {
   weight = 0;
   /** Of those that wait. */
   queuedWeight = 0;
-  /** Of the call that began last: it is timed. */
+  /** Of the call that began last: when, and whether it is timed. Fields, and no result: a number that is returned may cost an object. */
+  startedAt = 0;
   isTimed = false;
+  /** Somebody wants to hear of room. */
+  isAwaited = false;
   readonly #clock: Clock;
   readonly #calculator: Limit;
   readonly #queue: WaitQueue;
@@ -103,8 +106,8 @@ export class Gate {
     return now - this.#busySinceMs > calmWaitMs(this.#settings, this.meter);
   }
 
-  /** Counts the weight as in flight, unasked. Returns when it began; `isTimed` says how exactly. */
-  begin(weight: number, partition: number, rank: number): number {
+  /** Counts the weight as in flight, unasked. `startedAt` says when it began, and `isTimed` how exactly. */
+  begin(weight: number, partition: number, rank: number): void {
     this.inFlight++;
     this.weight += weight;
     this.counter.enter(weight);
@@ -112,7 +115,7 @@ export class Gate {
     this.admissions[rank] = (this.admissions[rank] as number) + 1;
     if (this.partitions.isSplit) this.partitions.add(partition, weight);
     this.isTimed = this.meter.begin(this.weight);
-    return this.isTimed ? this.#clock.now() : this.#clock.coarse();
+    this.startedAt = this.isTimed ? this.#clock.now() : this.#clock.coarse();
   }
 
   reweigh(from: number, to: number, partition: number): void {
@@ -138,7 +141,7 @@ export class Gate {
       if (meter.end(outcome, found, this.inFlight, now) && meter.close(this.limit)) this.#changeLimit();
     }
     if (this.#queue.size > 0) this.#pump();
-    else this.#onRoom();
+    else if (this.isAwaited) this.#onRoom();
   }
 
   /** Admits the waiter at once, or queues it, or refuses it; it hears of it by its methods, perhaps before this returns. */
@@ -231,9 +234,10 @@ export class Gate {
 
   #admit(waiter: Waiter, now: number): void {
     this.meter.onWait(now - waiter.arrivedAt);
-    const startedAt = this.begin(waiter.weight, waiter.partition, waiter.rank);
+    this.begin(waiter.weight, waiter.partition, waiter.rank);
+    const { isTimed, startedAt } = this;
     try {
-      waiter.onAdmitted(startedAt, this.isTimed);
+      waiter.onAdmitted(startedAt, isTimed);
     } catch (error) {
       this.#onError(error);
       // Nobody could end it.
@@ -256,7 +260,7 @@ export class Gate {
     } finally {
       this.#isPumping = false;
     }
-    if (this.#queue.size === 0) this.#onRoom();
+    if (this.#queue.size === 0 && this.isAwaited) this.#onRoom();
   }
 
   #admitWaiting(): void {

@@ -134,7 +134,7 @@ class GatedLimiter implements LimiterCore {
     try {
       const claim = this.#read(options);
       const refusal = this.#turnsAway(claim);
-      if (refusal !== undefined) throw this.#refusal(refusal, claim.rank);
+      if (refusal !== undefined) return Promise.reject(this.#refusal(refusal, claim.rank));
       return this.gate.hasRoom(claim.weight) ? Promise.resolve(this.#begin(claim)) : this.#wait(claim, options?.signal);
     } catch (error) {
       return Promise.reject(error);
@@ -168,6 +168,7 @@ class GatedLimiter implements LimiterCore {
   ready(options: { signal?: AbortSignal } = {}): Promise<void> {
     if (!this.#lifecycle.isOpen) return Promise.reject(this.errors.closed);
     if (this.#rooms.size === 0 && this.gate.hasRoom(1)) return Promise.resolve();
+    this.gate.isAwaited = true;
     return this.#rooms.wait(options.signal, () => cancelledError(options.signal));
   }
 
@@ -216,6 +217,7 @@ class GatedLimiter implements LimiterCore {
   drain(): Promise<void> {
     if (this.#lifecycle.isOpen && !this.gate.isIdle) this.#lifecycle.enter();
     this.#rooms.fail(this.errors.closed);
+    this.gate.isAwaited = true;
     return this.#lifecycle.drain();
   }
 
@@ -244,12 +246,14 @@ class GatedLimiter implements LimiterCore {
   }
 
   #read(options: AcquireOptions | CallContext | undefined): Claim {
-    return readClaim(this.#claim, options ?? this.runtime.ambient.get(), this.gate.partitions);
+    const told = options ?? this.runtime.ambient.get();
+    return told === undefined ? NOTHING_TOLD : readClaim(this.#claim, told, this.gate.partitions);
   }
 
   #begin({ weight, partition, rank }: Claim): GatePermit {
-    const startedAt = this.gate.begin(weight, partition, rank);
-    return this.#permitOf(weight, partition, startedAt, this.gate.isTimed);
+    const { gate } = this;
+    gate.begin(weight, partition, rank);
+    return this.#permitOf(weight, partition, gate.startedAt, gate.isTimed);
   }
 
   #permitOf(weight: number, partition: number, startedAt: number, isTimed: boolean): GatePermit {
@@ -282,9 +286,11 @@ class GatedLimiter implements LimiterCore {
   readonly #onRoom = (): void => {
     if (this.#rooms.size > 0 && this.gate.hasRoom(1)) this.#rooms.wakeOne();
     if (!this.#lifecycle.isOpen && this.#lifecycle.inFlight > 0 && this.gate.isIdle) this.#lifecycle.leave();
+    this.gate.isAwaited = this.#rooms.size > 0 || !this.#lifecycle.isOpen;
   };
 }
 
+const NOTHING_TOLD: Readonly<Claim> = Object.freeze(emptyClaim());
 const LEAK = 'a permit was dropped without an end; its weight is taken back';
 
 function cancelledError(signal: AbortSignal | undefined): EvenkeelError {

@@ -14,6 +14,7 @@ export class PromisedPermit<P> extends Waiter {
   readonly promise: Promise<P>;
   readonly #source: PermitSource<P>;
   readonly #signal: AbortSignal | undefined;
+  #onAbort: (() => void) | undefined;
   #resolve!: (permit: P) => void;
   #reject!: (error: EvenkeelError) => void;
 
@@ -25,22 +26,24 @@ export class PromisedPermit<P> extends Waiter {
       this.#resolve = resolve;
       this.#reject = reject;
     });
-    signal?.addEventListener('abort', this.#onAbort, { once: true });
+    if (signal === undefined) return;
+    this.#onAbort = () => this.#leave(signal.reason);
+    signal.addEventListener('abort', this.#onAbort, { once: true });
   }
 
   onAdmitted(startedAt: number, isTimed: boolean): void {
-    this.#signal?.removeEventListener('abort', this.#onAbort);
+    if (this.#onAbort !== undefined) this.#signal?.removeEventListener('abort', this.#onAbort);
     this.#resolve(this.#source.permit(this, startedAt, isTimed));
   }
 
   onRefused(refusal: Refusal): void {
-    this.#signal?.removeEventListener('abort', this.#onAbort);
+    if (this.#onAbort !== undefined) this.#signal?.removeEventListener('abort', this.#onAbort);
     this.#reject(this.#source.errorOf(refusal));
   }
 
   /** A permit that was granted before this is the caller's, who must end it; nothing is granted after it. */
-  readonly #onAbort = (): void => {
+  #leave(cause: unknown): void {
     if (!this.#source.withdraw(this)) return;
-    this.#reject(new Failure('cancelled', 'cancelled while waiting for a permit', { cause: this.#signal?.reason }));
-  };
+    this.#reject(new Failure('cancelled', 'cancelled while waiting for a permit', { cause }));
+  }
 }

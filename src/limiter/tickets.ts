@@ -41,7 +41,8 @@ export class Tickets {
     const slot = this.#take();
     if (slot === NONE) return NONE;
     this.#weights[slot] = weight;
-    this.#startedAt[slot] = gate.begin(weight, 0, RANK);
+    gate.begin(weight, 0, RANK);
+    this.#startedAt[slot] = gate.startedAt;
     this.#isTimed[slot] = gate.isTimed ? 1 : 0;
     const generation = this.#generations[slot] as number;
     return ((generation & (GENERATIONS - 1)) << SLOT_BITS) | slot;
