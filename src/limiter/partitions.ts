@@ -96,11 +96,11 @@ function isFuller(size: number, share: number, otherSize: number, otherShare: nu
   return share === 0 && otherShare === 0 ? size > otherSize : size * otherShare > otherSize * share;
 }
 
-/** Below its share before above; then more critical before less, among those above; then by use. NaN (nothing of nothing) is above. */
+/** Below its share before above; then more critical before less, among those above; then by use, and alike by criticality. NaN (nothing of nothing) is above. */
 function isBefore(a: Waiter, use: number, b: Waiter, otherUse: number): boolean {
   const isBelow = use < 1;
   const isOtherBelow = otherUse < 1;
   if (isBelow !== isOtherBelow) return isBelow;
   if (!isBelow && a.rank !== b.rank) return a.rank < b.rank;
-  return use < otherUse;
+  return use === otherUse ? a.rank < b.rank : use < otherUse;
 }
