@@ -1,52 +1,22 @@
-/** Calls of a guarded transport: their permits, their wait, and what their sinks hear. */
+/** Calls of a guarded transport: their permits, and what is said of them. */
 import { describe, expect, it } from 'vitest';
-import { type CallSink, type CallTransport, type EvenkeelError, HEADERS, parseEndpoint } from '../../../src/core/index.js';
-import { aimdLimit, fixedLimit, type GuardOptions, type LimiterOptions } from '../../../src/limiter/index.js';
+import { type CallTransport, HEADERS } from '../../../src/core/index.js';
+import { aimdLimit, fixedLimit, type GuardOptions } from '../../../src/limiter/index.js';
+import { guardRig, Log, TO } from '../../support/guard-rig.js';
 import { limiterOf } from '../../support/limiter-rig.js';
 import { PuppetTransport } from '../../support/puppet-transport.js';
 
-const TO = parseEndpoint({ id: 'a', address: 'http://10.0.0.1:80' });
 const TIMEOUT = HEADERS.timeout.text;
 
-class Log implements CallSink {
-  readonly lines: string[] = [];
-  error: EvenkeelError | undefined;
-  onResponse(status: number) {
-    this.lines.push(`response ${status}`);
-  }
-  onData(chunk: Uint8Array) {
-    this.lines.push(`data ${Buffer.from(chunk)}`);
-  }
-  onEnd() {
-    this.lines.push('end');
-  }
-  onError(error: EvenkeelError) {
-    this.error = error;
-    this.lines.push(`error ${error.code}`);
-  }
-}
-
-function setUp(options: LimiterOptions = {}, guard: GuardOptions = {}) {
-  const rig = limiterOf({ limit: fixedLimit(1), queue: { calmWaitMs: 1000 }, ...options });
-  const wire = new PuppetTransport();
-  const transport = rig.limiter.guard(wire, guard);
-  const start = (headers: readonly string[] = []) => {
-    const log = new Log();
-    const handle = transport.start(TO, { path: '/', headers }, log);
-    return { log, handle };
-  };
-  return { ...rig, wire, transport, start };
-}
-
 /** Calls that ended, and those among them that failed or were dropped; ignored ones are neither. */
-function ends({ runtime }: ReturnType<typeof setUp>): number[] {
+function ends({ runtime }: ReturnType<typeof guardRig>): number[] {
   const { errorsPerSecond, ratePerSecond } = runtime.load.counter('limiter:test').read();
   return [ratePerSecond, errorsPerSecond];
 }
 
 describe('a permit', () => {
   it('is held to the last byte', () => {
-    const { limiter, start, wire } = setUp();
+    const { limiter, start, wire } = guardRig();
     const { log } = start();
     start();
     wire.last.respond(200);
@@ -60,7 +30,7 @@ describe('a permit', () => {
   });
 
   it('comes back when the wire fails, and when a body breaks off', () => {
-    const { limiter, start, wire } = setUp();
+    const { limiter, start, wire } = guardRig();
     start();
     wire.last.fail('unavailable');
     start();
@@ -124,7 +94,7 @@ describe('outcomes', () => {
       },
     ],
   ])('%s is dropped, and lowers a limit that follows refusals', async (_what, answer) => {
-    const { clock, limiter, start, wire } = setUp({ limit: aimdLimit({ initial: 10 }) });
+    const { clock, limiter, start, wire } = guardRig({ limit: aimdLimit({ initial: 10 }) });
     await clock.advance(1000);
     start();
     answer(wire);
@@ -133,7 +103,7 @@ describe('outcomes', () => {
   });
 
   it.each([200, 404, 500])('an answer of %i is none of a full server', async (status) => {
-    const rig = setUp({ limit: aimdLimit({ initial: 1 }) });
+    const rig = guardRig({ limit: aimdLimit({ initial: 1 }) });
     await rig.clock.advance(1000);
     rig.start();
     rig.wire.last.answer(status);
@@ -142,7 +112,7 @@ describe('outcomes', () => {
   });
 
   it('the wait that a refusal asks for holds the limit', async () => {
-    const { clock, limiter, start, wire } = setUp({ limit: aimdLimit({ initial: 2 }) });
+    const { clock, limiter, start, wire } = guardRig({ limit: aimdLimit({ initial: 2 }) });
     await clock.advance(1000);
     start();
     wire.last.answer(429, '', ['retry-after', '5']);
@@ -161,7 +131,7 @@ describe('outcomes', () => {
   });
 
   it('a call that is cancelled while it runs is ignored', () => {
-    const rig = setUp();
+    const rig = guardRig();
     const { handle, log } = rig.start();
     rig.wire.last.respond(200);
     handle.cancel('cancelled');
@@ -174,102 +144,9 @@ describe('outcomes', () => {
   });
 });
 
-describe('while it waits', () => {
-  it.each(['cancelled', 'deadline-exceeded'] as const)(
-    'a call that ends as %s leaves the queue, and its sink hears of it once',
-    async (code) => {
-      const { limiter, start, wire } = setUp();
-      start();
-      const { handle, log } = start();
-      handle.cancel(code);
-      handle.cancel(code);
-      expect(limiter.queued).toBe(0);
-      expect(log.lines).toEqual([]);
-      await Promise.resolve();
-      wire.last.answer();
-      await Promise.resolve();
-      expect(log.lines).toEqual([`error ${code}`]);
-      expect(log.error?.retryable).toBe('yes');
-      expect(wire.calls).toHaveLength(1);
-    },
-  );
-
-  it.each([
-    [['pause'], true],
-    [['pause', 'resume'], false],
-  ] as const)('%j holds for the call that begins later', (steps, isPaused) => {
-    const { start, wire } = setUp();
-    start();
-    const { handle } = start();
-    for (const step of steps) handle[step]();
-    wire.last.answer();
-    expect(wire.calls).toHaveLength(2);
-    expect(wire.last.isPaused).toBe(isPaused);
-    handle.resume();
-    expect(wire.last.isPaused).toBe(false);
-  });
-
-  it('its headers are its own, and its timeout is what the wait left', async () => {
-    const { clock, start, wire } = setUp();
-    start();
-    const headers = [TIMEOUT, '500', 'x-id', '1'];
-    start(headers);
-    headers.fill('gone');
-    await clock.advance(120);
-    wire.last.answer();
-    expect(wire.last.request.headers).toEqual([TIMEOUT, '380', 'x-id', '1']);
-    expect(headers).toEqual(['gone', 'gone', 'gone', 'gone']);
-  });
-
-  it('a timeout in the words of gRPC becomes one of ours, and none stays none', async () => {
-    const { clock, start, wire } = setUp();
-    start();
-    start(['grpc-timeout', '2S']);
-    await clock.advance(100);
-    wire.last.answer();
-    expect(wire.last.request.headers).toEqual(['grpc-timeout', '2S', TIMEOUT, '1900']);
-    start(['x-id', '1']);
-    await clock.advance(100);
-    wire.last.answer();
-    expect(wire.last.request.headers).toEqual(['x-id', '1']);
-  });
-
-  it('a timeout of many hours is not shortened to one', async () => {
-    const { clock, start, wire } = setUp();
-    start();
-    start([TIMEOUT, '36000000']);
-    await clock.advance(100);
-    wire.last.answer();
-    expect(wire.last.request.headers).toEqual([TIMEOUT, '35999900']);
-  });
-
-  it('a deadline that leaves too little refuses it, not before start has returned', async () => {
-    const { clock, limiter, start, wire } = setUp();
-    start();
-    const { log } = start([TIMEOUT, '20']);
-    const late = start([TIMEOUT, '0']);
-    expect(late.log.lines).toEqual([]);
-    await Promise.resolve();
-    expect(late.log.lines).toEqual(['error deadline-exceeded']);
-    await clock.advance(24);
-    expect(log.lines).toEqual(['error deadline-exceeded']);
-    expect(limiter.queued).toBe(0);
-    expect(wire.calls).toHaveLength(1);
-  });
-
-  it('the more critical goes first', () => {
-    const { start, wire } = setUp();
-    start();
-    start(['x-id', 'low', 'baggage', 'evenkeel.criticality=sheddable']);
-    start(['x-id', 'high', 'baggage', 'evenkeel.criticality=critical-plus']);
-    wire.last.answer();
-    expect(wire.last.request.headers?.[1]).toBe('high');
-  });
-});
-
 describe('one that does not wait', () => {
   it('leaves the headers of its caller alone, though time passes before it is sent', () => {
-    const { clock, start, wire } = setUp();
+    const { clock, start, wire } = guardRig();
     let now = 0;
     clock.now = () => now++;
     start(Object.freeze([TIMEOUT, '500']) as string[]);
@@ -277,7 +154,7 @@ describe('one that does not wait', () => {
   });
 
   it('is told of its refusal once, after start has returned', async () => {
-    const { start, wire } = setUp({ queue: false });
+    const { start, wire } = guardRig({ queue: false });
     start();
     const { handle, log } = start();
     handle.cancel('cancelled');
@@ -289,7 +166,7 @@ describe('one that does not wait', () => {
   });
 
   it('is refused after close, and one that waited as well', async () => {
-    const { limiter, start } = setUp();
+    const { limiter, start } = guardRig();
     start();
     const waiting = start();
     await limiter.close();
@@ -301,7 +178,7 @@ describe('one that does not wait', () => {
 
 describe('options', () => {
   it('weigh a call and say whose it is', () => {
-    const { limiter, start, wire } = setUp(
+    const { limiter, start, wire } = guardRig(
       { limit: fixedLimit(10), partitions: { a: 0.5 } },
       { weightOf: () => 3, partitionOf: () => 'a' },
     );
@@ -321,7 +198,7 @@ describe('options', () => {
     [{ weightOf: () => 0 }, 'invalid-argument'],
     [{ weightOf: () => 1e308 }, 'invalid-argument'],
   ] as [GuardOptions, string][])('that fail, fail the call: %o', async (options, code) => {
-    const { limiter, start, wire } = setUp({}, options);
+    const { limiter, start, wire } = guardRig({}, options);
     const { handle, log } = start();
     handle.pause();
     handle.cancel('cancelled');
@@ -333,7 +210,7 @@ describe('options', () => {
   });
 
   it('a malformed timeout fails the call', async () => {
-    const { start } = setUp();
+    const { start } = guardRig();
     const { log } = start([TIMEOUT, 'soon']);
     await Promise.resolve();
     expect(log.lines).toEqual(['error invalid-argument']);
