@@ -84,8 +84,10 @@ export class AdmissionLevel {
     this.#shortPeriods = isShort ? this.#shortPeriods + 1 : 0;
     // A period without arrivals: nothing is known any more.
     if (elapsed >= LONGEST_PERIOD_MS + PERIOD_MS) this.value = ALL_PRIORITIES;
-    else if (!isShort) this.value = Math.min(ALL_PRIORITIES, this.value + OPENING);
-    else if (this.#shortPeriods > PERIODS) this.value = this.#levelFor(MARGIN * this.#served);
+    else if (!isShort)
+      this.value = Math.max(this.#levelFor(MARGIN * this.#served), Math.min(ALL_PRIORITIES, this.value + OPENING));
+    // One in which nothing was served is an outage: it says who comes, and not how many could be served.
+    else if (this.#shortPeriods > PERIODS && this.#served > 0) this.value = this.#levelFor(MARGIN * this.#served);
     if (!isShort && this.value === ALL_PRIORITIES) this.#isWatching = false;
     this.#begin(now);
   }
