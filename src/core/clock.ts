@@ -45,16 +45,8 @@ class LiveClock implements Clock {
   #isFresh = false;
   #refresher: NodeJS.Timeout | undefined;
 
-  now(): number {
-    return performance.now();
-  }
-
-  coarse(): number {
-    return this.#isFresh ? this.#coarse : this.#refresh();
-  }
-
-  /** Apart, so that the reading of a field is inlined where it is asked for, and its number never boxed. */
-  #refresh(): number {
+  /** Apart, and a field: V8 then inlines `coarse` wherever it is asked for (27 bytes of bytecode at most), and its number needs no box. */
+  readonly #refresh = (): void => {
     this.#isFresh = true;
     this.#coarse = performance.now();
     // One timer object, armed only while somebody asks: an idle process is not woken.
@@ -65,6 +57,14 @@ class LiveClock implements Clock {
     } else {
       this.#refresher.refresh();
     }
+  };
+
+  now(): number {
+    return performance.now();
+  }
+
+  coarse(): number {
+    if (!this.#isFresh) this.#refresh();
     return this.#coarse;
   }
 

@@ -57,6 +57,9 @@ export class WorkCounter implements LoadCounter {
   /** Read-only for everyone else; plain fields because pickers read them at every call. */
   inFlight = 0;
   weight = 0;
+  /** Of the work that `leaveAt` ends: readings of the clock, when it began and now. */
+  beganAt = 0;
+  endedAt = 0;
   readonly #clock: Clock;
   // The window that runs, in the counter itself: each end of work touches one object.
   #startMs: number;
@@ -109,13 +112,21 @@ export class WorkCounter implements LoadCounter {
 
   /** Inner form of end. `now` and `startedAt` are the caller's readings of the clock. */
   leave(weight: number, outcome: Outcome, startedAt: number, now: number): void {
+    this.beganAt = startedAt;
+    this.endedAt = now;
+    this.leaveAt(weight, outcome);
+  }
+
+  /** As `leave`, with both readings in their fields: where a call is not inlined, a number with a fraction costs an object as an argument. */
+  leaveAt(weight: number, outcome: Outcome): void {
     this.inFlight--;
     // Sums of fractions drift; an idle counter reads exactly 0.
     this.weight = this.inFlight === 0 ? 0 : this.weight - weight;
     if (outcome === 'ignored') return;
+    const now = this.endedAt;
     if (now - this.#startMs >= WINDOW_MS) this.#roll(now);
     this.#ended++;
-    if (outcome === 'ok') this.#latencyMs += now - startedAt;
+    if (outcome === 'ok') this.#latencyMs += now - this.beganAt;
     else this.#failed++;
   }
 

@@ -115,7 +115,9 @@ export class Gate {
     this.admissions[rank] = (this.admissions[rank] as number) + 1;
     if (this.partitions.isSplit) this.partitions.add(partition, weight);
     this.isTimed = this.meter.begin(this.weight);
-    this.startedAt = this.isTimed ? this.#clock.now() : this.#clock.coarse();
+    // Asked for in any case, or V8 sees it too seldom to inline it; and the plus says that both are numbers. Else each costs an object.
+    const coarse = this.#clock.coarse();
+    this.startedAt = this.isTimed ? +this.#clock.now() : coarse;
   }
 
   reweigh(from: number, to: number, partition: number): void {
@@ -127,13 +129,22 @@ export class Gate {
 
   /** `retryAfterMs`: what a call that was dropped was asked to wait. */
   end(outcome: Outcome, weight: number, partition: number, startedAt: number, isTimed: boolean, retryAfterMs = 0): void {
-    const { meter } = this;
+    this.startedAt = startedAt;
+    this.finish(outcome, weight, partition, isTimed, retryAfterMs);
+  }
+
+  /** `end` of the call that began at `startedAt`, the field: a number that is no small integer costs an object as an argument, too. */
+  finish(outcome: Outcome, weight: number, partition: number, isTimed: boolean, retryAfterMs: number): void {
+    const { meter, startedAt } = this;
     const found = this.weight;
-    const now = isTimed ? this.#clock.now() : this.#clock.coarse();
+    const coarse = this.#clock.coarse();
+    const now = isTimed ? +this.#clock.now() : coarse;
     this.inFlight--;
     // Sums of fractions drift; an idle gate reads exactly 0.
     this.weight = this.inFlight === 0 ? 0 : found - weight;
-    this.counter.leave(weight, outcome, startedAt, now);
+    this.counter.beganAt = startedAt;
+    this.counter.endedAt = now;
+    this.counter.leaveAt(weight, outcome);
     if (this.partitions.isSplit) this.partitions.add(partition, -weight);
     if (outcome !== 'ignored') {
       if (isTimed && outcome === 'ok') meter.onTimed(startedAt, now);

@@ -17,7 +17,8 @@ const RANK = 1;
 
 export class Tickets {
   readonly #gate: Gate;
-  #weights = new Float64Array(FIRST_SIZE);
+  /** Not typed: weights are mostly small integers, and stay so on their way. */
+  readonly #weights: number[] = new Array(FIRST_SIZE).fill(1);
   #startedAt = new Float64Array(FIRST_SIZE);
   #isTimed = new Uint8Array(FIRST_SIZE);
   /** Odd while the ticket is out. */
@@ -56,7 +57,9 @@ export class Tickets {
     this.#generations[slot] = generation + 1;
     this.#next[slot] = this.#free;
     this.#free = slot;
-    this.#gate.end(outcome, this.#weights[slot] as number, 0, this.#startedAt[slot] as number, this.#isTimed[slot] === 1);
+    const gate = this.#gate;
+    gate.startedAt = this.#startedAt[slot] as number;
+    gate.finish(outcome, this.#weights[slot] as number, 0, this.#isTimed[slot] === 1, 0);
     return true;
   }
 
@@ -64,7 +67,7 @@ export class Tickets {
     let slot = this.#free;
     if (slot !== NONE) this.#free = this.#next[slot] as number;
     else if (this.#used < SLOTS) {
-      if (this.#used === this.#weights.length) this.#grow();
+      if (this.#used === this.#next.length) this.#grow();
       slot = this.#used++;
     } else return NONE;
     this.#generations[slot] = (this.#generations[slot] as number) + 1;
@@ -72,12 +75,11 @@ export class Tickets {
   }
 
   #grow(): void {
-    const size = 2 * this.#weights.length;
+    const size = 2 * this.#next.length;
     const grown = <T extends { set(from: T): void }>(larger: T, from: T): T => {
       larger.set(from);
       return larger;
     };
-    this.#weights = grown(new Float64Array(size), this.#weights);
     this.#startedAt = grown(new Float64Array(size), this.#startedAt);
     this.#isTimed = grown(new Uint8Array(size), this.#isTimed);
     this.#generations = grown(new Int32Array(size), this.#generations);
