@@ -95,8 +95,9 @@ function peerOf(name: Contender, runs: readonly SlotsResult[]): Peer {
 /** Medians of the runs. */
 function summary(runs: readonly SlotsResult[]): string {
   const of = (pick: (run: SlotsResult) => number) => median(runs.map(pick)).toFixed(0);
+  const p99 = runs.every(({ criticalP99 }) => Number.isFinite(criticalP99)) ? of(({ criticalP99 }) => criticalP99) : '-';
   return (
-    `${of(({ goodput }) => goodput)}/s in time, critical ${of(({ criticalGoodput }) => criticalGoodput)}/s, their p99 ${of(({ criticalP99 }) => criticalP99)} ms, ` +
+    `${of(({ goodput }) => goodput)}/s in time, critical ${of(({ criticalGoodput }) => criticalGoodput)}/s, their p99 ${p99} ms, ` +
     `refused ${of(({ refused }) => refused)}, too late ${of(({ timedOut }) => timedOut)} of ${of(({ arrivals }) => arrivals)}`
   );
 }
