@@ -63,7 +63,7 @@ const HEADROOM = 0.25;
 /** Share of the way to the new limit that one window goes. */
 const SMOOTHING = 0.3;
 /** Latencies this close to the baseline show no queue: the limit may grow faster. */
-const CLEAR = 1.15;
+const CLEAR = 1.1;
 const CLEAR_GROWTH = 1.2;
 /** Share by which a dip, or a quiet window, moves the baseline. */
 const DIP_WEIGHT = 0.5;
@@ -275,6 +275,8 @@ class Gradient implements Limit {
       this.#isDipping = false;
       this.#isStarting = false;
       this.#isMeasured = false;
+      // What is found on the way down is a first measurement again.
+      this.#measureAfter = FIRST_MEASURE;
       this.#baselineMs = latencyMs;
       this.#latencyMs = latencyMs;
       this.#throughput = throughput;
