@@ -1,9 +1,11 @@
 /**
  * Admits, queues and refuses: the gate of a limiter, without promises. The number it holds to comes from a {@link Limit}.
  *
- * When is a call in flight? From its permit to the end of that permit. What waits in the queue is not. The weight in flight never exceeds the
- * limit but for one case: a call that is heavier than the whole limit runs when it is alone, or it could never run. Under a limit of 0, which only a share
- * of a quota can be, nothing runs.
+ * When is a call in flight? From its permit to the end of that permit. What waits in the queue is not. The weight in flight exceeds the limit in
+ * three cases: a call heavier than the whole limit runs when it is alone, or it could never run; a permit is made heavier; the limit falls. Under a
+ * limit of 0, which only a share of a quota can be, nothing runs.
+ *
+ * Length: admission, the end of a call and whose turn it is are one state.
  */
 import type { Clock } from '../core/clock.js';
 import type { Outcome, WorkCounter } from '../core/load-counter.js';

@@ -1,5 +1,6 @@
 /** The limiter: its public face over the gate, with promises. */
 import { type CallContext, CRITICALITIES, type Criticality } from '../core/call-context.js';
+import type { Timer } from '../core/clock.js';
 import { EvenkeelError, invalidArgument } from '../core/errors.js';
 import { EventSource } from '../core/events.js';
 import { Lifecycle } from '../core/lifecycle.js';
@@ -62,6 +63,7 @@ class GatedLimiter implements LimiterCore {
   readonly #tickets: Tickets;
   readonly #leaks: LeakWatch | undefined;
   readonly #observed: Disposable[];
+  #nextWake: Timer | undefined;
 
   constructor(options: LimiterOptions) {
     const { name = 'default', unit = 'calls', signals = [] } = options;
@@ -133,8 +135,7 @@ class GatedLimiter implements LimiterCore {
   acquire(options?: AcquireOptions | CallContext): Promise<Permit> {
     try {
       const claim = this.#read(options);
-      const refusal = this.#turnsAway(claim);
-      if (refusal !== undefined) return Promise.reject(this.#refusal(refusal, claim.rank));
+      this.#check(claim, options?.signal);
       return this.gate.hasRoom(claim.weight) ? Promise.resolve(this.#begin(claim)) : this.#wait(claim, options?.signal);
     } catch (error) {
       return Promise.reject(error);
@@ -143,8 +144,7 @@ class GatedLimiter implements LimiterCore {
 
   async run<T>(work: (permit: Permit) => T | PromiseLike<T>, options?: AcquireOptions | CallContext): Promise<T> {
     const claim = this.#read(options);
-    const refusal = this.#turnsAway(claim);
-    if (refusal !== undefined) throw this.#refusal(refusal, claim.rank);
+    this.#check(claim, options?.signal);
     const permit = this.gate.hasRoom(claim.weight) ? this.#begin(claim) : await this.#wait(claim, options?.signal);
     try {
       const result = await work(permit);
@@ -224,6 +224,7 @@ class GatedLimiter implements LimiterCore {
   async close(): Promise<void> {
     if (!this.#lifecycle.close()) return;
     this.gate.close();
+    this.#nextWake?.cancel();
     this.#rooms.fail(this.errors.closed);
     if (this.#lifecycle.inFlight > 0) this.#lifecycle.leave();
     for (const observed of this.#observed) observed[Symbol.dispose]();
@@ -240,9 +241,16 @@ class GatedLimiter implements LimiterCore {
     return this.#lifecycle.isOpen ? this.gate.turnsAway(claim) : 'closed';
   }
 
-  #refusal(refusal: Refusal, rank: number): EvenkeelError {
-    this.gate.count(refusal, rank);
-    return this.errors[refusal];
+  /** Throws why a call is refused, room or not. A caller that has gone is not counted as an arrival. */
+  #check(claim: Claim, signal: AbortSignal | undefined): void {
+    if (signal?.aborted) {
+      this.gate.count('cancelled', claim.rank);
+      throw cancelledError(signal);
+    }
+    const refusal = this.#turnsAway(claim);
+    if (refusal === undefined) return;
+    this.gate.count(refusal, claim.rank);
+    throw this.errors[refusal];
   }
 
   #read(options: AcquireOptions | CallContext | undefined): Claim {
@@ -267,9 +275,9 @@ class GatedLimiter implements LimiterCore {
   }
 
   #wait(claim: Claim, signal: AbortSignal | undefined): Promise<Permit> {
-    if (signal?.aborted) return Promise.reject(cancelledError(signal));
     const waiter = new PromisedPermit<Permit>(this, claim, signal, this.runtime.clock.now());
-    this.submit(waiter);
+    // Not `submit`: it was asked before whether the call is turned away.
+    this.gate.enqueue(waiter);
     return waiter.promise;
   }
 
@@ -283,8 +291,20 @@ class GatedLimiter implements LimiterCore {
     if (this.events.has('refused')) this.events.emit('refused', { reason, criticality: CRITICALITIES[rank] as Criticality });
   };
 
+  /** One puller after the other, each with time to take what it was woken for: it may find that it has no work, or there may be room for more. */
+  readonly #wakeNext = (): void => {
+    if (this.#rooms.size === 0 || !this.gate.hasRoom(1)) return;
+    this.#rooms.wakeOne();
+    if (this.#rooms.size > 0) this.#nextWake ??= this.runtime.clock.timer(0, this.#onNextWake, true);
+  };
+
+  readonly #onNextWake = (): void => {
+    this.#nextWake = undefined;
+    this.#wakeNext();
+  };
+
   readonly #onRoom = (): void => {
-    if (this.#rooms.size > 0 && this.gate.hasRoom(1)) this.#rooms.wakeOne();
+    this.#wakeNext();
     if (!this.#lifecycle.isOpen && this.#lifecycle.inFlight > 0 && this.gate.isIdle) this.#lifecycle.leave();
     this.gate.isAwaited = this.#rooms.size > 0 || !this.#lifecycle.isOpen;
   };

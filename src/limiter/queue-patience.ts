@@ -12,6 +12,9 @@ export function calmWaitMs(settings: QueueSettings, { typicalMs }: WindowMeter):
   return Math.max(settings.calmWaitMs, CALM_CALLS * typicalMs);
 }
 
-export function overloadWaitMs(settings: QueueSettings, { gapMs, typicalMs }: WindowMeter): number {
-  return Math.max(settings.overloadWaitMs, OVERLOAD_CALLS * typicalMs, OVERLOAD_GAPS * gapMs);
+/** Never longer than a calm queue lets a call wait: after idleness the gap between ends is no measure of anything. */
+export function overloadWaitMs(settings: QueueSettings, meter: WindowMeter): number {
+  const { gapMs, typicalMs } = meter;
+  const wantedMs = Math.max(settings.overloadWaitMs, OVERLOAD_CALLS * typicalMs, OVERLOAD_GAPS * gapMs);
+  return Math.min(wantedMs, calmWaitMs(settings, meter));
 }

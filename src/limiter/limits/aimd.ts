@@ -9,6 +9,7 @@
  * @see Sahraei et al., "XFaaS", SOSP'23, section 4.6 (back-pressure, slow start)
  */
 import { checkNumber, invalidArgument } from '../../core/errors.js';
+import { isFull } from './full.js';
 import type { Limit, LimitFactory, LimitWindow } from './limit.js';
 
 export interface AimdLimitOptions {
@@ -122,7 +123,7 @@ class Aimd implements Limit {
       if (limit <= used) return this.#stay(limit, 'not in use up to the limit');
       return this.#change(Math.max(used, limit * (1 - slowStartRatio)), 'idle: begins slowly again');
     }
-    if (mostInFlight < FULL * limit - 1) return this.#stay(limit, 'not in use up to the limit');
+    if (!isFull(window)) return this.#stay(limit, 'not in use up to the limit');
     if (window.nowMs < this.#holdUntilMs) return this.#stay(limit, 'the downstream asked to wait');
     const stepped = limit + increase;
     if (limit >= this.#threshold) return this.#change(stepped, 'no loss');
@@ -140,7 +141,6 @@ class Aimd implements Limit {
   }
 }
 
-const FULL = 0.9;
 /** Longer without the end of a call is idleness. */
 const IDLE_WINDOWS = 5;
 /** A server that asks for hours is not believed. */

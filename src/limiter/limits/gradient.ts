@@ -10,6 +10,7 @@
  * @see Netflix concurrency-limits (Gradient2), Envoy's adaptive concurrency, failsafe-go: docs/limiter.md tells what is different here
  */
 import { checkNumber, invalidArgument } from '../../core/errors.js';
+import { isFull } from './full.js';
 import type { Limit, LimitFactory, LimitWindow } from './limit.js';
 import { ThroughputAnchor } from './throughput-anchor.js';
 
@@ -161,29 +162,29 @@ class Gradient implements Limit {
     if (window.dropped > 0) return this.#backOff(window);
     if (!(latencyMs > 0)) return this.#stay(limit, 'no call was timed');
     const throughput = window.ended / window.lengthMs;
-    if (this.#isDipping) return this.#endDip(limit, latencyMs, throughput);
-    const isFull = window.mostInFlight >= FULL * limit - 1;
-    this.#smooth(isFull, latencyMs, throughput);
+    const wasFull = isFull(window);
+    if (this.#isDipping) return wasFull ? this.#endDip(limit, latencyMs, throughput) : this.#giveUpDip();
+    this.#smooth(wasFull, latencyMs, throughput);
     if (Number.isNaN(this.#baselineMs)) {
       this.#baselineMs = latencyMs;
-      if (isFull) return this.#dip(limit);
+      if (wasFull) return this.#dip(limit);
     }
     if (window.mostInFlight < limit / 2) return this.#onQuiet(window);
     if (latencyMs < this.#baselineMs) this.#baselineMs += QUIET_WEIGHT * (latencyMs - this.#baselineMs);
-    if (!isFull) this.#measureAfter = Math.min(this.#measureAfter, SOON);
+    if (!wasFull) this.#measureAfter = Math.min(this.#measureAfter, SOON);
     else if (!this.#isStarting && ++this.#busyWindows >= this.#measureAfter) return this.#dip(limit);
     else {
       const better = this.#anchor.betterThan(limit, this.#throughput);
       if (better !== undefined) return this.#undo(better);
     }
-    return this.#follow(window, isFull);
+    return this.#follow(window, wasFull);
   }
 
   /** Only windows at the limit show what the server can do: others begin anew. */
-  #smooth(isFull: boolean, latencyMs: number, throughput: number): void {
-    if (!isFull || Number.isNaN(this.#throughput)) {
+  #smooth(wasFull: boolean, latencyMs: number, throughput: number): void {
+    if (!wasFull || Number.isNaN(this.#throughput)) {
       this.#latencyMs = latencyMs;
-      this.#throughput = isFull ? throughput : Number.NaN;
+      this.#throughput = wasFull ? throughput : Number.NaN;
       this.#anchor.forget();
       return;
     }
@@ -191,11 +192,11 @@ class Gradient implements Limit {
     this.#throughput += SMOOTHING * (throughput - this.#throughput);
   }
 
-  #follow(window: LimitWindow, isFull: boolean): number {
+  #follow(window: LimitWindow, wasFull: boolean): number {
     const { inFlight, latencyMs, limit, mostInFlight } = window;
     const gradient = Math.min(1, Math.max(LEAST_GRADIENT, (this.#tolerance * this.#baselineMs) / latencyMs));
     if (latencyMs > START_TOLERANCE * this.#baselineMs) this.#isStarting = false;
-    if (!isFull) {
+    if (!wasFull) {
       // What was in flight was not held back by the limit; only a queue that is plain to see makes it a limit.
       if (gradient > PLAIN) return this.#stay(limit, 'not in use up to the limit');
       return this.#change(Math.min(limit, mostInFlight), 'latency far above the baseline');
@@ -262,6 +263,12 @@ class Gradient implements Limit {
     return this.#change(limit * DIP, 'dip to measure the baseline');
   }
 
+  /** Traffic has gone: what latency and throughput do now is its doing. */
+  #giveUpDip(): number {
+    this.#isDipping = false;
+    return this.#change(this.#limitBefore, 'a dip that traffic did not fill');
+  }
+
   #endDip(limit: number, latencyMs: number, throughput: number): number {
     // Latency and throughput say the same, each with its own noise.
     const latencyFollowed = Math.log(this.#latencyMs / latencyMs) / Math.log(1 / DIP);
@@ -307,8 +314,6 @@ class Gradient implements Limit {
   }
 }
 
-/** Share of the limit that was in use at some moment, less one call: a whole one may not fit any more. */
-const FULL = 0.9;
 /** Windows until the baseline is measured, once traffic fills the limit. */
 const SOON = 10;
 /** A window with drops costs a tenth of the limit. */

@@ -7,6 +7,7 @@
  * @see Zhou et al. (DAGOR), SoCC'18, section 4.1: 20 ms of queueing; Nichols, Jacobson, "Controlling Queue Delay" (CoDel), 2012
  */
 import { checkNumber, invalidArgument } from '../../core/errors.js';
+import { isFull } from './full.js';
 import type { Limit, LimitFactory, LimitSurroundings, LimitWindow } from './limit.js';
 
 export interface QueueDelayLimitOptions {
@@ -37,7 +38,6 @@ const MOST_STEP = 0.7;
 /** A window below it adds this share of the limit, and at least half a call. */
 const GROWTH = 0.05;
 const LEAST_GROWTH = 0.5;
-const FULL = 0.9;
 
 /**
  * Learns the limit from how long work waits. For servers that are bound by their own event loop, and for pools that can tell their wait.
@@ -95,7 +95,8 @@ class QueueDelay implements Limit {
     if (settings.eventLoop) surroundings.host.eventLoopDelayMs();
   }
 
-  next({ dropped, limit, mostInFlight }: LimitWindow): number {
+  next(window: LimitWindow): number {
+    const { dropped, limit } = window;
     const { eventLoop, maxUtilization, targetMs } = this.#settings;
     const { host } = this.#surroundings;
     const delayMs = Math.max(eventLoop ? host.eventLoopDelayMs() : 0, this.#ownDelay());
@@ -108,7 +109,7 @@ class QueueDelay implements Limit {
     }
     if (dropped > 0) return this.#change(limit * LEAST_STEP, 'calls were dropped');
     if (utilization > maxUtilization) return this.#change(limit, 'the event loop has no time left');
-    if (mostInFlight < FULL * limit - 1) return this.#change(limit, 'not in use up to the limit');
+    if (!isFull(window)) return this.#change(limit, 'not in use up to the limit');
     return this.#change(limit + Math.max(LEAST_GROWTH, GROWTH * limit), 'work waits less than the target');
   }
 

@@ -1,6 +1,6 @@
 /**
  * Three ways into an overload that outlasts its cause: more requests for a while, a slower server for a while, and clients that repeat what
- * failed. Each is run without a limiter, with the limiter as it comes, and with the client's throttle beside it.
+ * failed. Each is run without a limiter and with the limiter as it comes.
  * @see Huang et al., "Metastable Failures in the Wild", OSDI'22: a trigger, its removal, and whether goodput comes back
  */
 import type { Plot, Scenario, ScenarioRun } from '../scenario.js';

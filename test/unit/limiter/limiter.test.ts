@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { EvenkeelError, runWithContext } from '../../../src/core/index.js';
-import { fixedLimit, type LimiterOptions } from '../../../src/limiter/index.js';
+import { aimdLimit, fixedLimit, type LimiterOptions } from '../../../src/limiter/index.js';
 import { codeOf, limiterOf } from '../../support/limiter-rig.js';
 
 describe('tryAcquire', () => {
@@ -215,6 +215,15 @@ describe('acquire', () => {
     expect(limiter).toMatchObject({ queued: 0, inFlight: 0 });
   });
 
+  it('gives nothing to a caller that has gone, with room or without', async () => {
+    const { limiter } = limiterOf();
+    const signal = AbortSignal.abort();
+    expect(await codeOf(limiter.acquire({ signal }))).toBe('cancelled');
+    expect(await codeOf(limiter.run(() => 'not to be run', { signal }))).toBe('cancelled');
+    expect(limiter.inFlight).toBe(0);
+    expect(limiter.snapshot().refused.cancelled?.critical).toBe(2);
+  });
+
   it('takes deadline and criticality from the ambient context, unless told otherwise', async () => {
     const { limiter, runtime } = limiterOf();
     await runWithContext(runtime, { criticality: 'sheddable' }, async () => {
@@ -309,6 +318,35 @@ describe('ready', () => {
     expect(woken).toBe(3);
   });
 
+  it('wakes the next puller when the one before it took nothing', async () => {
+    const { clock, limiter } = limiterOf({ limit: fixedLimit(1) });
+    const permit = await limiter.acquire();
+    let woken = 0;
+    for (let i = 0; i < 3; i++) {
+      void limiter.ready().then(() => {
+        woken++;
+      });
+    }
+    permit.end();
+    await clock.advance(1);
+    expect(woken).toBe(3);
+    await limiter.ready();
+  });
+
+  it('wakes as many as there is room for when a heavy permit ends', async () => {
+    const { clock, limiter } = limiterOf({ limit: fixedLimit(10) });
+    const heavy = await limiter.acquire({ weight: 10 });
+    let taken = 0;
+    for (let i = 0; i < 12; i++) {
+      void limiter.ready().then(() => {
+        if (limiter.tryAcquire() !== undefined) taken++;
+      });
+    }
+    heavy.end();
+    await clock.advance(1);
+    expect(taken).toBe(10);
+  });
+
   it('is cancelled by its signal, and fails when the limiter drains', async () => {
     const { limiter } = limiterOf({ limit: fixedLimit(1) });
     const permit = await limiter.acquire();
@@ -352,6 +390,19 @@ describe('tickets', () => {
     expect(limiter.inFlight).toBe(1000);
     for (const ticket of tickets) limiter.leave(ticket);
     expect(limiter.inFlight).toBe(0);
+  });
+});
+
+describe('a limit that learns', () => {
+  it('rises also when calls are so heavy that the limit is never quite used', async () => {
+    const limit = aimdLimit({ initial: 14, windowMs: 10 });
+    const { clock, limiter } = limiterOf({ limit, queue: { calmWaitMs: 1000 } });
+    for (let i = 0; i < 40; i++) {
+      const calls = Array.from({ length: 6 }, () => limiter.run(() => clock.sleep(5), { weight: 5 }).catch(() => {}));
+      await clock.advance(40);
+      await Promise.all(calls);
+    }
+    expect(limiter.limit).toBeGreaterThan(20);
   });
 });
 
