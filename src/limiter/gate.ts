@@ -70,7 +70,7 @@ export class Gate {
     this.limit = limit.initial;
     counter.capacity = capacityOf(limit.initial);
     this.meter = new WindowMeter(clock, limit);
-    this.history = new LimitHistory(clock, limit.initial);
+    this.history = new LimitHistory(clock, limit.initial, this.meter);
     this.level = new AdmissionLevel(clock, options.random);
     this.#clock = clock;
     this.#calculator = limit;
@@ -218,16 +218,12 @@ export class Gate {
   /** A limit from elsewhere. */
   setLimit(limit: number, reason: string): void {
     if (limit === this.limit) return;
-    let more = Math.floor(limit) - Math.floor(this.limit);
     const hasGrown = limit > this.limit;
     this.history.note(this.limit, limit, reason, this.meter);
     this.limit = limit;
     this.counter.capacity = capacityOf(limit);
     this.#onLimit();
-    if (!hasGrown) return;
-    this.#pump();
-    // That told one of them.
-    while (--more > 0 && this.#queue.size === 0) this.#onRoom();
+    if (hasGrown) this.#pump();
   }
 
   /** Refuses all that wait. */

@@ -206,7 +206,7 @@ class GatedLimiter implements LimiterCore {
   }
 
   explain(): LimiterExplanation {
-    return { limit: this.limit, changes: this.gate.history.changes, last: this.gate.history.last() };
+    return { limit: this.limit, changes: this.gate.history.changes, last: this.gate.history.last };
   }
 
   get leaked(): number {
@@ -283,7 +283,7 @@ class GatedLimiter implements LimiterCore {
 
   readonly #onLimit = (): void => {
     if (!this.events.has('limit')) return;
-    const { from, reason, to } = this.gate.history.last();
+    const { from, reason, to } = this.gate.history.last;
     this.events.emit('limit', { from, to, reason });
   };
 

@@ -152,11 +152,6 @@ class Gradient implements Limit {
     this.#measureEvery = settings.measureEvery;
   }
 
-  /** For people who ask why: ms; NaN before the first window. */
-  get baselineMs(): number {
-    return this.#baselineMs;
-  }
-
   next(window: LimitWindow): number {
     const { limit, latencyMs } = window;
     if (window.dropped > 0) return this.#backOff(window);

@@ -181,12 +181,17 @@ it('a drain ends with the last that waits, though nothing was in flight', async 
 });
 
 it('as many pullers are told as a higher limit has room for', async () => {
-  const { limiter, running } = busy();
+  const { limiter, running, runtime } = busy();
   let told = 0;
-  for (let i = 0; i < 8; i++) void limiter.ready().then(() => told++);
+  for (let i = 0; i < 8; i++) {
+    void limiter.ready().then(() => {
+      told++;
+      expect(limiter.tryAcquire()).toBeDefined();
+    });
+  }
   coreOf(limiter).gate.setLimit(6, 'grown');
-  await Promise.resolve();
-  expect(told).toBe(5);
+  await runtime.clock.advance(1);
+  expect([told, limiter.inFlight]).toEqual([5, 6]);
   running.end();
 });
 

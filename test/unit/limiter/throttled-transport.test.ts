@@ -1,30 +1,13 @@
-import { type CallSink, type EvenkeelError, HEADERS } from 'evenkeel/core';
+import { HEADERS } from 'evenkeel/core';
 import { createThrottle } from 'evenkeel/limiter';
 import { expect, it } from 'vitest';
 import { parseEndpoint } from '../../../src/core/endpoint.js';
 import { fakeRuntime } from '../../support/fake-host.js';
+import { Log } from '../../support/guard-rig.js';
 import { PuppetTransport } from '../../support/puppet-transport.js';
 
 const A = parseEndpoint({ id: 'a', address: 'http://10.0.0.1:80' });
 const B = parseEndpoint({ id: 'b', address: 'http://10.0.0.2:80' });
-
-class Log implements CallSink {
-  readonly lines: string[] = [];
-  error: EvenkeelError | undefined;
-  onResponse(status: number) {
-    this.lines.push(`response ${status}`);
-  }
-  onData(chunk: Uint8Array) {
-    this.lines.push(`data ${Buffer.from(chunk)}`);
-  }
-  onEnd() {
-    this.lines.push('end');
-  }
-  onError(error: EvenkeelError) {
-    this.error = error;
-    this.lines.push(`error ${error.code}`);
-  }
-}
 
 function setUp() {
   const runtime = fakeRuntime();

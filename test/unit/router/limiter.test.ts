@@ -70,15 +70,22 @@ describe('a router with a limiter', () => {
   });
 
   it('tries another endpoint when the one has no room', async () => {
-    const { answerAll, calls, router, runtime } = await rigOf((own) => {
-      const limiters = createLimiters({ runtime: own, limit: fixedLimit(1), queue: false, leakWarning: false });
-      return { guard: (transport) => limiters.guard(transport, 'checkout') };
+    let limiters: ReturnType<typeof createLimiters> | undefined;
+    const { answerAll, router, runtime } = await rigOf((own) => {
+      const made = createLimiters({ runtime: own, limit: fixedLimit(1), queue: false, leakWarning: false });
+      limiters = made;
+      return { guard: (transport) => made.guard(transport, 'checkout') };
     });
-    const both = [1, 2].map(() => router.call({ path: '/' }));
-    await runtime.clock.advance(100);
-    expect(calls()).toBe(2);
-    answerAll();
-    await Promise.all(both);
+    const full = limiters?.for('checkout', 'memory://1');
+    const permit = full?.tryAcquire();
+    for (let i = 0; i < 8; i++) {
+      const call = router.call({ path: '/' });
+      await runtime.clock.advance(500);
+      answerAll();
+      expect((await call).endpoint).toBe('memory://2');
+    }
+    expect(full?.snapshot().refused.limit?.critical).toBeGreaterThan(0);
+    permit?.end();
     await router.close();
   });
 
