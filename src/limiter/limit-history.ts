@@ -31,7 +31,34 @@ export class LimitHistory {
 
 /** The meter is used again, and has more than this. */
 function copyOf(window: LimitWindow): LimitWindow {
-  const { limit, nowMs, lengthMs, ended, failed, dropped, retryAfterMs, inFlight, mostInFlight, latencyMs, queueMs, refused } =
-    window;
-  return { limit, nowMs, lengthMs, ended, failed, dropped, retryAfterMs, inFlight, mostInFlight, latencyMs, queueMs, refused };
+  const {
+    limit,
+    nowMs,
+    lengthMs,
+    ended,
+    failed,
+    dropped,
+    retryAfterMs,
+    inFlight,
+    mostInFlight,
+    latencyMs,
+    latencyErrorMs,
+    queueMs,
+    refused,
+  } = window;
+  return {
+    limit,
+    nowMs,
+    lengthMs,
+    ended,
+    failed,
+    dropped,
+    retryAfterMs,
+    inFlight,
+    mostInFlight,
+    latencyMs,
+    latencyErrorMs,
+    queueMs,
+    refused,
+  };
 }

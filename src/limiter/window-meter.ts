@@ -29,6 +29,7 @@ export class WindowMeter implements LimitWindow {
   inFlight = 0;
   mostInFlight = 0;
   latencyMs = Number.NaN;
+  latencyErrorMs = Number.NaN;
   queueMs = 0;
   refused = 0;
   /** Median time of a call from its permit to its end; 0: not known yet. */
@@ -110,6 +111,7 @@ export class WindowMeter implements LimitWindow {
     this.queueMs = this.#admitted === 0 ? 0 : this.#queueSum / this.#admitted;
     const sorted = this.#latencies.subarray(0, this.#timed).sort();
     this.latencyMs = quantileOf(sorted, this.#quantile);
+    this.latencyErrorMs = errorOf(sorted, this.#quantile);
     if (this.#timed > 0) this.typicalMs = quantileOf(sorted, 0.5);
     this.#stride = Math.min(MOST_STRIDE, Math.max(1, Math.round((this.ended + this.dropped) / TIMED)));
     return true;
@@ -141,4 +143,10 @@ export class WindowMeter implements LimitWindow {
 /** Of sorted values; NaN of none. */
 function quantileOf(sorted: Float64Array, quantile: number): number {
   return sorted.length === 0 ? Number.NaN : (sorted[Math.floor(quantile * (sorted.length - 1))] as number);
+}
+
+/** Of a quantile: half the distance between the values one standard error of its rank below and above. */
+function errorOf(sorted: Float64Array, quantile: number): number {
+  const ranks = Math.sqrt((quantile * (1 - quantile)) / sorted.length);
+  return (quantileOf(sorted, Math.min(1, quantile + ranks)) - quantileOf(sorted, Math.max(0, quantile - ranks))) / 2;
 }

@@ -7,3 +7,11 @@ const FULL = 0.9;
 export function isFull({ limit, mostInFlight, queueMs, refused }: LimitWindow): boolean {
   return mostInFlight >= FULL * limit - 1 || queueMs > 0 || refused > 0;
 }
+
+/** Share of the most in flight that was in flight on the mean: full for more than moments. */
+export const STEADILY = 0.8;
+
+/** In flight about as much all the time, and not for moments of a random crowd. */
+export function isSteadilyFull({ inFlight, mostInFlight }: LimitWindow): boolean {
+  return inFlight > STEADILY * mostInFlight;
+}

@@ -27,6 +27,8 @@ export interface LimitWindow {
   readonly mostInFlight: number;
   /** Time from permit to end of the timed calls that began under this limit: the quantile the limit asked for, ms. NaN: none. */
   readonly latencyMs: number;
+  /** Standard error of `latencyMs`, from the spread of the timed calls around it, ms: what chance alone makes of so few. NaN: none. */
+  readonly latencyErrorMs: number;
   /** Mean wait for a permit of the calls that got one, ms. */
   readonly queueMs: number;
   /** Calls refused for lack of room. */

@@ -30,6 +30,7 @@ class Windows {
       inFlight: this.current,
       mostInFlight: Math.floor(this.current),
       latencyMs: 10,
+      latencyErrorMs: 0,
       queueMs: 0,
       refused: 0,
       ...own,

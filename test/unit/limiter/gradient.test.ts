@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { liveHost } from '../../../src/core/host.js';
 import { createLoadBoard } from '../../../src/core/load-board.js';
+import { seededRandom } from '../../../src/core/random.js';
 import { virtualClock } from '../../../src/core/virtual-clock.js';
 import { type GradientLimitOptions, gradientLimit, type Limit, type LimitWindow } from '../../../src/limiter/index.js';
 
@@ -23,6 +24,7 @@ function windowOf(limit: number, latencyMs: number, inFlight = limit): LimitWind
     inFlight,
     mostInFlight: inFlight,
     latencyMs,
+    latencyErrorMs: 0,
     queueMs: 0,
     refused: 0,
   };
@@ -90,6 +92,46 @@ describe('the gradient', () => {
     current = 1000;
     for (let i = 0; i < 50; i++) current = limit.next(windowOf(current, 10, 20));
     expect(current).toBe(100);
+  });
+
+  it.each([
+    [80, 'more calls at once bring nothing'],
+    [120, 'there is room'],
+  ])('rises for one window half way between two dips: %i calls ended in it', (ended, reason) => {
+    const limit = made();
+    let current = limit.initial;
+    const next = (own: Partial<LimitWindow> = {}) => {
+      const inFlight = Math.max(1, Math.floor(current));
+      const window = { ...windowOf(current, latencyAt(inFlight, 8), inFlight), ended: 10 * Math.min(8, inFlight) };
+      current = limit.next({ ...window, ...own });
+    };
+    let sinceDip = 0;
+    for (let i = 0; i < 300 || !limit.reason.startsWith('rise'); i++) {
+      sinceDip = limit.reason.startsWith('dip') ? 0 : sinceDip + 1;
+      next();
+    }
+    const risen = current;
+    expect(sinceDip).toBe(25);
+    next({ ended, latencyMs: ended === 80 ? latencyAt(risen, 8) : 12 });
+    expect(limit.reason).toBe(reason);
+    expect(current).toBeCloseTo(ended === 80 ? risen / 1.5 : risen);
+  });
+
+  it('is not driven down by windows whose few calls are short or long by chance', () => {
+    const [seed, error] = ['chance 1', 0.15];
+    const random = seededRandom(seed);
+    const limit = made();
+    let current = limit.initial;
+    let lower = 0;
+    for (let i = 0; i < 20_000; i++) {
+      const normal = Math.sqrt(-2 * Math.log(1 - random.next())) * Math.cos(2 * Math.PI * random.next());
+      // Half full on the mean, and full for moments.
+      const window = windowOf(current, 10 * Math.exp(error * normal), 4);
+      current = limit.next({ ...window, latencyErrorMs: 10 * error, mostInFlight: Math.floor(current) });
+      if (current < 6.5) lower++;
+    }
+    // The dips that measure the baseline, one in fifty.
+    expect(lower, `seed ${seed}`).toBeLessThan(20_000 / 40);
   });
 
   it('backs off when calls were dropped', () => {

@@ -18,6 +18,7 @@ function setUp(options: QueueDelayLimitOptions = {}) {
       inFlight: 100,
       mostInFlight: 100,
       latencyMs: 10,
+      latencyErrorMs: 0,
       queueMs: 0,
       refused: 0,
       ...own,
