@@ -1,5 +1,6 @@
 /** Limiters under a clock that stands, the three servers on node:http that have a door, and callers that see all of an answer. */
 import { Agent, request as httpRequest, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { type CallContext, createRuntime, type VirtualClock, virtualClock } from 'evenkeel/core';
 import {
   callContextOf,
@@ -141,6 +142,18 @@ export interface Question {
   localAddress?: string;
 }
 
+const guarded = new WeakSet<Socket>();
+
+/**
+ * A connection that is reset after the answer, with the body still on its way, may hand its error to nobody: node's client takes its own
+ * listener off when it takes the request for done ("Between here and emitFreeNT the socket has no 'error' handler", its _http_client.js says).
+ */
+function guard(socket: Socket): void {
+  if (guarded.has(socket)) return;
+  guarded.add(socket);
+  socket.on('error', () => {});
+}
+
 const CLOSING = new Agent({ keepAlive: false });
 
 export function ask(server: { readonly address: string }, question: Question = {}): Promise<Answer> {
@@ -161,6 +174,7 @@ export function asking(
     agent,
     localAddress,
   });
+  request.on('socket', guard);
   const answer = new Promise<Answer>((resolve, reject) => {
     request.on('error', reject).on('response', (response) => {
       const port = response.socket.localPort;
