@@ -35,6 +35,8 @@ const CHUNK_TIMEOUT_MS = 30_000;
 /** Stopped for so long between two steps of a commit, a writer says once more that it is alive before it goes on. */
 const STOPPED_MS = 5 * 60_000;
 const MAX_RACES = 100;
+/** nats-server 2.9 gathers small messages for some 8 ms before it writes them. */
+const WRITTEN_MS = 25;
 
 export class NatsBlobStore {
   readonly js: JetStream;
@@ -106,32 +108,63 @@ export class NatsBlobStore {
     await this.js.publish(`${this.#subjects}.c.${id}.${index}`, bytes, options);
   }
 
-  /** Makes the chunks the blob of their name, in place of what was. */
+  /**
+   * Makes the chunks the blob of their name, in place of what was.
+   *
+   * A server acknowledges a message some milliseconds before it writes it, and one that is killed forgets it. So what is replaced stays until
+   * the manifest is written: then it is looked for once more, and where it was forgotten, made again.
+   * @throws {EvenkeelError} `unavailable`, retryable `yes`, when the server forgot chunks as well.
+   */
   async commit(chunks: Chunks, bytes: number): Promise<void> {
     const { id, name, chunkBytes } = chunks;
     const json = JSON.stringify({ v: 1, id, bytes, chunkBytes });
+    let wasForgotten = false;
+    let replaced = 0;
     for (let race = 0; ; race++) {
       const since = this.#times();
-      await this.renew(chunks);
+      // What was forgotten may be the last word of the intent, too.
+      if (wasForgotten) chunks.intent = await this.#intents.condemn(id, name);
+      else await this.renew(chunks);
       const { manifest, seq } = await this.#manifestAt(name);
+      // Back again, but not for who asks by its subject: such a server drops what comes after it.
+      if (wasForgotten && seq < replaced) await this.js.remove(this.#stream, replaced);
+      replaced = seq;
       // What is replaced has to go, also when this process dies before it has seen to that.
       const intent = manifest === undefined ? 0 : await this.#intents.condemn(manifest.id, name);
+      const { generation } = this.js.link;
       try {
         this.#checkMovedOn(name, since);
         const headers = [CRC, String(crc32(json))];
         const options = { what: `commit blob ${name}`, stream: this.#stream, headers, expect: seq };
-        await this.js.publish(this.#manifestSubject(name), json, options);
-        this.#commits++;
-        await Promise.all([
-          this.#forget(id, chunks.intent),
-          manifest === undefined ? undefined : this.#remove(manifest.id, intent),
-        ]);
-        return;
+        const published = await this.js.publish(this.#manifestSubject(name), json, options);
+        await this.js.link.clock.sleep(WRITTEN_MS, undefined, true);
+        const last = await this.#manifestAt(name);
+        // On one connection a manifest that is gone was deleted.
+        if (last.seq >= published.seq || this.js.link.generation === generation) {
+          this.#commits++;
+          await Promise.all([
+            this.#forget(id, chunks.intent),
+            manifest === undefined ? undefined : this.#remove(manifest.id, intent),
+          ]);
+          return;
+        }
       } catch (error) {
-        // Another writer's came first, and is now the one to replace; or we were stopped.
-        if (!isEvenkeelError(error, 'aborted') || race >= MAX_RACES) throw error;
+        // Another writer's came first, and is now the one to replace; or we were stopped; or a try was forgotten.
+        const isConflict = isEvenkeelError(error, 'aborted') || wasRolledBack(error, seq);
+        if (!isConflict || race >= MAX_RACES) throw error;
       }
+      wasForgotten = this.js.link.generation !== generation;
+      if (wasForgotten) await this.#checkChunks(chunks, Math.ceil(bytes / chunkBytes));
     }
+  }
+
+  /** A chunk is written before the manifest that comes after it, but not before it is acknowledged. */
+  async #checkChunks({ id, name }: Chunks, count: number): Promise<void> {
+    let found = 0;
+    for await (const _ of this.js.subjects(this.#stream, `${this.#subjects}.c.${id}.*`)) found++;
+    if (found >= count) return;
+    const message = `the server was killed and forgot ${count - found} of ${count} chunks of ${name}: write it again`;
+    throw new EvenkeelError('unavailable', message, { retryable: 'yes' });
   }
 
   /** Removes chunks that nobody will name. */
@@ -255,4 +288,9 @@ export class NatsBlobStore {
 function unlessFull(error: unknown): number {
   if (!isEvenkeelError(error, 'resource-exhausted')) throw error;
   return 0;
+}
+
+/** A try landed and was forgotten, and with it what it came over: the last message of the subject is older than `seq`. */
+function wasRolledBack(error: unknown, seq: number): boolean {
+  return isEvenkeelError(error, 'unavailable') && Number(error.details?.last ?? seq) < seq;
 }

@@ -217,6 +217,7 @@ export class JetStream {
     if (last !== undefined && last.header(MESSAGE_ID) === id) return last.seq;
     throw new EvenkeelError('unavailable', `${what}: a try was lost, and another message has come since`, {
       retryable: 'unknown',
+      details: { last: last?.seq ?? 0 },
     });
   }
 
@@ -269,6 +270,15 @@ export class JetStream {
       const page = Object.entries(state.subjects ?? {});
       yield* page;
       if (page.length < SUBJECTS_PAGE) return;
+    }
+  }
+
+  /** Removes one message, if it is there. */
+  async remove(stream: string, seq: number): Promise<void> {
+    try {
+      await this.api(`STREAM.MSG.DELETE.${stream}`, { seq, no_erase: true });
+    } catch (error) {
+      if (numberOf(error) !== MESSAGE_NOT_FOUND) throw error;
     }
   }
 
