@@ -148,10 +148,13 @@ export class Gate {
     this.counter.endedAt = now;
     this.counter.leaveAt(weight, outcome);
     if (this.partitions.isSplit) this.partitions.add(partition, -weight);
-    if (outcome !== 'ignored') {
-      if (isTimed && outcome === 'ok') meter.onTimed(startedAt, now);
+    // A call that failed or was given up may have been quick to; one that took longer than most shows that the server takes at least as long.
+    const isSlow = outcome !== 'ok' && outcome !== 'dropped' && now - startedAt > meter.slowMs;
+    if (outcome !== 'ignored' || isSlow) {
+      if (isTimed && (outcome === 'ok' || isSlow)) meter.onTimed(startedAt, now, isSlow);
       if (retryAfterMs > meter.retryAfterMs) meter.retryAfterMs = retryAfterMs;
-      if (meter.end(outcome, found, this.inFlight, now) && meter.close(this.limit)) this.#changeLimit();
+      const counted = outcome === 'ignored' ? 'error' : outcome;
+      if (meter.end(counted, found, this.inFlight, now) && meter.close(this.limit)) this.#changeLimit();
     }
     if (this.#queue.size > 0) this.#pump();
     else if (this.isAwaited) this.#onRoom();

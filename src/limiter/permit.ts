@@ -10,7 +10,8 @@ import type { Leak, LeakWatch } from './leak-watch.js';
  * `end` that knows more. `using` ends it as `ok`.
  *
  * `ok` · `error`: it failed, and took its time · `dropped`: those behind turned it away for lack of room, so the limit may be too high ·
- * `ignored`: it says nothing of the server (a hit in a cache, a caller that went away, a bad request).
+ * `ignored`: it says nothing of the server (a hit in a cache, a caller that went away, a bad request), unless it took longer than calls do: then the
+ * server would have taken at least as long.
  */
 export interface Permit extends InFlight, Disposable {
   /** In the limiter's unit, as of now. */

@@ -34,6 +34,8 @@ export class WindowMeter implements LimitWindow {
   refused = 0;
   /** Median time of a call from its permit to its end; 0: not known yet. */
   typicalMs = 0;
+  /** Longer than most calls of the window before; Infinity: not known yet. */
+  slowMs = Number.POSITIVE_INFINITY;
   /** Mean time between two ends of calls; 0: not known yet. */
   gapMs = 0;
   readonly #clock: Clock;
@@ -42,6 +44,7 @@ export class WindowMeter implements LimitWindow {
   readonly #quantile: number;
   readonly #latencies = new Float64Array(MOST_TIMED);
   #timed = 0;
+  #timedSlow = 0;
   #startedAt: number;
   /** The limit has jumped and no call has begun since. */
   #isSettling = false;
@@ -92,17 +95,19 @@ export class WindowMeter implements LimitWindow {
     return calls >= this.#calls && calls >= TURNOVERS * inFlight && now >= this.#openUntilMs;
   }
 
-  /** How long a timed call took. */
-  onTimed(startedAt: number, now: number): void {
+  /** How long a timed call took; `isSlow`: at least, for it failed or was given up. */
+  onTimed(startedAt: number, now: number, isSlow: boolean): void {
     if (startedAt < this.#startedAt || this.#isSettling || this.#timed === MOST_TIMED) return;
     this.#latencies[this.#timed++] = now - startedAt;
+    if (isSlow) this.#timedSlow++;
   }
 
   /** Fills in the window and returns true when it is over. */
   close(limit: number): boolean {
     const now = this.#clock.now();
     const length = now - this.#startedAt;
-    if (this.#isSettling || (this.ended > this.failed && this.#timed === 0)) return false;
+    // Without a call that was timed it tells of nothing but loss.
+    if (this.#isSettling || (this.#timed === 0 && this.dropped === 0 && this.ended > this.failed)) return false;
     this.limit = limit;
     this.nowMs = now;
     this.lengthMs = length;
@@ -112,7 +117,9 @@ export class WindowMeter implements LimitWindow {
     const sorted = this.#latencies.subarray(0, this.#timed).sort();
     this.latencyMs = quantileOf(sorted, this.#quantile);
     this.latencyErrorMs = errorOf(sorted, this.#quantile);
-    if (this.#timed > 0) this.typicalMs = quantileOf(sorted, 0.5);
+    // Where most calls fail, what they took is no time of a call that somebody gets an answer to.
+    if (this.#timed > 2 * this.#timedSlow) this.typicalMs = quantileOf(sorted, 0.5);
+    if (this.typicalMs > 0) this.slowMs = this.typicalMs;
     this.#stride = Math.min(MOST_STRIDE, Math.max(1, Math.round((this.ended + this.dropped) / TIMED)));
     return true;
   }
@@ -136,6 +143,7 @@ export class WindowMeter implements LimitWindow {
     this.#queueSum = 0;
     this.#admitted = 0;
     this.#timed = 0;
+    this.#timedSlow = 0;
     this.#openUntilMs = now + this.#windowMs;
   }
 }

@@ -107,7 +107,7 @@ export class Gradient implements Limit {
     const { limit, latencyMs } = window;
     if (window.dropped > 0) return this.#backOff(window);
     if (!(latencyMs > 0)) return this.#stay(limit, 'no call was timed');
-    const throughput = window.ended / window.lengthMs;
+    const throughput = throughputOf(window);
     const wasFull = isFull(window);
     if (this.#probe.isActive)
       return limit < this.#probe.before ? this.#afterDip(window, throughput) : this.#afterRise(window, throughput);
@@ -174,8 +174,9 @@ export class Gradient implements Limit {
   }
 
   /** As long as it brings something: a baseline that is too high would go on for ever. */
-  #double({ ended, latencyMs, lengthMs, limit }: LimitWindow): number {
-    const throughput = ended / lengthMs;
+  #double(window: LimitWindow): number {
+    const { latencyMs, limit } = window;
+    const throughput = throughputOf(window);
     const isInVain = throughput < IN_VAIN * this.#halfThroughput && latencyMs > IN_VAIN * this.#halfLatencyMs;
     this.#halfThroughput = throughput;
     this.#halfLatencyMs = latencyMs;
@@ -287,4 +288,9 @@ export class Gradient implements Limit {
     this.reason = reason;
     return Math.min(this.max, Math.max(this.min, limit));
   }
+}
+
+/** Of what came to something, calls per ms: a level at which most calls are given up is no good one. Above 0, for its logarithm is needed. */
+function throughputOf({ ended, failed, lengthMs }: LimitWindow): number {
+  return Math.max(ended - failed, 0.5) / lengthMs;
 }

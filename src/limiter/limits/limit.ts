@@ -13,9 +13,9 @@ export interface LimitWindow {
   /** Clock.now() at its end, milliseconds. */
   readonly nowMs: number;
   readonly lengthMs: number;
-  /** Calls that ended `ok` or `error`. */
+  /** Calls that ended `ok` or `error`, or were given up (`ignored`) after longer than calls took in the window before. */
   readonly ended: number;
-  /** Of these, `error`. */
+  /** Of these, all but `ok`. */
   readonly failed: number;
   /** Calls that ended `dropped`: those behind said that they are full. */
   readonly dropped: number;
