@@ -19,6 +19,8 @@ const PERIOD_MS = 250;
 const PERIOD_CALLS = 64;
 /** but no longer. */
 const LONGEST_PERIOD_MS = 2000;
+/** Nobody came in so long: nothing is known any more. */
+const SILENCE_MS = LONGEST_PERIOD_MS + PERIOD_MS;
 /** Periods with refusals in a row before anybody is turned away at the door: a queue that is full for a moment is no overload. */
 const PERIODS = 4;
 /** Admitted by priority, as a share of what was served: more than the server can take keeps its queue from running dry. */
@@ -29,8 +31,7 @@ const NOTABLE = 0.02;
 const OPENING = 16;
 
 export class AdmissionLevel {
-  /** Priorities below it are admitted. */
-  value = ALL_PRIORITIES;
+  #value = ALL_PRIORITIES;
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #arrivals = new Float64Array(ALL_PRIORITIES);
@@ -45,6 +46,11 @@ export class AdmissionLevel {
     this.#random = random;
   }
 
+  /** Priorities below it are admitted. */
+  get value(): number {
+    return this.#isWatching && this.#clock.coarse() - this.#begunAtMs >= SILENCE_MS ? ALL_PRIORITIES : this.#value;
+  }
+
   /** A call is here; false: it is turned away. `cohort` undefined: one by chance. Costs a field while nothing is ever refused. */
   admits(rank: number, cohort: number | undefined): boolean {
     return !this.#isWatching || this.#isAbove(rank, cohort);
@@ -56,7 +62,7 @@ export class AdmissionLevel {
     if (elapsed >= PERIOD_MS && (this.#served >= PERIOD_CALLS || elapsed >= LONGEST_PERIOD_MS)) this.#roll(now, elapsed);
     const priority = rank * COHORTS + (cohort ?? this.#random.int(COHORTS));
     this.#arrivals[priority] = (this.#arrivals[priority] as number) + 1;
-    return priority < this.value;
+    return priority < this.#value;
   }
 
   /** One that was admitted has its permit. */
@@ -82,13 +88,12 @@ export class AdmissionLevel {
   #roll(now: number, elapsed: number): void {
     const isShort = this.#refused > NOTABLE * (this.#served + this.#refused);
     this.#shortPeriods = isShort ? this.#shortPeriods + 1 : 0;
-    // A period without arrivals: nothing is known any more.
-    if (elapsed >= LONGEST_PERIOD_MS + PERIOD_MS) this.value = ALL_PRIORITIES;
+    if (elapsed >= SILENCE_MS) this.#value = ALL_PRIORITIES;
     else if (!isShort)
-      this.value = Math.max(this.#levelFor(MARGIN * this.#served), Math.min(ALL_PRIORITIES, this.value + OPENING));
+      this.#value = Math.max(this.#levelFor(MARGIN * this.#served), Math.min(ALL_PRIORITIES, this.#value + OPENING));
     // One in which nothing was served is an outage: it says who comes, and not how many could be served.
-    else if (this.#shortPeriods > PERIODS && this.#served > 0) this.value = this.#levelFor(MARGIN * this.#served);
-    if (!isShort && this.value === ALL_PRIORITIES) this.#isWatching = false;
+    else if (this.#shortPeriods > PERIODS && this.#served > 0) this.#value = this.#levelFor(MARGIN * this.#served);
+    if (!isShort && this.#value === ALL_PRIORITIES) this.#isWatching = false;
     this.#begin(now);
   }
 

@@ -169,6 +169,8 @@ export class Gate {
     }
     const found = this.#findPlace(waiter, now);
     if (typeof found === 'string') {
+      // Where nobody may wait, the door alone can prefer one call to another. `tryAcquire` may be asked over and over, and says nothing.
+      if (found === 'limit') this.level.onRefused();
       this.refuse(waiter, found);
       return;
     }

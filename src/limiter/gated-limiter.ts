@@ -7,7 +7,7 @@ import { Lifecycle } from '../core/lifecycle.js';
 import type { Outcome } from '../core/load-counter.js';
 import { createRuntime, type Runtime } from '../core/runtime.js';
 import type { CallTransport } from '../core/transport/call.js';
-import { type AcquireOptions, emptyClaim, readClaim } from './claim.js';
+import { type AcquireOptions, checkWeight, emptyClaim, readClaim } from './claim.js';
 import { Gate } from './gate.js';
 import type { GuardOptions } from './guard-options.js';
 import { guardedTransport } from './guarded-transport.js';
@@ -23,7 +23,7 @@ import { quotaOnly, SharedLimit } from './limits/shared.js';
 import { withSignals } from './limits/signals.js';
 import { resolveQueue } from './options.js';
 import { outcomeOf } from './outcome.js';
-import { Partitions } from './partitions.js';
+import { resolvePartitions } from './partitions.js';
 import { GatePermit, type Permit } from './permit.js';
 import { PromisedPermit } from './promised-permit.js';
 import type { QuotaShare } from './quota-share.js';
@@ -84,12 +84,13 @@ class GatedLimiter implements LimiterCore {
     const limit = factory({ clock, host, load });
     const shared = isShared ? new SharedLimit(limit) : undefined;
     const settings = options.share && resolveShare(options.share, limit.max);
+    const queue = resolveQueue(options.queue);
     this.gate = new Gate({
       clock,
       counter: load.counter(`limiter:${name}`, { unit }) as Gate['counter'],
       limit: shared ?? limit,
-      queue: resolveQueue(options.queue),
-      partitions: new Partitions(options.partitions),
+      queue,
+      partitions: resolvePartitions(options.partitions, queue),
       random: random.fork(`limiter ${name}`),
       onError,
       onLimit: this.#onLimit,
@@ -109,11 +110,11 @@ class GatedLimiter implements LimiterCore {
   }
 
   get inFlight(): number {
-    return this.gate.counter.inFlight;
+    return this.gate.inFlight;
   }
 
   get weight(): number {
-    return this.gate.counter.weight;
+    return this.gate.weight;
   }
 
   get queued(): number {
@@ -165,11 +166,12 @@ class GatedLimiter implements LimiterCore {
     return guardedTransport(this, transport, options);
   }
 
-  ready(options: { signal?: AbortSignal } = {}): Promise<void> {
-    if (!this.#lifecycle.isOpen) return Promise.reject(this.errors.closed);
-    if (this.#rooms.size === 0 && this.gate.hasRoom(1)) return Promise.resolve();
+  async ready({ signal, weight = 1 }: { weight?: number; signal?: AbortSignal } = {}): Promise<void> {
+    checkWeight(weight);
+    if (!this.#lifecycle.isOpen) throw this.errors.closed;
+    if (this.#rooms.size === 0 && this.gate.hasRoom(weight)) return;
     this.gate.isAwaited = true;
-    return this.#rooms.wait(options.signal, () => cancelledError(options.signal));
+    await this.#rooms.wait(weight, signal, () => cancelledError(signal));
   }
 
   enter(weight = 1): number {
@@ -293,7 +295,7 @@ class GatedLimiter implements LimiterCore {
 
   /** One puller after the other, each with time to take what it was woken for: it may find that it has no work, or there may be room for more. */
   readonly #wakeNext = (): void => {
-    if (this.#rooms.size === 0 || !this.gate.hasRoom(1)) return;
+    if (this.#rooms.size === 0 || !this.gate.hasRoom(this.#rooms.nextWeight)) return;
     this.#rooms.wakeOne();
     if (this.#rooms.size > 0) this.#nextWake ??= this.runtime.clock.timer(0, this.#onNextWake, true);
   };

@@ -29,7 +29,10 @@ export interface LimiterOptions {
   unit?: LoadUnit;
   /** Who may wait, and how long. `false`: nobody waits. */
   queue?: QueueOptions | false;
-  /** Guaranteed shares of the limit by name, 0 to 1, together at most 1. What one does not use, the others may. Default: none. */
+  /**
+   * Guaranteed shares of the limit by name, 0 to 1, together at most 1. What one does not use, the others may; whoever comes back for its share gets the
+   * next permits that end, which takes a queue. Default: none.
+   */
   partitions?: Readonly<Record<string, number>>;
   /** Readings on the load board above which the limit goes down: a GPU's queue, KV blocks in use. Default: none. */
   signals?: readonly LimitSignal[];
@@ -45,7 +48,7 @@ export interface Limiter extends Drainable {
   readonly name: string;
   /** In force, in the limiter's unit. */
   readonly limit: number;
-  /** Calls with a permit, and their weight. */
+  /** Calls with a permit of this limiter, and their weight. The board adds up what limiters of one name have. */
   readonly inFlight: number;
   readonly weight: number;
   /** Calls that wait. */
@@ -72,12 +75,15 @@ export interface Limiter extends Drainable {
   /** The transport, with a permit for each of its calls. Deadline, criticality and cohort are read from the headers that the router writes. */
   guard(transport: CallTransport, options?: GuardOptions): CallTransport;
   /**
-   * Resolves when a permit is free and nobody waits for it: for those who fetch their work themselves, who then fetch no more than can be done.
-   * Reserves nothing.
-   * @throws {EvenkeelError} `cancelled` · `failed-precondition` after drain or close.
+   * Resolves when a permit of `weight` (default 1) is free and nobody waits for it: for those who fetch their work themselves, who then fetch no
+   * more than can be done. First come, first woken. Reserves nothing.
+   * @throws {EvenkeelError} `cancelled` · `failed-precondition` after drain or close · `invalid-argument` for a bad weight.
    */
-  ready(options?: { signal?: AbortSignal }): Promise<void>;
-  /** Inner form of `tryAcquire`, for loops that count nanoseconds: a ticket, or -1. Allocates nothing. */
+  ready(options?: { weight?: number; signal?: AbortSignal }): Promise<void>;
+  /**
+   * Inner form of `tryAcquire`, for loops that count nanoseconds: a ticket, or -1. Allocates nothing, and reads no context: `critical`, of no partition.
+   * @throws {EvenkeelError} `invalid-argument` for a bad weight.
+   */
   enter(weight?: number): number;
   /** Ends a ticket; false when it has ended before. */
   leave(ticket: number, outcome?: Outcome): boolean;

@@ -4,10 +4,23 @@
  * alike: whoever floods it pushes out their own.
  */
 import { checkNumber, invalidArgument } from '../core/errors.js';
+import type { QueueSettings } from './options.js';
 import type { WaitQueue } from './wait-queue.js';
 import type { Waiter } from './waiter.js';
 
 export const MAX_PARTITIONS = 64;
+
+/**
+ * Without a queue there is nobody to whom a permit that ends could go before others.
+ * @throws {EvenkeelError} `invalid-argument`.
+ */
+export function resolvePartitions(
+  shares: Readonly<Record<string, number>> | undefined,
+  { maxQueued }: QueueSettings,
+): Partitions {
+  if (shares !== undefined && maxQueued === 0) throw invalidArgument('queue', 'none', 'a queue, where there are partitions');
+  return new Partitions(shares);
+}
 
 export class Partitions {
   readonly names: readonly string[];

@@ -6,10 +6,17 @@ export class RoomWaiters {
     return this.#waiting.size;
   }
 
-  wait(signal: AbortSignal | undefined, cancelled: () => Error): Promise<void> {
+  /** What the first of them waits for; 1 where nobody waits. */
+  get nextWeight(): number {
+    const [first] = this.#waiting;
+    return first?.weight ?? 1;
+  }
+
+  wait(weight: number, signal: AbortSignal | undefined, cancelled: () => Error): Promise<void> {
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(cancelled());
       const waiter: RoomWaiter = {
+        weight,
         settle: (error) => {
           this.#waiting.delete(waiter);
           signal?.removeEventListener('abort', onAbort);
@@ -35,5 +42,6 @@ export class RoomWaiters {
 }
 
 interface RoomWaiter {
+  readonly weight: number;
   settle(error?: Error): void;
 }

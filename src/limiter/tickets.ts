@@ -3,7 +3,7 @@
  * A ticket that is used twice does nothing the second time, unless its slot was given out 32,768 times in between.
  */
 import type { Outcome } from '../core/load-counter.js';
-import { MAX_WEIGHT } from './claim.js';
+import { checkWeight, MAX_WEIGHT } from './claim.js';
 import type { Gate } from './gate.js';
 
 const SLOT_BITS = 16;
@@ -35,12 +35,10 @@ export class Tickets {
   /** -1: no permit is free. */
   enter(weight: number): number {
     const gate = this.#gate;
-    if (!(weight > 0 && weight <= MAX_WEIGHT) || !gate.hasRoom(weight) || !gate.level.admits(RANK, undefined)) {
-      gate.count('limit', RANK);
-      return NONE;
-    }
-    const slot = this.#take();
-    if (slot === NONE) return NONE;
+    if (!(weight > 0 && weight <= MAX_WEIGHT)) checkWeight(weight);
+    if (!gate.level.admits(RANK, undefined)) return this.#refuse('level');
+    const slot = gate.hasRoom(weight) ? this.#take() : NONE;
+    if (slot === NONE) return this.#refuse('limit');
     this.#weights[slot] = weight;
     gate.begin(weight, 0, RANK);
     this.#startedAt[slot] = gate.startedAt;
@@ -61,6 +59,11 @@ export class Tickets {
     gate.startedAt = this.#startedAt[slot] as number;
     gate.finish(outcome, this.#weights[slot] as number, 0, this.#isTimed[slot] === 1, 0);
     return true;
+  }
+
+  #refuse(refusal: 'level' | 'limit'): number {
+    this.#gate.count(refusal, RANK);
+    return NONE;
   }
 
   #take(): number {

@@ -163,7 +163,7 @@ describe('express', () => {
   });
 
   it('limits one route, by weights and partitions that are read from its own requests', async () => {
-    const { limiter } = limiterRig({ queue: false, partitions: { gold: 0.5 } });
+    const { limiter } = limiterRig({ queue: { maxQueued: 1 }, partitions: { gold: 0.5 } });
     const app = express();
     const weights: number[] = [];
     const limited = expressLimiter(limiter, {
@@ -179,9 +179,12 @@ describe('express', () => {
     expect((await ask(server, { path: '/tokens?tokens=40&plan=gold' })).status).toBe(200);
     await eventually('the permit is back', () => limiter.inFlight === 0);
     using _held = limiter.tryAcquire();
+    const waiting = limiter.acquire({ criticality: 'critical-plus' });
     expect((await ask(server, { path: '/tokens?tokens=1' })).status).toBe(503);
     expect((await ask(server, { path: '/free' })).status).toBe(200);
     expect(weights).toEqual([40, 40]);
+    await limiter.close();
+    await expect(waiting).rejects.toMatchObject({ code: 'failed-precondition' });
   });
 });
 

@@ -39,7 +39,8 @@ const FIRST_MEASURE = 4;
 const LEAST_MEASURE = 2;
 /** Windows until the baseline is measured, once traffic fills the limit. */
 const SOON = 10;
-/** A window with drops costs a tenth of the limit. */
+/** More drops than this share of the calls cost a tenth of the limit; as many as AIMD bears by default. */
+const DROP_SHARE = 0.01;
 const DROP_RATIO = 0.9;
 /** Room to grow, times the root of the limit. */
 const HEADROOM = 0.25;
@@ -105,7 +106,7 @@ export class Gradient implements Limit {
 
   next(window: LimitWindow): number {
     const { limit, latencyMs } = window;
-    if (window.dropped > 0) return this.#backOff(window);
+    if (window.dropped > DROP_SHARE * (window.ended + window.dropped)) return this.#backOff(window);
     if (!(latencyMs > 0)) return this.#stay(limit, 'no call was timed');
     const throughput = throughputOf(window);
     const wasFull = isFull(window);

@@ -52,6 +52,15 @@ describe('the admission level', () => {
     ]);
   });
 
+  it('is told as open when nobody has come for a while', async () => {
+    const { clock, level, pass } = rigOf();
+    await pass(5000, { arrivals: 20, served: 1 });
+    expect(level.value).toBeLessThan(ALL_PRIORITIES);
+    await clock.advance(3000);
+    expect(level.value).toBe(ALL_PRIORITIES);
+    expect(level.admits(SHEDDABLE, 127)).toBe(true);
+  });
+
   it('opens as soon as no more come than could be served', async () => {
     const { level, pass } = rigOf();
     await pass(5000, { arrivals: 20, served: 1 });

@@ -108,7 +108,8 @@ describe('weights', () => {
       expect(() => limiter.tryAcquire({ weight })).toThrow(expect.objectContaining({ code: 'invalid-argument' }));
       expect(await codeOf(limiter.acquire({ weight }))).toBe('invalid-argument');
       expect(await codeOf(limiter.run(() => 1, { weight }))).toBe('invalid-argument');
-      expect(limiter.enter(weight)).toBe(-1);
+      expect(() => limiter.enter(weight)).toThrow(expect.objectContaining({ code: 'invalid-argument' }));
+      expect(await codeOf(limiter.ready({ weight }))).toBe('invalid-argument');
       expect(limiter).toMatchObject({ inFlight: 0, weight: 0 });
     },
   );

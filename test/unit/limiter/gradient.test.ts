@@ -134,10 +134,13 @@ describe('the gradient', () => {
     expect(lower, `seed ${seed}`).toBeLessThan(20_000 / 40);
   });
 
-  it('backs off when calls were dropped', () => {
+  it('backs off when more than a hundredth of the calls was dropped', () => {
     const limit = made();
-    expect(limit.next({ ...windowOf(100, 10), dropped: 1 })).toBeCloseTo(90);
+    expect(limit.next({ ...windowOf(100, 10), ended: 98, dropped: 2 })).toBeCloseTo(90);
     expect(limit.reason).toBe('calls were dropped');
+    const other = made();
+    other.next({ ...windowOf(100, 10), ended: 99, dropped: 1 });
+    expect(other.reason).not.toBe('calls were dropped');
   });
 
   it('stays where it is after a window that timed no call', () => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { EvenkeelError, runWithContext } from '../../../src/core/index.js';
+import type { WorkCounter } from '../../../src/core/load-counter.js';
 import { aimdLimit, fixedLimit, type LimiterOptions } from '../../../src/limiter/index.js';
 import { codeOf, limiterOf } from '../../support/limiter-rig.js';
 
@@ -297,6 +298,21 @@ describe('ready', () => {
     await ready;
   });
 
+  it('waits for as much room as its caller wants', async () => {
+    const { limiter } = limiterOf({ limit: fixedLimit(10) });
+    const [light, heavy] = [limiter.tryAcquire({ weight: 3 }), limiter.tryAcquire({ weight: 5 })];
+    await limiter.ready({ weight: 2 });
+    let isReady = false;
+    const ready = limiter.ready({ weight: 7 }).then(() => {
+      isReady = true;
+    });
+    light?.end();
+    await Promise.resolve();
+    expect(isReady).toBe(false);
+    heavy?.end();
+    await ready;
+  });
+
   it('wakes one puller for each permit that comes free', async () => {
     const { limiter } = limiterOf({ limit: fixedLimit(1) });
     const permit = await limiter.acquire();
@@ -383,6 +399,24 @@ describe('tickets', () => {
     expect(limiter).toMatchObject({ inFlight: 0, weight: 0 });
   });
 
+  it('are refused for lack of room or by the level, each counted as what it is', async () => {
+    const { clock, limiter } = limiterOf({ limit: fixedLimit(1), queue: false });
+    const first = limiter.enter();
+    expect(limiter.enter()).toBe(-1);
+    expect(limiter.snapshot().refused).toEqual({ limit: expect.objectContaining({ critical: 1 }) });
+    limiter.leave(first);
+    for (let period = 0; period < 10; period++) {
+      for (let i = 0; i < 70; i++) limiter.tryAcquire({ criticality: 'critical-plus' })?.end();
+      const held = limiter.tryAcquire({ criticality: 'critical-plus' });
+      for (let i = 0; i < 1000; i++) await codeOf(limiter.acquire({ criticality: 'critical-plus' }));
+      held?.end();
+      await clock.advance(300);
+    }
+    expect(limiter.level).toBeLessThanOrEqual(128);
+    expect(limiter.enter()).toBe(-1);
+    expect(limiter.snapshot().refused).toHaveProperty('level');
+  });
+
   it('grow with the calls in flight', () => {
     const { limiter } = limiterOf({ limit: fixedLimit(1000) });
     const tickets = Array.from({ length: 1000 }, () => limiter.enter());
@@ -403,6 +437,43 @@ describe('a limit that learns', () => {
       await Promise.all(calls);
     }
     expect(limiter.limit).toBeGreaterThan(20);
+  });
+});
+
+describe('two limiters of one name', () => {
+  it('have permits of their own, and one place on the board', () => {
+    const { limiter, runtime } = limiterOf();
+    const other = limiterOf({ runtime }).limiter;
+    limiter.tryAcquire();
+    expect([limiter.inFlight, limiter.weight, other.inFlight, other.weight]).toEqual([1, 1, 0, 0]);
+    expect((runtime.load.counter('limiter:test') as WorkCounter).inFlight).toBe(1);
+  });
+});
+
+describe('a limiter where nobody may wait', () => {
+  it('prefers the more critical calls at its door', async () => {
+    const { clock, limiter } = limiterOf({ limit: fixedLimit(2), queue: false });
+    const served = { critical: 0, sheddable: 0 };
+    for (let i = 0; i < 40_000; i++) {
+      const criticality = i % 10 === 0 ? 'critical' : 'sheddable';
+      void limiter
+        .run(() => clock.sleep(2), { criticality, cohort: i % 128 })
+        .then(
+          () => served[criticality]++,
+          () => {},
+        );
+      if (i % 10 === 9) await clock.advance(1);
+    }
+    await clock.advance(10);
+    // A tenth of the calls is critical and there is room for a twentieth.
+    expect(served.critical).toBeGreaterThan(2 * served.sheddable);
+    expect(limiter.level).toBeLessThan(3 * 128 + 64);
+  });
+
+  it('has no partitions', () => {
+    const invalid = expect.objectContaining({ code: 'invalid-argument' });
+    expect(() => limiterOf({ queue: false, partitions: { a: 0.5 } })).toThrow(invalid);
+    expect(() => limiterOf({ queue: { maxQueued: 0 }, partitions: { a: 0.5 } })).toThrow(invalid);
   });
 });
 
