@@ -1,7 +1,7 @@
 /** The limiter: its public face over the gate, with promises. */
 import { type CallContext, CRITICALITIES, type Criticality } from '../core/call-context.js';
 import type { Timer } from '../core/clock.js';
-import { EvenkeelError, invalidArgument } from '../core/errors.js';
+import { type EvenkeelError, invalidArgument } from '../core/errors.js';
 import { EventSource } from '../core/events.js';
 import { Lifecycle } from '../core/lifecycle.js';
 import type { Outcome } from '../core/load-counter.js';
@@ -17,17 +17,14 @@ import type { LimiterCore } from './limiter-core.js';
 import type { LimiterEvents } from './limiter-events.js';
 import type { LimiterExplanation, LimiterSnapshot } from './limiter-report.js';
 import { limiterSnapshot, observeLimiter, waitHistogram } from './limiter-snapshot.js';
-import { checkedLimit } from './limits/checked.js';
-import { gradientLimit } from './limits/gradient.js';
-import { quotaOnly, SharedLimit } from './limits/shared.js';
-import { withSignals } from './limits/signals.js';
+import { layersOf } from './limits/layers.js';
 import { resolveQueue } from './options.js';
 import { outcomeOf } from './outcome.js';
 import { resolvePartitions } from './partitions.js';
 import { GatePermit, type Permit } from './permit.js';
 import { PromisedPermit } from './promised-permit.js';
 import type { QuotaShare } from './quota-share.js';
-import { type Refusal, refusalErrors } from './refusal.js';
+import { cancelledError, type Refusal, refusalErrors } from './refusal.js';
 import { RoomWaiters } from './room-waiters.js';
 import { resolveShare } from './share-options.js';
 import { startShare } from './share-start.js';
@@ -63,6 +60,7 @@ class GatedLimiter implements LimiterCore {
   readonly #tickets: Tickets;
   readonly #leaks: LeakWatch | undefined;
   readonly #observed: Disposable[];
+  readonly #brake: Disposable | undefined;
   #nextWake: Timer | undefined;
 
   constructor(options: LimiterOptions) {
@@ -77,18 +75,22 @@ class GatedLimiter implements LimiterCore {
     this.errors = refusalErrors(name);
     this.events = new EventSource(`limiter ${name}`, diagnostics);
     this.#lifecycle = new Lifecycle(`limiter ${name}`);
-    const isShared = options.share !== undefined;
     const onError = (error: unknown) => diagnostics.report(`limiter ${name}`, error);
-    const own = checkedLimit(isShared ? quotaOnly(options.limit) : (options.limit ?? gradientLimit()), onError);
-    const factory = withSignals(own, signals);
-    const limit = factory({ clock, host, load });
-    const shared = isShared ? new SharedLimit(limit) : undefined;
+    const { braked, limit, shared } = layersOf({
+      limit: options.limit,
+      signals,
+      isShared: options.share !== undefined,
+      surroundings: { clock, host, load },
+      onError,
+      onChange: (next, reason) => this.gate.setLimit(next, reason),
+    });
+    this.#brake = braked;
     const settings = options.share && resolveShare(options.share, limit.max);
     const queue = resolveQueue(options.queue);
     this.gate = new Gate({
       clock,
       counter: load.counter(`limiter:${name}`, { unit }) as Gate['counter'],
-      limit: shared ?? limit,
+      limit,
       queue,
       partitions: resolvePartitions(options.partitions, queue),
       random: random.fork(`limiter ${name}`),
@@ -227,6 +229,7 @@ class GatedLimiter implements LimiterCore {
     if (!this.#lifecycle.close()) return;
     this.gate.close();
     this.#nextWake?.cancel();
+    this.#brake?.[Symbol.dispose]();
     this.#rooms.fail(this.errors.closed);
     if (this.#lifecycle.inFlight > 0) this.#lifecycle.leave();
     for (const observed of this.#observed) observed[Symbol.dispose]();
@@ -314,7 +317,3 @@ class GatedLimiter implements LimiterCore {
 
 const NOTHING_TOLD: Readonly<Claim> = Object.freeze(emptyClaim());
 const LEAK = 'a permit was dropped without an end; its weight is taken back';
-
-function cancelledError(signal: AbortSignal | undefined): EvenkeelError {
-  return new EvenkeelError('cancelled', 'cancelled while waiting for a permit', { cause: signal?.reason });
-}

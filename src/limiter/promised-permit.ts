@@ -1,6 +1,6 @@
 /** A permit that somebody awaits. */
-import { type EvenkeelError, EvenkeelError as Failure } from '../core/errors.js';
-import type { Refusal } from './refusal.js';
+import type { EvenkeelError } from '../core/errors.js';
+import { cancelledError, type Refusal } from './refusal.js';
 import { type Claim, Waiter } from './waiter.js';
 
 /** How the limiter makes permits, and words refusals. */
@@ -27,7 +27,7 @@ export class PromisedPermit<P> extends Waiter {
       this.#reject = reject;
     });
     if (signal === undefined) return;
-    this.#onAbort = () => this.#leave(signal.reason);
+    this.#onAbort = () => this.#leave(signal);
     signal.addEventListener('abort', this.#onAbort, { once: true });
   }
 
@@ -42,8 +42,7 @@ export class PromisedPermit<P> extends Waiter {
   }
 
   /** A permit that was granted before this is the caller's, who must end it; nothing is granted after it. */
-  #leave(cause: unknown): void {
-    if (!this.#source.withdraw(this)) return;
-    this.#reject(new Failure('cancelled', 'cancelled while waiting for a permit', { cause }));
+  #leave(signal: AbortSignal): void {
+    if (this.#source.withdraw(this)) this.#reject(cancelledError(signal));
   }
 }

@@ -1,5 +1,5 @@
 /** Why a call gets no permit. Errors are built once: an overloaded process has better things to do than to capture stacks. */
-import { type EvenkeelError, guardDetails, prebuiltError } from '../core/errors.js';
+import { EvenkeelError, guardDetails, prebuiltError } from '../core/errors.js';
 
 export const REFUSALS = {
   /** Nothing is free, and the caller does not wait. */
@@ -40,4 +40,10 @@ export function refusalErrors(name: string): Readonly<Record<Refusal, EvenkeelEr
     ];
   });
   return Object.freeze(Object.fromEntries(errors));
+}
+
+/** Of a caller that went away while it waited. */
+export function cancelledError(signal: AbortSignal | undefined): EvenkeelError {
+  const [code, message] = REFUSALS.cancelled;
+  return new EvenkeelError(code, message, { cause: signal?.reason });
 }

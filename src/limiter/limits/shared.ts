@@ -47,8 +47,13 @@ export class SharedLimit implements Limit {
     return Math.min(share, this.#found);
   }
 
+  /** What the limit behind is from now on; returns as `share`. */
+  found(limit: number): number {
+    this.#found = limit;
+    return Math.min(this.#share, limit);
+  }
+
   next(window: LimitWindow): number {
-    this.#found = this.#inner.next(window);
-    return Math.min(this.#share, this.#found);
+    return this.found(this.#inner.next(window));
   }
 }

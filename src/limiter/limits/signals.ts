@@ -1,10 +1,14 @@
 /**
  * Readings that only their owners can take, as a brake on any limit: a GPU's queue, KV blocks in use, memory. While one is above its
- * maximum the limit goes down by a tenth a window, whatever latency says, and does not rise.
+ * maximum the limit goes down by a tenth every 100 ms, whatever latency says, and below it comes back by as much. By the clock, and not by windows of
+ * calls: sixteen decodes of a minute each are no time to wait for.
+ *
+ * The limit behind is not asked meanwhile: what it saw of a server with less to do says nothing of the server.
  */
+import type { Clock, Timer } from '../../core/clock.js';
 import { checkNumber, invalidArgument } from '../../core/errors.js';
 import type { LoadBoard } from '../../core/load-board.js';
-import type { Limit, LimitFactory, LimitWindow } from './limit.js';
+import type { Limit, LimitWindow } from './limit.js';
 
 export interface LimitSignal {
   /** On the load board: `load.signal(key, read, { kind })`. A signal that is silent, or throws, brakes nothing. */
@@ -13,19 +17,26 @@ export interface LimitSignal {
   max: number;
 }
 
+export interface BrakeSurroundings {
+  readonly clock: Clock;
+  readonly load: LoadBoard;
+  /** The limit is another, and nobody asked. */
+  readonly onChange: (limit: number) => void;
+}
+
+const LOOK_EVERY_MS = 100;
 const BRAKE = 0.9;
 
 /** @throws {EvenkeelError} `invalid-argument` for a key that is no text or a maximum outside 0 to 1. */
-export function withSignals(factory: LimitFactory, signals: readonly LimitSignal[]): LimitFactory {
+export function checkSignals(signals: readonly LimitSignal[]): readonly LimitSignal[] {
   for (const { key, max } of signals) {
     if (typeof key !== 'string' || key.length === 0) throw invalidArgument('signals: key', key, 'a key of the load board');
     checkNumber(`signals: max of ${key}`, max, 0, 1);
   }
-  if (signals.length === 0) return factory;
-  return (surroundings) => new BrakedLimit(factory(surroundings), signals, surroundings.load);
+  return signals;
 }
 
-class BrakedLimit implements Limit {
+export class BrakedLimit implements Limit, Disposable {
   readonly initial: number;
   readonly min: number;
   readonly max: number;
@@ -34,10 +45,14 @@ class BrakedLimit implements Limit {
   readonly quantile: number;
   readonly #inner: Limit;
   readonly #signals: readonly LimitSignal[];
-  readonly #load: LoadBoard;
+  readonly #surroundings: BrakeSurroundings;
+  /** Of the limit behind, and what of it is left. */
+  #found: number;
+  #share = 1;
+  #looks: Timer;
   reason = 'initial';
 
-  constructor(inner: Limit, signals: readonly LimitSignal[], load: LoadBoard) {
+  constructor(inner: Limit, signals: readonly LimitSignal[], surroundings: BrakeSurroundings) {
     this.initial = inner.initial;
     // Even a fixed limit goes down when a signal says so.
     this.min = Math.min(1, inner.min);
@@ -47,17 +62,40 @@ class BrakedLimit implements Limit {
     this.quantile = inner.quantile;
     this.#inner = inner;
     this.#signals = signals;
-    this.#load = load;
+    this.#surroundings = surroundings;
+    this.#found = inner.initial;
+    this.#looks = this.#lookLater();
   }
 
   next(window: LimitWindow): number {
-    const full = this.#signals.find(({ key, max }) => (this.#load.reading(key) ?? 0) > max);
-    if (full !== undefined) {
-      this.reason = `signal ${full.key} is above ${full.max}`;
-      return Math.max(this.min, window.limit * BRAKE);
-    }
-    const next = this.#inner.next(window);
+    if (this.#share < 1) return this.#braked();
+    this.#found = this.#inner.next(window);
     this.reason = this.#inner.reason;
-    return next;
+    return this.#found;
+  }
+
+  [Symbol.dispose](): void {
+    this.#looks.cancel();
+  }
+
+  #lookLater(): Timer {
+    return this.#surroundings.clock.timer(LOOK_EVERY_MS, () => {
+      this.#looks = this.#lookLater();
+      this.#look();
+    });
+  }
+
+  #look(): void {
+    const full = this.#signals.find(({ key, max }) => (this.#surroundings.load.reading(key) ?? 0) > max);
+    if (full === undefined && this.#share === 1) return;
+    // No lower than the least limit needs, or the way back would take ever longer.
+    const least = this.min / this.#found;
+    this.#share = full === undefined ? Math.min(1, this.#share / BRAKE) : Math.max(least, this.#share * BRAKE);
+    this.reason = full === undefined ? 'signals are below their maxima' : `signal ${full.key} is above ${full.max}`;
+    this.#surroundings.onChange(this.#braked());
+  }
+
+  #braked(): number {
+    return Math.max(this.min, this.#found * this.#share);
   }
 }

@@ -159,35 +159,65 @@ describe('signals', () => {
     expect(limiter.limit).toBe(100);
   });
 
-  it('that are full lower even a fixed limit, by a tenth a window and to no less than one, and let go again', async () => {
+  it('that are full lower even a fixed limit, by a tenth every 100 ms and to no less than one, and let it come back as fast', async () => {
     const { limiter, runtime } = rig();
     let reading = 0.81;
     runtime.load.signal('gpu', () => reading, { kind: 'utilization' });
-    await windows(limiter, runtime, 1);
+    const held = limiter.tryAcquire();
+    await runtime.clock.advance(100);
     expect(limiter.limit).toBe(90);
-    expect(limiter.explain().last.reason).toBe('signal gpu is above 0.8');
+    expect(limiter.explain().last).toMatchObject({ from: 100, to: 90, reason: 'signal gpu is above 0.8' });
     await windows(limiter, runtime, 100);
     expect(limiter.limit).toBe(1);
     reading = 0.5;
-    await windows(limiter, runtime, 2);
+    await runtime.clock.advance(2000);
+    expect(limiter.limit).toBeCloseTo(0.9 ** -20);
+    expect(limiter.explain().last.reason).toBe('signals are below their maxima');
+    await runtime.clock.advance(3000);
     expect(limiter.limit).toBe(100);
+    held?.end();
+  });
+
+  it('that are full keep the limit behind from learning of it', async () => {
+    const { limiter, runtime } = limiterOf({ limit: ownLimit((limit) => limit - 1), signals });
+    let reading = 0.9;
+    runtime.load.signal('gpu', () => reading, { kind: 'utilization' });
+    await runtime.clock.advance(100);
+    await windows(limiter, runtime, 1);
+    expect(limiter.limit).toBeCloseTo(4 * 0.9 ** 3);
+    reading = 0;
+    await runtime.clock.advance(2000);
+    expect(limiter.limit).toBe(4);
+    await windows(limiter, runtime, 1);
+    expect(limiter.limit).toBe(3);
   });
 
   it('whose owner goes while they are full let go', async () => {
     const { limiter, runtime } = rig();
     const signal = runtime.load.signal('gpu', () => 1, { kind: 'utilization' });
-    await windows(limiter, runtime, 3);
+    await runtime.clock.advance(300);
     expect(limiter.limit).toBeCloseTo(72.9);
     signal[Symbol.dispose]();
-    await windows(limiter, runtime, 2);
+    await runtime.clock.advance(300);
     expect(limiter.limit).toBe(100);
+  });
+
+  it('are looked at no more by a limiter that is closed', async () => {
+    const { limiter, runtime } = rig();
+    let looks = 0;
+    runtime.load.signal('gpu', () => ++looks && 0.1, { kind: 'utilization' });
+    await runtime.clock.advance(1000);
+    expect(looks).toBe(10);
+    await limiter.close();
+    await runtime.clock.advance(1000);
+    expect(looks).toBe(10);
   });
 
   it('that are full keep what is in flight, and nothing begins until it is below', async () => {
     const { limiter, runtime } = limiterOf({ limit: fixedLimit(10), signals });
     runtime.load.signal('gpu', () => 1, { kind: 'utilization' });
     const held = limiter.tryAcquire({ weight: 9.5 });
-    await windows(limiter, runtime, 1);
+    await runtime.clock.advance(100);
     expect(limiter.limit).toBe(9);
     expect(limiter.weight).toBe(9.5);
     expect(limiter.tryAcquire({ weight: 0.1 })).toBeUndefined();
