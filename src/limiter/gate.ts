@@ -60,6 +60,8 @@ export class Gate {
   readonly #onWaited: ((ms: number) => void) | undefined;
   /** Since when somebody has been waiting without a break; Infinity: nobody waits. */
   #busySinceMs = Number.POSITIVE_INFINITY;
+  /** When a call ended last. */
+  #endedAtMs: number;
   #isPumping = false;
   #hasRoomAgain = false;
 
@@ -73,6 +75,7 @@ export class Gate {
     this.history = new LimitHistory(clock, limit.initial, this.meter);
     this.level = new AdmissionLevel(clock, options.random);
     this.#clock = clock;
+    this.#endedAtMs = clock.coarse();
     this.#calculator = limit;
     this.#queue = new WaitQueue(partitions.count);
     this.#settings = options.queue;
@@ -110,6 +113,7 @@ export class Gate {
 
   /** Counts the weight as in flight, unasked. `startedAt` says when it began, and `isTimed` how exactly. */
   begin(weight: number, partition: number, rank: number): void {
+    if (this.inFlight === 0 && this.#calculator.afterIdle !== undefined) this.#wakeUp(this.#calculator.afterIdle);
     this.inFlight++;
     this.weight += weight;
     this.counter.enter(weight);
@@ -144,6 +148,7 @@ export class Gate {
     this.inFlight--;
     // Sums of fractions drift; an idle gate reads exactly 0.
     this.weight = this.inFlight === 0 ? 0 : found - weight;
+    this.#endedAtMs = now;
     this.counter.beganAt = startedAt;
     this.counter.endedAt = now;
     this.counter.leaveAt(weight, outcome);
@@ -237,6 +242,10 @@ export class Gate {
       this.#leaveQueue(waiter);
       this.refuse(waiter, 'closed');
     }
+  }
+
+  #wakeUp(afterIdle: (limit: number, idleMs: number) => number): void {
+    this.setLimit(afterIdle(this.limit, this.#clock.coarse() - this.#endedAtMs), this.#calculator.reason);
   }
 
   #changeLimit(): void {

@@ -2,8 +2,8 @@
  * Additive increase, multiplicative decrease, on what the downstream says and not on what latency suggests: calls it turned away.
  *
  * Growth is bounded twice. While no call was ever turned away it is at most a share of the limit a window, and a limit that was not in use
- * falls back towards what was: a function that slept cannot wake up at full rate (XFaaS calls it slow start). After the first drop it is a
- * step a window.
+ * falls back towards what was, before the first call after a pause, too: a function that slept cannot wake up at full rate (XFaaS calls it slow
+ * start). After the first drop it is a step a window.
  *
  * A `Retry-After` holds the limit where it is until the time is over: a quota that is used up says nothing of the limit before that.
  * @see Sahraei et al., "XFaaS", SOSP'23, section 4.6 (back-pressure, slow start)
@@ -128,6 +128,14 @@ class Aimd implements Limit {
     const stepped = limit + increase;
     if (limit >= this.#threshold) return this.#change(stepped, 'no loss');
     return this.#change(Math.max(stepped, Math.min(this.#threshold, limit * (1 + slowStartRatio))), 'slow start');
+  }
+
+  /** As if each window without a call had cost its share. */
+  afterIdle(limit: number, idleMs: number): number {
+    const { slowStartRatio, windowMs } = this.#settings;
+    if (idleMs <= IDLE_WINDOWS * windowMs || limit <= this.initial) return limit;
+    const left = limit * (1 - slowStartRatio) ** (idleMs / windowMs);
+    return this.#change(Math.max(this.initial, left), 'idle: begins slowly again');
   }
 
   #stay(limit: number, reason: string): number {

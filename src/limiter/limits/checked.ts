@@ -21,6 +21,7 @@ class CheckedLimit implements Limit {
   readonly #onError: (error: unknown) => void;
   #last: number;
   #isTold = false;
+  readonly afterIdle?: (limit: number, idleMs: number) => number;
   reason = 'initial';
 
   constructor(inner: Limit, onError: (error: unknown) => void) {
@@ -35,11 +36,18 @@ class CheckedLimit implements Limit {
     this.#inner = inner;
     this.#onError = onError;
     this.#last = this.initial;
+    if (inner.afterIdle !== undefined) {
+      this.afterIdle = (limit, idleMs) => this.#checked(() => inner.afterIdle?.(limit, idleMs) ?? limit);
+    }
   }
 
   next(window: LimitWindow): number {
+    return this.#checked(() => this.#inner.next(window));
+  }
+
+  #checked(ask: () => number): number {
     try {
-      const next = this.#inner.next(window);
+      const next = ask();
       this.#last = Math.min(this.max, checkNumber('what the limit returned', next, this.min));
       this.reason = this.#inner.reason;
     } catch (error) {

@@ -48,6 +48,8 @@ export interface Limit {
   readonly quantile: number;
   /** The limit from now on; finite and at least `min`. Called at the end of each window. */
   next(window: LimitWindow): number;
+  /** The limit for the first call after `idleMs` with none in flight. Without it the limit is the one from before. */
+  readonly afterIdle?: (limit: number, idleMs: number) => number;
   /** Why, of the last change: a few words. */
   readonly reason: string;
 }

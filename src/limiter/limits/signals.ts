@@ -43,6 +43,7 @@ export class BrakedLimit implements Limit, Disposable {
   readonly windowMs: number;
   readonly windowCalls: number;
   readonly quantile: number;
+  readonly afterIdle?: (limit: number, idleMs: number) => number;
   readonly #inner: Limit;
   readonly #signals: readonly LimitSignal[];
   readonly #surroundings: BrakeSurroundings;
@@ -64,12 +65,20 @@ export class BrakedLimit implements Limit, Disposable {
     this.#signals = signals;
     this.#surroundings = surroundings;
     this.#found = inner.initial;
+    if (inner.afterIdle !== undefined) this.afterIdle = (limit, idleMs) => this.#afterIdle(limit, idleMs);
     this.#looks = this.#lookLater();
   }
 
   next(window: LimitWindow): number {
     if (this.#share < 1) return this.#braked();
     this.#found = this.#inner.next(window);
+    this.reason = this.#inner.reason;
+    return this.#found;
+  }
+
+  #afterIdle(limit: number, idleMs: number): number {
+    if (this.#share < 1) return limit;
+    this.#found = this.#inner.afterIdle?.(limit, idleMs) ?? limit;
     this.reason = this.#inner.reason;
     return this.#found;
   }

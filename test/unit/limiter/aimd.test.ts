@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { type AimdLimitOptions, aimdLimit, type Limit, type LimitWindow } from '../../../src/limiter/index.js';
+import {
+  type AimdLimitOptions,
+  aimdLimit,
+  type Limit,
+  type LimiterOptions,
+  type LimitWindow,
+} from '../../../src/limiter/index.js';
 import { fakeRuntime } from '../../support/fake-host.js';
 import { limiterOf } from '../../support/limiter-rig.js';
 
@@ -219,4 +225,49 @@ it.each([
   { windowCalls: 0 },
 ])('%j is refused', (options) => {
   expect(() => aimdLimit(options)).toThrow(expect.objectContaining({ code: 'invalid-argument' }));
+});
+
+describe('a limiter that nobody used for a while', () => {
+  const rig = (own: LimiterOptions = {}) => {
+    const limit = aimdLimit({ initial: 10, max: 100, windowMs: 10 });
+    const { clock, limiter, runtime } = limiterOf({ limit, queue: false, ...own });
+    const grow = async () => {
+      while (limiter.limit < 100) {
+        const permits = Array.from({ length: 100 }, () => limiter.tryAcquire());
+        await clock.advance(10);
+        for (const permit of permits) permit?.end();
+      }
+    };
+    const burst = () => {
+      const permits = Array.from({ length: 100 }, () => limiter.tryAcquire()).filter((permit) => permit !== undefined);
+      for (const permit of permits) permit.end();
+      return permits.length;
+    };
+    return { clock, limiter, runtime, grow, burst };
+  };
+
+  it('lets its first burst have no more than it began with', async () => {
+    const { burst, clock, grow, limiter } = rig();
+    await grow();
+    await clock.advance(1000);
+    expect(burst()).toBe(10);
+    expect(limiter.explain().changes).toBeGreaterThan(1);
+  });
+
+  it('has lost a share for each window of a short pause, and nothing after a moment', async () => {
+    const { burst, clock, grow } = rig();
+    await grow();
+    await clock.advance(40);
+    expect(burst()).toBe(100);
+    await clock.advance(60);
+    expect(burst()).toBe(Math.floor(100 * 0.8 ** 6));
+  });
+
+  it('wakes up slowly behind signals that are below their maxima, too', async () => {
+    const { burst, clock, grow, runtime } = rig({ signals: [{ key: 'gpu', max: 0.9 }] });
+    runtime.load.signal('gpu', () => 0.5, { kind: 'utilization' });
+    await grow();
+    await clock.advance(1000);
+    expect(burst()).toBe(10);
+  });
 });
