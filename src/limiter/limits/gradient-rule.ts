@@ -43,7 +43,7 @@ const SOON = 10;
 const DROP_SHARE = 0.01;
 const DROP_RATIO = 0.9;
 /** Room to grow, times the root of the limit. */
-const HEADROOM = 0.25;
+const HEADROOM = 0.15;
 /** Share of the way to the new limit that one window goes. */
 const SMOOTHING = 0.3;
 /** Latencies this close to the baseline show no queue: the limit may grow faster. */
