@@ -50,6 +50,8 @@ export class Gate {
   isAwaited = false;
   readonly #clock: Clock;
   readonly #calculator: Limit;
+  /** The limit wants to know of times without a call. */
+  readonly #isForgetful: boolean;
   readonly #queue: WaitQueue;
   readonly #settings: QueueSettings;
   readonly #wheel: TimerWheel;
@@ -60,8 +62,6 @@ export class Gate {
   readonly #onWaited: ((ms: number) => void) | undefined;
   /** Since when somebody has been waiting without a break; Infinity: nobody waits. */
   #busySinceMs = Number.POSITIVE_INFINITY;
-  /** When a call ended last. */
-  #endedAtMs: number;
   #isPumping = false;
   #hasRoomAgain = false;
 
@@ -75,8 +75,8 @@ export class Gate {
     this.history = new LimitHistory(clock, limit.initial, this.meter);
     this.level = new AdmissionLevel(clock, options.random);
     this.#clock = clock;
-    this.#endedAtMs = clock.coarse();
     this.#calculator = limit;
+    this.#isForgetful = limit.afterIdle !== undefined;
     this.#queue = new WaitQueue(partitions.count);
     this.#settings = options.queue;
     this.#wheel = new TimerWheel(clock, options.onError, WHEEL_TICK_MS);
@@ -113,7 +113,7 @@ export class Gate {
 
   /** Counts the weight as in flight, unasked. `startedAt` says when it began, and `isTimed` how exactly. */
   begin(weight: number, partition: number, rank: number): void {
-    if (this.inFlight === 0 && this.#calculator.afterIdle !== undefined) this.#wakeUp(this.#calculator.afterIdle);
+    if (this.#isForgetful && this.inFlight === 0) this.#wakeUp();
     this.inFlight++;
     this.weight += weight;
     this.counter.enter(weight);
@@ -148,7 +148,6 @@ export class Gate {
     this.inFlight--;
     // Sums of fractions drift; an idle gate reads exactly 0.
     this.weight = this.inFlight === 0 ? 0 : found - weight;
-    this.#endedAtMs = now;
     this.counter.beganAt = startedAt;
     this.counter.endedAt = now;
     this.counter.leaveAt(weight, outcome);
@@ -244,8 +243,10 @@ export class Gate {
     }
   }
 
-  #wakeUp(afterIdle: (limit: number, idleMs: number) => number): void {
-    this.setLimit(afterIdle(this.limit, this.#clock.coarse() - this.#endedAtMs), this.#calculator.reason);
+  #wakeUp(): void {
+    const { endedAt } = this.counter;
+    const limit = endedAt === 0 ? undefined : this.#calculator.afterIdle?.(this.limit, this.#clock.coarse() - endedAt);
+    if (limit !== undefined) this.setLimit(limit, this.#calculator.reason);
   }
 
   #changeLimit(): void {
