@@ -12,7 +12,7 @@ const WORKS: readonly WorkName[] = ['log-normal', 'bimodal'];
 /** Requests a run does under load: the noise of arrivals is 1 % then. */
 const REQUESTS = 6000;
 /** An overload that is over in a second is all start: what it costs to find the limit would count for what it costs to keep it. */
-const LEAST_MS = 5000;
+const LEAST_MS = 2500;
 const BASE_LOAD = 0.7;
 
 interface Setting {
