@@ -10,7 +10,8 @@
  */
 import { checkNumber, invalidArgument } from '../../core/errors.js';
 import { isFull } from './full.js';
-import type { Limit, LimitFactory, LimitWindow } from './limit.js';
+import { LearningLimit, type LearningSettings } from './learning-limit.js';
+import type { LimitFactory, LimitWindow } from './limit.js';
 
 export interface AimdLimitOptions {
   /** To begin with. Default 8. */
@@ -65,45 +66,30 @@ export function aimdLimit(options: AimdLimitOptions = {}): LimitFactory {
     slowStartRatio: checkNumber('slowStartRatio', options.slowStartRatio ?? DEFAULT_SLOW_START_RATIO, Number.MIN_VALUE, 1),
     windowMs: checkNumber('windowMs', options.windowMs ?? DEFAULT_WINDOW_MS, 10, 600_000),
     windowCalls: checkNumber('windowCalls', options.windowCalls ?? 1, 1, 10_000),
+    quantile: 0.5,
   };
   return () => new Aimd(settings);
 }
 
-interface AimdSettings {
-  readonly initial: number;
-  readonly min: number;
-  readonly max: number;
-  readonly backoffRatio: number;
+interface AimdSettings extends LearningSettings {
   readonly increase: number;
+  readonly backoffRatio: number;
   readonly dropThreshold: number;
   readonly targetLatencyMs: number;
   readonly slowStartRatio: number;
-  readonly windowMs: number;
-  readonly windowCalls: number;
 }
 
-class Aimd implements Limit {
-  readonly initial: number;
-  readonly min: number;
-  readonly max: number;
-  readonly windowMs: number;
-  readonly windowCalls: number;
-  readonly quantile = 0.5;
+class Aimd extends LearningLimit {
   readonly #settings: AimdSettings;
   /** Below it growth is by share, above by step; the half-way point of the last loss, as TCP's threshold. */
   #threshold = Number.POSITIVE_INFINITY;
   /** NaN: before the first window, which is no end of idleness. */
   #endedAtMs = Number.NaN;
   #holdUntilMs = Number.NEGATIVE_INFINITY;
-  reason = 'initial';
 
   constructor(settings: AimdSettings) {
+    super(settings);
     this.#settings = settings;
-    this.initial = settings.initial;
-    this.min = settings.min;
-    this.max = settings.max;
-    this.windowMs = settings.windowMs;
-    this.windowCalls = settings.windowCalls;
   }
 
   next(window: LimitWindow): number {
@@ -115,19 +101,19 @@ class Aimd implements Limit {
       this.#holdUntilMs = Math.max(this.#holdUntilMs, window.nowMs + Math.min(window.retryAfterMs, LONGEST_HOLD_MS));
     if (dropped > dropThreshold * (ended + dropped) || latencyMs > targetLatencyMs) {
       this.#threshold = Math.max(this.min, limit * backoffRatio);
-      return this.#change(this.#threshold, dropped > 0 ? 'the downstream turned calls away' : 'slower than the target');
+      return this.found(this.#threshold, dropped > 0 ? 'the downstream turned calls away' : 'slower than the target');
     }
     if (idleMs > IDLE_WINDOWS * windowMs || window.lengthMs > IDLE_WINDOWS * windowMs || mostInFlight < limit / 2) {
       // Not shown to be true by anybody: down to what was used, and from there by share again.
       const used = Math.max(this.initial, 2 * mostInFlight);
-      if (limit <= used) return this.#stay(limit, 'not in use up to the limit');
-      return this.#change(Math.max(used, limit * (1 - slowStartRatio)), 'idle: begins slowly again');
+      if (limit <= used) return this.found(limit, 'not in use up to the limit');
+      return this.found(Math.max(used, limit * (1 - slowStartRatio)), 'idle: begins slowly again');
     }
-    if (!isFull(window)) return this.#stay(limit, 'not in use up to the limit');
-    if (window.nowMs < this.#holdUntilMs) return this.#stay(limit, 'the downstream asked to wait');
+    if (!isFull(window)) return this.found(limit, 'not in use up to the limit');
+    if (window.nowMs < this.#holdUntilMs) return this.found(limit, 'the downstream asked to wait');
     const stepped = limit + increase;
-    if (limit >= this.#threshold) return this.#change(stepped, 'no loss');
-    return this.#change(Math.max(stepped, Math.min(this.#threshold, limit * (1 + slowStartRatio))), 'slow start');
+    if (limit >= this.#threshold) return this.found(stepped, 'no loss');
+    return this.found(Math.max(stepped, Math.min(this.#threshold, limit * (1 + slowStartRatio))), 'slow start');
   }
 
   /** As if each window without a call had cost its share. */
@@ -135,17 +121,7 @@ class Aimd implements Limit {
     const { slowStartRatio, windowMs } = this.#settings;
     if (idleMs <= IDLE_WINDOWS * windowMs || limit <= this.initial) return limit;
     const left = limit * (1 - slowStartRatio) ** (idleMs / windowMs);
-    return this.#change(Math.max(this.initial, left), 'idle: begins slowly again');
-  }
-
-  #stay(limit: number, reason: string): number {
-    this.reason = reason;
-    return limit;
-  }
-
-  #change(limit: number, reason: string): number {
-    this.reason = reason;
-    return Math.min(this.max, Math.max(this.min, limit));
+    return this.found(Math.max(this.initial, left), 'idle: begins slowly again');
   }
 }
 

@@ -12,7 +12,8 @@
  */
 import { isFull, isSteadilyFull, STEADILY } from './full.js';
 import { KneeProbe } from './knee-probe.js';
-import type { Limit, LimitWindow } from './limit.js';
+import { LearningLimit, type LearningSettings } from './learning-limit.js';
+import type { LimitWindow } from './limit.js';
 import { ThroughputAnchor } from './throughput-anchor.js';
 
 /** How far the limit goes down to measure, and up. */
@@ -55,24 +56,12 @@ const QUIET_WEIGHT = 0.2;
 /** Most times the calls in flight: a limit that nobody fills says nothing of the server. */
 const MOST_OVER_IN_FLIGHT = 5;
 
-export interface GradientSettings {
-  readonly initial: number;
-  readonly min: number;
-  readonly max: number;
-  readonly quantile: number;
+export interface GradientSettings extends LearningSettings {
   readonly tolerance: number;
-  readonly windowMs: number;
-  readonly windowCalls: number;
   readonly measureEvery: number;
 }
 
-export class Gradient implements Limit {
-  readonly initial: number;
-  readonly min: number;
-  readonly max: number;
-  readonly windowMs: number;
-  readonly windowCalls: number;
-  readonly quantile: number;
+export class Gradient extends LearningLimit {
   readonly #tolerance: number;
   readonly #measureEvery: number;
   /** Latency at little load; NaN: not known yet. */
@@ -91,15 +80,9 @@ export class Gradient implements Limit {
   #latencyMs = Number.NaN;
   #throughput = Number.NaN;
   readonly #anchor = new ThroughputAnchor();
-  reason = 'initial';
 
   constructor(settings: GradientSettings) {
-    this.initial = settings.initial;
-    this.min = settings.min;
-    this.max = settings.max;
-    this.windowMs = settings.windowMs;
-    this.windowCalls = settings.windowCalls;
-    this.quantile = settings.quantile;
+    super(settings);
     this.#tolerance = settings.tolerance;
     this.#measureEvery = settings.measureEvery;
   }
@@ -107,7 +90,7 @@ export class Gradient implements Limit {
   next(window: LimitWindow): number {
     const { limit, latencyMs } = window;
     if (window.dropped > DROP_SHARE * (window.ended + window.dropped)) return this.#backOff(window);
-    if (!(latencyMs > 0)) return this.#stay(limit, 'no call was timed');
+    if (!(latencyMs > 0)) return this.found(limit, 'no call was timed');
     const throughput = throughputOf(window);
     const wasFull = isFull(window);
     if (this.#probe.isActive)
@@ -159,14 +142,14 @@ export class Gradient implements Limit {
     const growth = Math.max(latencyMs, this.#latencyMs) < CLEAR * this.#baselineMs ? CLEAR_GROWTH : 1;
     const target = limit * gradient * growth + HEADROOM * Math.sqrt(limit);
     const next = limit + SMOOTHING * (target - limit);
-    return this.#change(next, gradient < 1 ? 'latency above the baseline' : 'latency at the baseline');
+    return this.found(next, gradient < 1 ? 'latency above the baseline' : 'latency at the baseline');
   }
 
   /** What was in flight was not held back by the limit; only a queue that is plain to see makes it a limit. */
   #followLoosely({ latencyErrorMs, latencyMs, limit, mostInFlight }: LimitWindow): number {
     if (latencyMs > START_TOLERANCE * this.#baselineMs) this.#isStarting = false;
-    if (this.#gradientAt(latencyMs - CHANCE * latencyErrorMs) > PLAIN) return this.#stay(limit, 'not in use up to the limit');
-    return this.#change(Math.min(limit, mostInFlight), 'latency far above the baseline');
+    if (this.#gradientAt(latencyMs - CHANCE * latencyErrorMs) > PLAIN) return this.found(limit, 'not in use up to the limit');
+    return this.found(Math.min(limit, mostInFlight), 'latency far above the baseline');
   }
 
   #gradientAt(latencyMs: number): number {
@@ -181,7 +164,7 @@ export class Gradient implements Limit {
     const isInVain = throughput < IN_VAIN * this.#halfThroughput && latencyMs > IN_VAIN * this.#halfLatencyMs;
     this.#halfThroughput = throughput;
     this.#halfLatencyMs = latencyMs;
-    if (!isInVain) return this.#change(2 * limit, 'start: doubles until latency rises');
+    if (!isInVain) return this.found(2 * limit, 'start: doubles until latency rises');
     this.#isStarting = false;
     return this.#dip(limit);
   }
@@ -190,15 +173,15 @@ export class Gradient implements Limit {
   #undo(limit: number): number {
     this.#baselineMs = this.#latencyMs;
     this.#throughput = Number.NaN;
-    return this.#change(limit, 'fewer calls at once cost throughput');
+    return this.found(limit, 'fewer calls at once cost throughput');
   }
 
   /** Few calls in flight: what they take is the baseline, and the limit is none that the server showed. */
   #onQuiet({ limit, latencyMs, mostInFlight }: LimitWindow): number {
     this.#baselineMs += QUIET_WEIGHT * (latencyMs - this.#baselineMs);
     const most = Math.max(this.initial, MOST_OVER_IN_FLIGHT * mostInFlight);
-    if (limit > most) return this.#change(Math.max(most, limit * (1 - SMOOTHING)), 'far above what is in flight');
-    return this.#stay(limit, 'not in use up to the limit');
+    if (limit > most) return this.found(Math.max(most, limit * (1 - SMOOTHING)), 'far above what is in flight');
+    return this.found(limit, 'not in use up to the limit');
   }
 
   /** Those behind say that they are full. */
@@ -206,7 +189,7 @@ export class Gradient implements Limit {
     this.#isStarting = false;
     const from = this.#probe.isActive ? Math.max(limit, this.#probe.before) : limit;
     this.#probe.end();
-    return this.#change(from * DROP_RATIO, 'calls were dropped');
+    return this.found(from * DROP_RATIO, 'calls were dropped');
   }
 
   #dip(limit: number): number {
@@ -217,11 +200,11 @@ export class Gradient implements Limit {
       this.#isMeasured = true;
       this.#isStarting = true;
       this.#measureAfter = LEAST_MEASURE;
-      return this.#stay(limit, 'latency at the least limit is the baseline');
+      return this.found(limit, 'latency at the least limit is the baseline');
     }
     this.#measureAfter = Math.min(this.#measureEvery, 2 * this.#measureAfter);
     this.#probe.begin(limit, this.#latencyMs, this.#throughput);
-    return this.#change(limit * DIP, 'dip to measure the baseline');
+    return this.found(limit * DIP, 'dip to measure the baseline');
   }
 
   #afterDip(window: LimitWindow, throughput: number): number {
@@ -231,7 +214,7 @@ export class Gradient implements Limit {
     const followed = this.#probe.followed(limit, latencyMs, throughput);
     if (followed > ABOVE_KNEE) {
       // With a baseline that was measured this is more likely chance than a knee that has moved: look again.
-      if (this.#isMeasured && this.#probe.windows < 2) return this.#stay(limit, 'dip goes on');
+      if (this.#isMeasured && this.#probe.windows < 2) return this.found(limit, 'dip goes on');
       this.#isStarting = false;
       this.#isMeasured = false;
       // What is found on the way down is a first measurement again.
@@ -258,9 +241,9 @@ export class Gradient implements Limit {
   /** Where there is nothing above, there is nothing to ask. */
   #rise(limit: number): number {
     const to = Math.min(this.max, Math.max(limit + 1, limit * RISE));
-    if (to === limit) return this.#stay(limit, 'at the most');
+    if (to === limit) return this.found(limit, 'at the most');
     this.#probe.begin(limit, this.#latencyMs, this.#throughput);
-    return this.#change(to, 'rise to see whether there is room');
+    return this.found(to, 'rise to see whether there is room');
   }
 
   #afterRise(window: LimitWindow, throughput: number): number {
@@ -277,17 +260,7 @@ export class Gradient implements Limit {
 
   #endProbe(limit: number, reason: string): number {
     this.#probe.end();
-    return this.#change(limit, reason);
-  }
-
-  #stay(limit: number, reason: string): number {
-    this.reason = reason;
-    return limit;
-  }
-
-  #change(limit: number, reason: string): number {
-    this.reason = reason;
-    return Math.min(this.max, Math.max(this.min, limit));
+    return this.found(limit, reason);
   }
 }
 

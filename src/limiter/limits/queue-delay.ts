@@ -8,7 +8,8 @@
  */
 import { checkNumber, invalidArgument } from '../../core/errors.js';
 import { isFull } from './full.js';
-import type { Limit, LimitFactory, LimitSurroundings, LimitWindow } from './limit.js';
+import { LearningLimit, type LearningSettings } from './learning-limit.js';
+import type { LimitFactory, LimitSurroundings, LimitWindow } from './limit.js';
 
 export interface QueueDelayLimitOptions {
   /** To begin with. Default 8. */
@@ -58,37 +59,25 @@ export function queueDelayLimit(options: QueueDelayLimitOptions = {}): LimitFact
     delayMs,
     eventLoop,
     windowMs: checkNumber('windowMs', options.windowMs ?? DEFAULT_WINDOW_MS, 50, 60_000),
+    windowCalls: 1,
+    quantile: 0.5,
   };
   return (surroundings) => new QueueDelay(settings, surroundings);
 }
 
-interface QueueDelaySettings {
-  readonly initial: number;
-  readonly min: number;
-  readonly max: number;
+interface QueueDelaySettings extends LearningSettings {
   readonly targetMs: number;
   readonly maxUtilization: number;
   readonly delayMs: (() => number) | undefined;
   readonly eventLoop: boolean;
-  readonly windowMs: number;
 }
 
-class QueueDelay implements Limit {
-  readonly initial: number;
-  readonly min: number;
-  readonly max: number;
-  readonly windowMs: number;
-  readonly windowCalls = 1;
-  readonly quantile = 0.5;
+class QueueDelay extends LearningLimit {
   readonly #settings: QueueDelaySettings;
   readonly #surroundings: LimitSurroundings;
-  reason = 'initial';
 
   constructor(settings: QueueDelaySettings, surroundings: LimitSurroundings) {
-    this.initial = settings.initial;
-    this.min = settings.min;
-    this.max = settings.max;
-    this.windowMs = settings.windowMs;
+    super(settings);
     this.#settings = settings;
     this.#surroundings = surroundings;
     // The first reading starts the meter.
@@ -102,15 +91,15 @@ class QueueDelay implements Limit {
     const delayMs = Math.max(eventLoop ? host.eventLoopDelayMs() : 0, this.#ownDelay());
     const utilization = eventLoop ? host.eventLoopUtilization() : 0;
     if (delayMs > targetMs) {
-      return this.#change(
+      return this.found(
         limit * Math.min(LEAST_STEP, Math.max(MOST_STEP, targetMs / delayMs)),
         'work waits longer than the target',
       );
     }
-    if (dropped > 0) return this.#change(limit * LEAST_STEP, 'calls were dropped');
-    if (utilization > maxUtilization) return this.#change(limit, 'the event loop has no time left');
-    if (!isFull(window)) return this.#change(limit, 'not in use up to the limit');
-    return this.#change(limit + Math.max(LEAST_GROWTH, GROWTH * limit), 'work waits less than the target');
+    if (dropped > 0) return this.found(limit * LEAST_STEP, 'calls were dropped');
+    if (utilization > maxUtilization) return this.found(limit, 'the event loop has no time left');
+    if (!isFull(window)) return this.found(limit, 'not in use up to the limit');
+    return this.found(limit + Math.max(LEAST_GROWTH, GROWTH * limit), 'work waits less than the target');
   }
 
   #ownDelay(): number {
@@ -120,10 +109,5 @@ class QueueDelay implements Limit {
     } catch {
       return 0;
     }
-  }
-
-  #change(limit: number, reason: string): number {
-    this.reason = reason;
-    return Math.min(this.max, Math.max(this.min, limit));
   }
 }

@@ -1,0 +1,38 @@
+/** What limits that learn have in common: bounds, windows, and a reason for each change. */
+import type { Limit, LimitWindow } from './limit.js';
+
+export interface LearningSettings {
+  readonly initial: number;
+  readonly min: number;
+  readonly max: number;
+  readonly windowMs: number;
+  readonly windowCalls: number;
+  readonly quantile: number;
+}
+
+export abstract class LearningLimit implements Limit {
+  readonly initial: number;
+  readonly min: number;
+  readonly max: number;
+  readonly windowMs: number;
+  readonly windowCalls: number;
+  readonly quantile: number;
+  reason = 'initial';
+
+  constructor({ initial, max, min, quantile, windowCalls, windowMs }: LearningSettings) {
+    this.initial = initial;
+    this.min = min;
+    this.max = max;
+    this.windowMs = windowMs;
+    this.windowCalls = windowCalls;
+    this.quantile = quantile;
+  }
+
+  abstract next(window: LimitWindow): number;
+
+  /** The limit within its bounds, and why. */
+  protected found(limit: number, reason: string): number {
+    this.reason = reason;
+    return Math.min(this.max, Math.max(this.min, limit));
+  }
+}
