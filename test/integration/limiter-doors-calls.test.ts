@@ -226,13 +226,13 @@ describe('transport.serve over HTTP, behind the limiter', () => {
     expect((await ask(server)).status).toBe(503);
   });
 
-  it('takes a caller that leaves out of the queue, and gives back the permit of one that leaves later', async () => {
-    const { limiter, windows } = limiterRig();
-    let handled = 0;
-    await using server = await serve(limiter, () => {
-      handled++;
-      return new Promise(() => {});
-    });
+  it('takes a caller that leaves out of the queue, and holds the permit of one that leaves later until its handler is done', async () => {
+    const { clock, limiter, windows } = limiterRig();
+    const handled: { signal: AbortSignal; answer: () => void }[] = [];
+    await using server = await serve(
+      limiter,
+      ({ signal }) => new Promise((resolve) => handled.push({ signal, answer: () => resolve({ status: 200 }) })),
+    );
     const held = limiter.tryAcquire();
     const first = asking(server);
     first.answer.catch(() => {});
@@ -240,11 +240,17 @@ describe('transport.serve over HTTP, behind the limiter', () => {
     first.leave();
     await eventually('it is gone', () => limiter.queued === 0);
     held?.end('ignored');
-    const second = asking(server);
-    second.answer.catch(() => {});
-    await eventually('it is served', () => handled === 1);
-    second.leave();
-    await eventually('the permit is back', () => limiter.inFlight === 0);
+    for (const end of [() => handled[0]?.answer(), () => clock.advance(30_000)]) {
+      const { length } = handled;
+      const second = asking(server);
+      second.answer.catch(() => {});
+      await eventually('it is served', () => handled.length === length + 1);
+      second.leave();
+      await eventually('the handler could know', () => handled[length]?.signal.aborted === true);
+      expect(limiter.inFlight).toBe(1);
+      await end();
+      await eventually('the permit is back', () => limiter.inFlight === 0);
+    }
     expect(windows).toEqual([]);
   });
 

@@ -151,6 +151,36 @@ describe('a gRPC server behind the limiter', () => {
     expect(limiter.snapshot().admitted.critical).toBe(1);
   });
 
+  it.each(['cancels', 'has a deadline'])('holds the permit for a caller that %s until the handler is done', async (how) => {
+    const limiter = createLimiter({ limit: fixedLimit(1), leakWarning: false });
+    const handled: { call: grpc.ServerUnaryCall<Text, Text>; reply: () => void }[] = [];
+    const client = await limited(limiter, {
+      Unary: (call, reply) => void handled.push({ call, reply: () => reply(null, { text: 'late' }) }),
+    });
+    const { answer, call } = asking(client, {}, how === 'cancels' ? {} : { deadline: Date.now() + 100 });
+    await eventually('the handler has it', () => handled.length === 1);
+    if (how === 'cancels') call.cancel();
+    expect((await answer).code).toBe(how === 'cancels' ? grpc.status.CANCELLED : grpc.status.DEADLINE_EXCEEDED);
+    await eventually('the handler could know', () => handled[0]?.call.cancelled === true);
+    expect(limiter.inFlight).toBe(1);
+    handled[0]?.reply();
+    await eventually('the permit is back', () => limiter.inFlight === 0);
+  });
+
+  it('gives back the permit of a handler that never answers a caller that has gone', async () => {
+    const { clock, limiter } = limiterRig();
+    const handled: grpc.ServerUnaryCall<Text, Text>[] = [];
+    const client = await limited(limiter, { Unary: (call) => void handled.push(call) });
+    const { answer, call } = asking(client);
+    await eventually('the handler has it', () => handled.length === 1);
+    call.cancel();
+    await answer;
+    await eventually('the handler could know', () => handled[0]?.cancelled === true);
+    expect(limiter.inFlight).toBe(1);
+    await clock.advance(30_000);
+    expect(limiter.inFlight).toBe(0);
+  });
+
   it('takes a caller that cancels out of the queue', async () => {
     const { limiter } = limiterRig();
     let handled = 0;

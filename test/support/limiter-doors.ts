@@ -116,7 +116,10 @@ export async function limitedServer(
     server = await httpServer(app);
   } else {
     const limited = httpLimiter(limiter, options);
-    server = await httpServer(limited((request, response, context) => parse(request, () => handler(request, response, context))));
+    const parsedBody = (request: IncomingMessage) => new Promise<void>((resolve) => parse(request, resolve));
+    server = await httpServer(
+      limited((request, response, context) => parsedBody(request).then(() => handler(request, response, context))),
+    );
   }
   const close = () => server.close();
   const connections = () => server.connections();

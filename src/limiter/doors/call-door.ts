@@ -8,6 +8,7 @@ import type { CallAnswer, CallHandler, IncomingCall } from '../../core/transport
 import type { Limiter } from '../limiter.js';
 import { outcomeOf, outcomeOfStatus } from '../outcome.js';
 import type { Permit } from '../permit.js';
+import { AbandonedWork } from './abandoned-work.js';
 import { AwaitedAdmission } from './awaited-admission.js';
 import { CallRefusals } from './call-refusals.js';
 import { checkHandler, Door } from './door.js';
@@ -18,8 +19,8 @@ import type { RefusalAnswer } from './refusal-answer.js';
 export type LimitedCallHandler = (call: IncomingCall, context: CallContext) => CallAnswer | Promise<CallAnswer>;
 
 /**
- * As `httpLimiter`, for a handler of `transport.serve`. The permit ends with the body of the answer: one that is whole is with the transport as
- * soon as the handler has answered. What the handler throws is thrown on, counted as an error. Callers over gRPC get the status they
+ * As `httpLimiter`, for a handler of `transport.serve`. The permit ends with the body of the answer, and not before the handler has answered: one
+ * that is whole is with the transport then. What the handler throws is thrown on, counted as an error. Callers over gRPC get the status they
  * know: `RESOURCE_EXHAUSTED` with `grpc-retry-pushback-ms`, `UNAVAILABLE`, `DEADLINE_EXCEEDED`. Calls do not tell the address of their
  * caller: trust takes a function.
  * @throws {EvenkeelError} `invalid-argument` for an option out of range.
@@ -56,10 +57,18 @@ async function serve(
   context: CallContext,
 ): Promise<CallAnswer> {
   const { signal } = call;
-  const leave = () => permit.end('ignored');
+  let abandoned: AbandonedWork | undefined;
+  let isWorking = true;
+  const end = () => permit.end('ignored');
+  const leave = () => {
+    if (isWorking) abandoned = new AbandonedWork(door.limiter.runtime.clock, end);
+    else end();
+  };
   signal.addEventListener('abort', leave, { once: true });
   try {
     const answer = await handler(call, context);
+    isWorking = false;
+    abandoned?.over();
     // What a transport would refuse never comes to an end that could be seen from here.
     checkAnswer(answer);
     return watched(door, answer, permit, () => signal.removeEventListener('abort', leave));
@@ -67,6 +76,7 @@ async function serve(
     signal.removeEventListener('abort', leave);
     const { outcome, retryAfterMs } = outcomeOf(error);
     permit.end(outcome, retryAfterMs);
+    abandoned?.over();
     throw error;
   }
 }

@@ -8,7 +8,8 @@ import { answerMalformed, ResponseAdmission } from './response-admission.js';
 
 /**
  * As `httpLimiter`, as a middleware. Use it before `express.json()` and its like, so that nothing of a refused body is parsed. Whatever the
- * handlers behind it throw is Express's to answer; the permit ends with the response in any case. Handlers find the context of the call by
+ * handlers behind it throw is Express's to answer; the permit ends with the response in any case, and with the connection of a caller that goes away, for
+ * what a handler still does then cannot be seen from a middleware. Handlers find the context of the call by
  * `callContextOf(request)`.
  * @throws {EvenkeelError} `invalid-argument` for an option out of range.
  * @example

@@ -33,7 +33,7 @@ export type FastifyLimiterPlugin<Request extends FastifyRequestLike> = (
 /**
  * As `httpLimiter`, as a plugin for all routes of the instance it is registered on, and of those within. It stands in `onRequest`: nothing of a
  * refused body is parsed. A refusal is a reply like any other: `onSend` and `onResponse` hooks see it. The permit ends when the response
- * has closed. Handlers find the context of the call by `callContextOf(request)`.
+ * has closed, by its caller, too: what a handler still does then no hook tells. Handlers find the context of the call by `callContextOf(request)`.
  * @throws {EvenkeelError} `invalid-argument` for an option out of range.
  * @example
  * ```ts nocheck

@@ -11,6 +11,7 @@ import type { Limiter } from '../limiter.js';
 import type { Permit } from '../permit.js';
 import type { Refusal } from '../refusal.js';
 import { type Claim, Waiter } from '../waiter.js';
+import { AbandonedWork } from './abandoned-work.js';
 import { Door } from './door.js';
 import type { DoorOptions } from './door-options.js';
 import { GRPC_OK, GRPC_RESOURCE_EXHAUSTED, GRPC_UNAVAILABLE, GrpcRefusals, newMetadata } from './grpc-refusals.js';
@@ -19,6 +20,7 @@ import type {
   GrpcLimiterInterceptor,
   GrpcListenerLike,
   GrpcMetadataLike,
+  GrpcMethodLike,
   GrpcServerCallLike,
   GrpcStatusLike,
 } from './grpc-shapes.js';
@@ -28,7 +30,8 @@ import type { RefusalAnswer } from './refusal-answer.js';
  * Lets calls through to a gRPC server's handlers as far as the limiter has room, and refuses the rest before their first message is read:
  * `RESOURCE_EXHAUSTED` with `grpc-retry-pushback-ms` and `evenkeel-rejected: 1` for lack of room, `DEADLINE_EXCEEDED` when too little time is
  * left, `UNAVAILABLE` while the limiter drains, `INVALID_ARGUMENT` for a malformed deadline. The deadline is the call's, or that of
- * `evenkeel-timeout-ms` when it is sooner. A permit is out until the call is over, streams included; `RESOURCE_EXHAUSTED` and `UNAVAILABLE` of
+ * `evenkeel-timeout-ms` when it is sooner. A permit is out until the call is over, streams included, and for a caller that went away from a unary
+ * call until its handler has answered (half a minute at most); `RESOURCE_EXHAUSTED` and `UNAVAILABLE` of
  * the handler's own count as dropped, other statuses but OK as errors where HTTP's would be 5xx, and a caller that went away as ignored.
  * @throws {EvenkeelError} `invalid-argument` for an option out of range.
  * @example
@@ -40,9 +43,9 @@ export function grpcLimiter(limiter: Limiter, options?: DoorOptions<GrpcDoorRequ
   const door = new Door(limiter, options);
   const refusals = new GrpcRefusals(door.settings.retryAfterMs);
   const needsHeaders = typeof options?.trusted === 'function';
-  return ((method: { readonly path: string }, call: GrpcServerCallLike) => {
+  return ((method: GrpcMethodLike, call: GrpcServerCallLike) => {
     const start = call.start.bind(call);
-    call.start = (listener) => start(new LimitedListener(door, refusals, needsHeaders, method.path, call, listener));
+    call.start = (listener) => start(new LimitedListener(door, refusals, needsHeaders, method, call, listener));
     return call;
   }) as GrpcLimiterInterceptor;
 }
@@ -52,7 +55,7 @@ class LimitedListener implements GrpcListenerLike {
   readonly #door: Door<GrpcDoorRequest>;
   readonly #refusals: GrpcRefusals;
   readonly #needsHeaders: boolean;
-  readonly #path: string;
+  readonly #method: GrpcMethodLike;
   readonly #call: GrpcServerCallLike;
   readonly #inner: GrpcListenerLike;
   #metadata: GrpcMetadataLike | undefined;
@@ -62,32 +65,34 @@ class LimitedListener implements GrpcListenerLike {
   #code: number | undefined;
   #retryAfterMs = 0;
   #isRefused = false;
+  /** A handler of one message for another has been called, and has not answered. */
+  #isWorking = false;
+  #abandoned: AbandonedWork | undefined;
 
   constructor(
     door: Door<GrpcDoorRequest>,
     refusals: GrpcRefusals,
     needsHeaders: boolean,
-    path: string,
+    method: GrpcMethodLike,
     call: GrpcServerCallLike,
     inner: GrpcListenerLike,
   ) {
     this.#door = door;
     this.#refusals = refusals;
     this.#needsHeaders = needsHeaders;
-    this.#path = path;
+    this.#method = method;
     this.#call = call;
     this.#inner = inner;
   }
 
   onReceiveMetadata(metadata: GrpcMetadataLike): void {
     const door = this.#door;
-    const { clock } = door.limiter.runtime;
     this.#metadata = metadata;
-    const request: GrpcDoorRequest = { path: this.#path, metadata };
+    const request: GrpcDoorRequest = { path: this.#method.path, metadata };
     const now = door.now();
     const latest = Number(this.#call.getDeadline());
     // grpc-js keeps the deadline as a time of day of this machine.
-    const deadline = latest === Number.POSITIVE_INFINITY ? latest : now + latest - clock.wallTime();
+    const deadline = latest === Number.POSITIVE_INFINITY ? latest : now + latest - this.#wallTime();
     const headers = this.#needsHeaders ? allHeaders(metadata) : claimHeaders(metadata);
     const context = door.claims.read(request, headers, addressOf(this.#call.getPeer()), now, deadline);
     if ('code' in context) {
@@ -108,6 +113,7 @@ class LimitedListener implements GrpcListenerLike {
   }
 
   onReceiveHalfClose(): void {
+    this.#isWorking = !this.#method.requestStream && !this.#method.responseStream;
     this.#inner.onReceiveHalfClose();
   }
 
@@ -115,8 +121,19 @@ class LimitedListener implements GrpcListenerLike {
   onCancel(): void {
     if (this.#permit === undefined) {
       if (this.#waiting !== undefined) this.#door.limiter.withdraw(this.#waiting);
-    } else this.#permit.end(this.#outcome(), this.#retryAfterMs);
+    } else this.#left(this.#permit);
     this.#inner.onCancel();
+  }
+
+  #left(permit: Permit): void {
+    const end = () => permit.end(this.#outcome(), this.#retryAfterMs);
+    if (this.#isWorking) this.#abandoned = new AbandonedWork(this.#door.limiter.runtime.clock, end);
+    else end();
+  }
+
+  #onAnswer(): void {
+    this.#isWorking = false;
+    this.#abandoned?.over();
   }
 
   onAdmitted(waiting: Waiter, startedAt: number, isTimed: boolean): void {
@@ -147,6 +164,7 @@ class LimitedListener implements GrpcListenerLike {
   #watch(): void {
     const call = this.#call;
     const sendMetadata = call.sendMetadata.bind(call);
+    const sendMessage = call.sendMessage.bind(call);
     const sendStatus = call.sendStatus.bind(call);
     let hasHead = false;
     call.sendMetadata = (metadata) => {
@@ -154,11 +172,23 @@ class LimitedListener implements GrpcListenerLike {
       hasHead = true;
       sendMetadata(metadata);
     };
+    call.sendMessage = (message, callback) => {
+      this.#onAnswer();
+      sendMessage(message, callback);
+    };
     call.sendStatus = (status) => {
+      // The server itself tells the caller that its time is over: the handler does not know.
+      const isOverdue =
+        this.#code === undefined && status.code === DEADLINE_EXCEEDED && Number(call.getDeadline()) <= this.#wallTime();
+      if (!isOverdue) this.#onAnswer();
       this.#code ??= status.code ?? GRPC_OK;
       this.#retryAfterMs = this.#outcome() === 'dropped' ? pushbackOf(status) : 0;
       sendStatus(hasHead ? status : this.#withLevel(status));
     };
+  }
+
+  #wallTime(): number {
+    return this.#door.limiter.runtime.clock.wallTime();
   }
 
   #outcome(): Outcome {
@@ -201,8 +231,9 @@ class GrpcWaiter extends Waiter {
 
 const CANCELLED = 1;
 const UNKNOWN = 2;
+const DEADLINE_EXCEEDED = 4;
 /** unknown, deadline exceeded, unimplemented, internal, data loss. */
-const FAULTS_OF_SERVERS: ReadonlySet<number> = new Set([UNKNOWN, 4, 12, 13, 15]);
+const FAULTS_OF_SERVERS: ReadonlySet<number> = new Set([UNKNOWN, DEADLINE_EXCEEDED, 12, 13, 15]);
 
 const CLAIMS = [HEADERS.timeout.text, HEADERS.baggage.text];
 

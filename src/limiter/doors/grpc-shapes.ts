@@ -24,6 +24,7 @@ export interface GrpcListenerLike {
 export interface GrpcServerCallLike {
   start(listener: GrpcListenerLike): void;
   sendMetadata(metadata: GrpcMetadataLike): void;
+  sendMessage(message: unknown, callback: () => void): void;
   sendStatus(status: GrpcStatusLike): void;
   getPeer(): string;
   getDeadline(): Date | number;
@@ -37,4 +38,11 @@ export interface GrpcDoorRequest {
 }
 
 /** A server interceptor of grpc-js. It returns the call it was given, which its type cannot say: the class that grpc-js names has private members. */
-export type GrpcLimiterInterceptor = <Call>(method: { readonly path: string }, call: GrpcServerCallLike) => Call;
+export type GrpcLimiterInterceptor = <Call>(method: GrpcMethodLike, call: GrpcServerCallLike) => Call;
+
+/** `ServerMethodDefinition`. */
+export interface GrpcMethodLike {
+  readonly path: string;
+  readonly requestStream: boolean;
+  readonly responseStream: boolean;
+}

@@ -12,9 +12,9 @@ export type HttpHandler = (request: IncomingMessage, response: ServerResponse, c
 /**
  * Lets requests of node:http through to a handler as far as the limiter has room, and answers the rest at once, before anything of their
  * bodies is read: 503 (or 429) with `retry-after` for lack of room, 504 when the deadline leaves too little time, 400 for a malformed
- * deadline. A permit is out until the response has closed; 429 and 503 of the handler's own count as dropped, other 5xx as errors, and a
- * caller that went away as ignored. A handler that throws, or whose promise rejects, gives 500. Works for the HTTP/2
- * compatibility API, too, by a cast: its types are not those of node:http.
+ * deadline. A permit is out until the response is sent, or, when the caller goes away, until the handler's promise settles as well (half a minute at
+ * most); 429 and 503 of the handler's own count as dropped, other 5xx as errors, and a caller that went away as ignored. A handler that
+ * throws, or whose promise rejects, gives 500. Works for the HTTP/2 compatibility API, too, by a cast: its types are not those of node:http.
  *
  * A refused request costs no promise and no text. Behind a load reporter put it inside: `reporter.node(httpLimiter(limiter)(handler))`.
  * @throws {EvenkeelError} `invalid-argument` for an option out of range.
@@ -66,7 +66,7 @@ class HttpAdmission extends ResponseAdmission<IncomingMessage> {
     const handler = this.#handler;
     try {
       const result = handler(this.raw, this.response, this.#context) as PromiseLike<unknown> | undefined;
-      if (typeof result?.then === 'function') result.then(undefined, (error: unknown) => this.fail(error));
+      if (typeof result?.then === 'function') this.hold(result);
     } catch (error) {
       this.fail(error);
     }

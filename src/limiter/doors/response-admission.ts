@@ -1,8 +1,8 @@
 /**
  * A request of node:http, or of a framework on it, from its arrival to the end of its response.
  *
- * When does it end? When the response has closed: sent whole, or its caller gone. Until then the permit is out. A caller that goes while its
- * request waits takes it out of the queue.
+ * When does it end? When the response is sent whole; or its caller has gone, and what the handler does for it is over, where that can be seen.
+ * Until then the permit is out. A caller that goes while its request waits takes it out of the queue.
  */
 import { AsyncResource } from 'node:async_hooks';
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -14,6 +14,7 @@ import { outcomeOfStatus } from '../outcome.js';
 import type { Permit } from '../permit.js';
 import type { Refusal } from '../refusal.js';
 import { Waiter } from '../waiter.js';
+import { AbandonedWork } from './abandoned-work.js';
 import { discardBody } from './discarded-body.js';
 import type { Door } from './door.js';
 import type { RefusalAnswer } from './refusal-answer.js';
@@ -28,6 +29,9 @@ export abstract class ResponseAdmission<Request> extends Waiter {
   /** Of a request that was sent ahead. */
   #socket: Socket | undefined;
   #hasFailed = false;
+  /** The handler's promise is not settled. */
+  #isWorking = false;
+  #abandoned: AbandonedWork | undefined;
 
   /** The claim is the one that the door read last. */
   constructor(door: Door<Request>, raw: IncomingMessage, response: ServerResponse, arrivedAt: number) {
@@ -85,6 +89,19 @@ export abstract class ResponseAdmission<Request> extends Waiter {
     writeAnswer(this.response, answer);
   }
 
+  /** `work`: what the handler does. */
+  protected hold(work: PromiseLike<unknown>): void {
+    this.#isWorking = true;
+    const onOver = () => {
+      this.#isWorking = false;
+      this.#abandoned?.over();
+    };
+    work.then(onOver, (error: unknown) => {
+      this.fail(error);
+      onOver();
+    });
+  }
+
   /** The handler threw. What it has not begun is answered with 500; what it has is broken off, lest half of it be taken for the whole. */
   protected fail(error: unknown): void {
     this.door.report('handler', error);
@@ -105,8 +122,14 @@ export abstract class ResponseAdmission<Request> extends Waiter {
   readonly #onClose = (): void => {
     if (this.#socket !== undefined) this.door.connections.forget(this.#socket, this.#onClose);
     if (this.#permit === undefined) this.door.limiter.withdraw(this);
-    else this.#end(this.#permit);
+    else this.#left(this.#permit);
   };
+
+  #left(permit: Permit): void {
+    const end = () => this.#end(permit);
+    if (this.#isWorking && !isSent(this.response)) this.#abandoned = new AbandonedWork(this.door.limiter.runtime.clock, end);
+    else end();
+  }
 
   #end(permit: Permit): void {
     const response = this.response;
