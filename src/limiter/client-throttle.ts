@@ -171,6 +171,9 @@ class ClientThrottle implements Throttle, EndpointThrottle {
     const cohort = (work ?? this.#runtime.ambient.get())?.cohort;
     if (cohort !== undefined && !isCohort(cohort)) throw invalidArgument('cohort', cohort, 'a whole number from 0 to 127');
     const now = this.#clock.coarse();
+    // The call that was allowed as a retry, whether it is sent or held back.
+    const isRetry = this.#retriesDue > 0;
+    if (isRetry) this.#retriesDue--;
     if (this.#pushback.holds(rank, now)) return this.#refuse('pushback', rank);
     if (endpoint !== undefined && this.#endpoints.size > 0 && this.#isHeldBack(endpoint, rank, now))
       return this.#refuse('endpoint', rank);
@@ -179,8 +182,7 @@ class ClientThrottle implements Throttle, EndpointThrottle {
     this.#window.onAsked(rank, now);
     if (rejection > 0 && this.#random.next() < rejection) return this.#refuse('refusals', rank);
     this.#window.onSent(rank);
-    if (this.#retriesDue > 0) this.#retriesDue--;
-    else this.#budget.deposit(now);
+    if (!isRetry) this.#budget.deposit(now);
     return undefined;
   }
 

@@ -18,12 +18,16 @@ import { type Claim, Waiter } from './waiter.js';
 
 export function guardedTransport(limiter: LimiterCore, transport: CallTransport, options: GuardOptions): CallTransport {
   const serve = transport.serve?.bind(transport);
+  const waiting = new Set<GuardedCall>();
   return {
-    start: (to, request, sink) => startGuarded(limiter, transport, to, request, sink, options),
+    start: (to, request, sink) => new GuardedCall(limiter, transport, to, request, sink, waiting).begin(options),
     ...(serve === undefined ? undefined : { serve: (at: ListenOptions, handler) => serve(at, handler) }),
     forget: (to) => transport.forget(to),
     drain: () => transport.drain(),
-    close: () => transport.close(),
+    close: () => {
+      for (const call of waiting) call.close();
+      return transport.close();
+    },
   };
 }
 
@@ -54,8 +58,18 @@ class GuardedCall implements CallHandle, CallSink {
   #isRejected = false;
   #retryAfterMs = 0;
   #status = 0;
+  /** Those of the transport that wait for a permit. */
+  readonly #siblings: Set<GuardedCall> | undefined;
 
-  constructor(limiter: LimiterCore, transport: CallTransport, to: Endpoint, request: CallRequest, sink: CallSink) {
+  constructor(
+    limiter: LimiterCore,
+    transport: CallTransport,
+    to: Endpoint,
+    request: CallRequest,
+    sink: CallSink,
+    siblings?: Set<GuardedCall>,
+  ) {
+    this.#siblings = siblings;
     this.#limiter = limiter;
     this.#transport = transport;
     this.#to = to;
@@ -79,6 +93,7 @@ class GuardedCall implements CallHandle, CallSink {
     this.#limiter.submit(waiting);
     // The headers are the caller's again once this has returned.
     if (waiting.isQueued) {
+      this.#siblings?.add(this);
       this.#copy = [...(this.#request.headers ?? [])];
       this.#request = { ...this.#request, headers: this.#copy };
     }
@@ -87,9 +102,23 @@ class GuardedCall implements CallHandle, CallSink {
 
   cancel(code: 'cancelled' | 'deadline-exceeded'): void {
     this.#inner?.cancel(code);
+    this.#leave(new EvenkeelError(code, 'no permit yet', { retryable: 'yes' }));
+  }
+
+  /** Its transport is. */
+  close(): void {
+    this.#leave(new EvenkeelError('failed-precondition', 'the transport is closed'));
+  }
+
+  #leave(error: EvenkeelError): void {
     if (this.#waiting === undefined || !this.#limiter.withdraw(this.#waiting)) return;
+    this.#stopWaiting();
+    this.#refuseLater(error);
+  }
+
+  #stopWaiting(): void {
     this.#waiting = undefined;
-    this.#refuseLater(new EvenkeelError(code, 'no permit yet', { retryable: 'yes' }));
+    this.#siblings?.delete(this);
   }
 
   pause(): void {
@@ -105,7 +134,7 @@ class GuardedCall implements CallHandle, CallSink {
   onAdmitted(permit: Permit, deadline: number): void {
     // The server has what the wait left.
     if (this.#copy !== undefined) writeTimeoutHeader(this.#copy, deadline - this.#limiter.runtime.clock.now());
-    this.#waiting = undefined;
+    this.#stopWaiting();
     this.#permit = permit;
     try {
       this.#inner = this.#transport.start(this.#to, this.#request, this);
@@ -118,7 +147,7 @@ class GuardedCall implements CallHandle, CallSink {
   }
 
   onRefused(refusal: Refusal): void {
-    this.#waiting = undefined;
+    this.#stopWaiting();
     this.#refuseLater(this.#limiter.errorOf(refusal));
   }
 

@@ -67,7 +67,9 @@ export interface Limiter extends Drainable {
   acquire(options?: AcquireOptions | CallContext): Promise<Permit>;
   /**
    * Runs `work` with a permit and ends it when the promise settles. An error that says "full" (`rejected`, status 429 or 503) counts as dropped,
-   * a cancellation as ignored. Throws what `work` throws, and what `acquire` throws.
+   * a cancellation as ignored.
+   * @throws What `work` throws. {EvenkeelError} Before it has begun: `resource-exhausted`, `deadline-exceeded`, `cancelled`, `failed-precondition`,
+   *   `invalid-argument`, as `acquire`.
    */
   run<T>(work: (permit: Permit) => T | PromiseLike<T>, options?: AcquireOptions | CallContext): Promise<T>;
   /** `run`, as a function of the same arguments. */
@@ -85,7 +87,7 @@ export interface Limiter extends Drainable {
    * @throws {EvenkeelError} `invalid-argument` for a bad weight.
    */
   enter(weight?: number): number;
-  /** Ends a ticket; false when it has ended before. */
+  /** Ends a ticket of `enter`, by default as `ok`; false when it has ended before, or is none. Allocates nothing. */
   leave(ticket: number, outcome?: Outcome): boolean;
   /** What is admitted by priority, 0 to 512 (4 criticalities times 128 cohorts); 512: everybody. For callers: see `admissionLevelHeaders`. */
   readonly level: number;

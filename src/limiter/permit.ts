@@ -18,7 +18,10 @@ export interface Permit extends InFlight, Disposable {
   readonly weight: number;
   /** @throws {EvenkeelError} `invalid-argument` for a weight that is not from 0 to {@link MAX_WEIGHT}. */
   reweigh(weight: number): void;
-  /** @param retryAfterMs - With `dropped`: how long those behind asked to be left alone. */
+  /**
+   * @param outcome - Default `ok`.
+   * @param retryAfterMs - With `dropped`: how long those behind asked to be left alone, milliseconds. Default 0: they did not.
+   */
   end(outcome?: Outcome, retryAfterMs?: number): void;
 }
 

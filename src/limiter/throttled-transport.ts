@@ -47,7 +47,13 @@ function start(
   }
   const refusal = throttle.refuses(work, to);
   if (refusal !== undefined) return refuse(sink, refusal);
-  return transport.start(to, request, new WatchedSink(throttle, work, to, sink));
+  try {
+    return transport.start(to, request, new WatchedSink(throttle, work, to, sink));
+  } catch (error) {
+    // Nothing was asked of the server.
+    throttle.onEnd('ignored', work, 0, to);
+    return refuse(sink, new EvenkeelError('internal', 'the transport threw', { cause: error }));
+  }
 }
 
 function refuse(sink: CallSink, error: EvenkeelError): CallHandle {

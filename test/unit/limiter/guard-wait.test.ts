@@ -25,6 +25,20 @@ describe('while it waits', () => {
     },
   );
 
+  it('a call is refused when its transport is closed, and one that has its permit is the transport’s to end', async () => {
+    const { limiter, start, transport, wire } = guardRig();
+    const running = start();
+    const { log } = start();
+    await transport.close();
+    expect(limiter.queued).toBe(0);
+    expect(log.lines).toEqual(['error failed-precondition']);
+    expect(wire.calls).toHaveLength(1);
+    running.handle.cancel('cancelled');
+    await Promise.resolve();
+    expect(log.lines).toHaveLength(1);
+    expect(limiter.inFlight).toBe(0);
+  });
+
   it.each([
     [['pause'], true],
     [['pause', 'resume'], false],

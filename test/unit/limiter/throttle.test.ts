@@ -190,6 +190,21 @@ describe('the retry budget', () => {
     }
     expect(retries).toBe(100);
   });
+
+  it('takes a retry that is held back for the one it allowed: the calls after it are originals', async () => {
+    const runtime = fakeRuntime();
+    const throttle = createThrottle({ runtime, retryBudget: { ratio: 0.1, minPerSecond: 0 } });
+    sent(throttle, 1000, 'ok');
+    throttle.begin()?.end('dropped', 1000);
+    for (let i = 0; i < 50; i++) {
+      expect(throttle.allowsRetry()).toBe(true);
+      expect(throttle.allows()).toBe(false);
+    }
+    await runtime.clock.advance(1000);
+    const before = throttle.snapshot().retries;
+    expect(sent(throttle, 100, 'ok')).toBe(100);
+    expect(throttle.snapshot().retries - before).toBeCloseTo(10, 0);
+  });
 });
 
 it('tells of each call held back only to those who listen', () => {

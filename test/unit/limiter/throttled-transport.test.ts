@@ -127,3 +127,16 @@ it('fails a call whose headers do not parse', async () => {
   await Promise.resolve();
   expect([log.lines, wire.calls]).toEqual([['error invalid-argument'], []]);
 });
+
+it('counts nothing for a transport that throws, and tells the sink', async () => {
+  const { throttle } = setUp();
+  const broken = new PuppetTransport();
+  broken.start = () => {
+    throw new Error('broken');
+  };
+  const log = new Log();
+  throttle.guard(broken).start(A, { path: '/', headers: [] }, log);
+  await Promise.resolve();
+  expect(log.lines).toEqual(['error internal']);
+  expect(throttle.snapshot().classes.critical).toMatchObject({ asked: 0, accepted: 0 });
+});
