@@ -30,6 +30,8 @@ function phasesOf(slots: number, load: number): OverloadPhase[] {
   return [
     { load: BASE_LOAD, forMs: 3000 },
     { load, forMs: Math.max(LEAST_MS, Math.round((REQUESTS / slots) * 10)) },
+    // What was retried has time to be answered.
+    { load: BASE_LOAD, forMs: 3000 },
   ];
 }
 
