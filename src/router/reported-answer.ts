@@ -45,7 +45,7 @@ export function reportedAnswer(
 }
 
 /** Ends the work with the stream; with `outcome` when it was whole, unless its trailers do that. */
-function watched<T>(body: AsyncIterable<T>, work: ServedWork, outcome: Outcome | undefined): AsyncGenerator<T> {
+function watched<T>(body: AsyncIterable<T>, work: ServedWork, outcome: Outcome | undefined): AsyncIterableIterator<T> {
   return watchedPieces(body, (how) => {
     const end = how === 'whole' ? outcome : how;
     if (end !== undefined) work.end(end);

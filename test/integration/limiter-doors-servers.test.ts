@@ -279,35 +279,6 @@ describe('a request that waited', () => {
 });
 
 describe('a handler of node:http whose caller has gone', () => {
-  it.each([
-    ['is done', false],
-    ['throws', true],
-  ])('keeps its permit until it %s', async (_what, doesThrow) => {
-    const { limiter, windows } = limiterRig();
-    const handled: { isClosed: boolean; end: () => void }[] = [];
-    await using server = await limitedServer('node:http', limiter, (_request, response) => {
-      const one = { isClosed: false, end: () => {} };
-      handled.push(one);
-      response.once('close', () => {
-        one.isClosed = true;
-      });
-      return new Promise<void>((resolve, reject) => {
-        one.end = () => (doesThrow ? reject(new Error('broken')) : resolve());
-      });
-    });
-    for (let i = 0; i < 2; i++) {
-      const { answer, leave } = asking(server);
-      answer.catch(() => {});
-      await eventually('it is being served', () => handled.length === i + 1);
-      leave();
-      await eventually('the handler could know', () => handled[i]?.isClosed === true);
-      expect(limiter.inFlight).toBe(1);
-      handled[i]?.end();
-      await eventually('the permit is back', () => limiter.inFlight === 0);
-    }
-    expect(windows).toEqual(doesThrow ? [{ ended: 2, failed: 2, dropped: 0, retryAfterMs: 0 }] : []);
-  });
-
   it('keeps its permit for half a minute at most', async () => {
     const { clock, limiter } = limiterRig();
     let isClosed = false;

@@ -3,6 +3,7 @@ import type { CallContext } from '../../core/call-context.js';
 import { HEADERS } from '../../core/headers.js';
 import { checkAnswer } from '../../core/internal/call-message.js';
 import { watchedPieces } from '../../core/internal/watched-body.js';
+import type { Outcome } from '../../core/load-counter.js';
 import { readRetryAfterMs } from '../../core/pushback.js';
 import type { CallAnswer, CallHandler, IncomingCall } from '../../core/transport/call.js';
 import type { Limiter } from '../limiter.js';
@@ -20,7 +21,8 @@ export type LimitedCallHandler = (call: IncomingCall, context: CallContext) => C
 
 /**
  * As `httpLimiter`, for a handler of `transport.serve`. The permit ends with the body of the answer, and not before the handler has answered: one
- * that is whole is with the transport then. What the handler throws is thrown on, counted as an error. Callers over gRPC get the status they
+ * that is whole is with the transport then. When the caller leaves, a body that streams is returned, and the permit is out until the step it is at is over, or
+ * for half a minute. What the handler throws is thrown on, counted as an error. Callers over gRPC get the status they
  * know: `RESOURCE_EXHAUSTED` with `grpc-retry-pushback-ms`, `UNAVAILABLE`, `DEADLINE_EXCEEDED`. Calls do not tell the address of their
  * caller: trust takes a function.
  * @throws {EvenkeelError} `invalid-argument` for an option out of range.
@@ -58,43 +60,49 @@ async function serve(
 ): Promise<CallAnswer> {
   const { signal } = call;
   let abandoned: AbandonedWork | undefined;
-  let isWorking = true;
-  const end = () => permit.end('ignored');
   const leave = () => {
-    if (isWorking) abandoned = new AbandonedWork(door.limiter.runtime.clock, end);
-    else end();
+    abandoned = new AbandonedWork(door.limiter.runtime.clock, () => permit.end('ignored'));
+  };
+  const onEnd = (outcome: Outcome, retryAfterMs: number) => {
+    signal.removeEventListener('abort', leave);
+    permit.end(signal.aborted ? 'ignored' : outcome, retryAfterMs);
+    abandoned?.over();
   };
   signal.addEventListener('abort', leave, { once: true });
   try {
     const answer = await handler(call, context);
-    isWorking = false;
-    abandoned?.over();
     // What a transport would refuse never comes to an end that could be seen from here.
     checkAnswer(answer);
-    return watched(door, answer, permit, () => signal.removeEventListener('abort', leave));
+    return watched(door, answer, signal, onEnd);
   } catch (error) {
-    signal.removeEventListener('abort', leave);
     const { outcome, retryAfterMs } = outcomeOf(error);
-    permit.end(outcome, retryAfterMs);
-    abandoned?.over();
+    onEnd(outcome, retryAfterMs);
     throw error;
   }
 }
 
-function watched(door: Door<IncomingCall>, answer: CallAnswer, permit: Permit, onEnd: () => void): CallAnswer {
+function watched(
+  door: Door<IncomingCall>,
+  answer: CallAnswer,
+  signal: AbortSignal,
+  onEnd: (outcome: Outcome, retryAfterMs: number) => void,
+): CallAnswer {
   const { body, headers = [], status } = answer;
   const outcome = outcomeOfStatus(status);
   const retryAfterMs = outcome === 'dropped' ? readRetryAfterMs(headers) : 0;
   const level = door.level();
   const told = level === undefined ? headers : [...headers, HEADERS.admissionLevel.text, level];
   if (typeof body !== 'object' || body instanceof Uint8Array) {
-    onEnd();
-    permit.end(outcome, retryAfterMs);
+    onEnd(outcome, retryAfterMs);
     return level === undefined ? answer : { ...answer, headers: told };
   }
+  // Here, for a transport may hear of it only with the next piece, and never begins a body whose caller has gone.
+  const leave = () => void pieces.return?.().then(undefined, () => {});
   const pieces = watchedPieces(body, (how) => {
-    onEnd();
-    permit.end(how === 'whole' ? outcome : how, retryAfterMs);
+    signal.removeEventListener('abort', leave);
+    onEnd(how === 'whole' ? outcome : how, retryAfterMs);
   });
+  if (signal.aborted) leave();
+  else signal.addEventListener('abort', leave, { once: true });
   return { ...answer, headers: told, body: pieces };
 }

@@ -125,10 +125,13 @@ export abstract class ResponseAdmission<Request> extends Waiter {
     else this.#left(this.#permit);
   };
 
+  /** How it went is known now: what a handler throws later it may well throw because nobody listens any more. */
   #left(permit: Permit): void {
-    const end = () => this.#end(permit);
-    if (this.#isWorking && !isSent(this.response)) this.#abandoned = new AbandonedWork(this.door.limiter.runtime.clock, end);
-    else end();
+    if (!this.#isWorking || isSent(this.response)) this.#end(permit);
+    else {
+      const outcome = this.#hasFailed ? 'error' : 'ignored';
+      this.#abandoned = new AbandonedWork(this.door.limiter.runtime.clock, () => permit.end(outcome));
+    }
   }
 
   #end(permit: Permit): void {
