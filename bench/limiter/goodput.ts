@@ -1,47 +1,13 @@
 /** L1 to L5: one server under overload, simulated, every policy on the same arrivals. */
-import { type OverloadPhase, type OverloadResult, recoveryMs } from 'evenkeel/sim';
+import { type OverloadResult, recoveryMs } from 'evenkeel/sim';
 import { type Claim, type Peer, type SuiteOptions, wants } from '../support/claim.js';
 import { median } from '../support/paired.js';
-import { type Job, Jobs, type WorkName } from './jobs.js';
+import { all, BASE_LOAD, jobOf, LOADS, nameOf, phasesOf, type Setting, under, worst } from './cells.js';
+import { type Job, Jobs } from './jobs.js';
 import { PEERS, type PolicyName } from './policies.js';
+import { useful } from './useful.js';
 
 const SEEDS = Array.from({ length: 10 }, (_, i) => i + 1);
-const LOADS = [0.5, 0.8, 1.2, 1.5, 2, 3, 5, 10];
-const OVER = LOADS.filter((load) => load > 1);
-const WORKS: readonly WorkName[] = ['log-normal', 'bimodal'];
-/** Requests a run does under load: the noise of arrivals is 1 % then. */
-const REQUESTS = 6000;
-/** An overload that is over in a second is all start: what it costs to find the limit would count for what it costs to keep it. */
-const LEAST_MS = 2500;
-const BASE_LOAD = 0.7;
-
-interface Setting {
-  readonly slots: number;
-  readonly work: WorkName;
-  readonly refusalShare: number;
-}
-
-const all = (slots: readonly number[], refusalShare: number): Setting[] =>
-  slots.flatMap((one) => WORKS.map((work) => ({ slots: one, work, refusalShare })));
-
-const SETTINGS: readonly Setting[] = [...all([1, 8, 64, 256], 0.001), ...all([8, 64], 0), ...all([8, 64], 0.01)];
-
-function phasesOf(slots: number, load: number): OverloadPhase[] {
-  return [
-    { load: BASE_LOAD, forMs: 3000 },
-    { load, forMs: Math.max(LEAST_MS, Math.round((REQUESTS / slots) * 10)) },
-    // What was retried has time to be answered.
-    { load: BASE_LOAD, forMs: 3000 },
-  ];
-}
-
-const jobOf = (policy: PolicyName, setting: Setting, load: number, seed: number, isThrottled = false): Job => ({
-  policy,
-  ...setting,
-  phases: phasesOf(setting.slots, load),
-  seed,
-  ...(isThrottled ? { isThrottled } : undefined),
-});
 
 export async function goodput(options: SuiteOptions, onClaim: (claim: Claim) => void): Promise<void> {
   const jobs = new Jobs(options.say);
@@ -51,106 +17,6 @@ export async function goodput(options: SuiteOptions, onClaim: (claim: Claim) => 
   if (wants(options, 'L3')) await critical(jobs, seeds, onClaim);
   if (wants(options, 'L4')) await peers(jobs, seeds, onClaim);
   if (wants(options, 'L5')) await convergence(jobs, seeds, onClaim);
-}
-
-interface Cell {
-  readonly name: string;
-  readonly value: number;
-}
-
-const nameOf = ({ refusalShare, slots, work }: Setting, load: number) =>
-  `${load}x, K ${slots}, ${work}, r ${100 * refusalShare} %`;
-const worst = (cells: readonly Cell[]): Cell => cells.reduce((low, cell) => (cell.value < low.value ? cell : low));
-const under = (result: OverloadResult) => result.phases[1]?.goodput ?? 0;
-
-/** L1. */
-async function useful(jobs: Jobs, seeds: readonly number[], onClaim: (claim: Claim) => void): Promise<void> {
-  const each = (policy: PolicyName, loads: readonly number[], isThrottled = false) =>
-    SETTINGS.flatMap((setting) => loads.flatMap((load) => seeds.map((seed) => jobOf(policy, setting, load, seed, isThrottled))));
-  await jobs.run([...each('limiter', LOADS), ...each('oracle', OVER), ...each('limiter', OVER, true)]);
-  const goodputs = (policy: PolicyName, setting: Setting, load: number, isThrottled = false) =>
-    seeds.map((seed) => under(jobs.get(jobOf(policy, setting, load, seed, isThrottled))));
-  const cells = SETTINGS.flatMap((setting) => OVER.map((load) => ({ setting, load })));
-  for (const refusalShare of [0, 0.001, 0.01]) {
-    const some = cells.filter(({ setting }) => setting.refusalShare === refusalShare);
-    const id = `r${refusalShare * 1000}`;
-    const ratios = some.map(({ load, setting }): Cell => {
-      const oracle = goodputs('oracle', setting, load);
-      return {
-        name: nameOf(setting, load),
-        value: median(goodputs('limiter', setting, load).map((own, i) => own / (oracle[i] as number))),
-      };
-    });
-    onClaim(
-      claimOf(
-        `L1.oracle.${id}`,
-        `goodput against the static limit that knows the server, refusals cost ${100 * refusalShare} %`,
-        '>= 0.98 in each cell',
-        worst(ratios),
-        0.98,
-        seeds.length,
-      ),
-    );
-    const own = some.map(
-      ({ load, setting }): Cell => ({ name: nameOf(setting, load), value: Math.min(...goodputs('limiter', setting, load)) }),
-    );
-    onClaim({
-      ...claimOf(
-        `L1.worst.${id}`,
-        'goodput in the worst run of the worst cell, of what the server can do',
-        '>= 0.9',
-        worst(own),
-        0.9,
-        seeds.length,
-      ),
-      ...(refusalShare === 0.01
-        ? {
-            note: `${worst(own).name}; three naive retries of each refusal leave 1 - r (A - G) = 0.62 at 10x, whatever the limit`,
-          }
-        : undefined),
-    });
-    const throttled = some.map(
-      ({ load, setting }): Cell => ({ name: nameOf(setting, load), value: median(goodputs('limiter', setting, load, true)) }),
-    );
-    onClaim(
-      claimOf(
-        `L1.throttle.${id}`,
-        'goodput with the client throttle, of what the server can do',
-        '>= 0.97 in each cell',
-        worst(throttled),
-        0.97,
-        seeds.length,
-      ),
-    );
-  }
-  const below = SETTINGS.flatMap((setting) =>
-    LOADS.filter((load) => load < 1).map(
-      (load): Cell => ({
-        name: nameOf(setting, load),
-        value: median(seeds.map((seed) => jobs.get(jobOf('limiter', setting, load, seed)).phases[1]?.success ?? 0)),
-      }),
-    ),
-  );
-  onClaim(
-    claimOf('L1.below', 'requests answered in time below the knee', '>= 0.99 in each cell', worst(below), 0.99, seeds.length),
-  );
-  const typical = SETTINGS[2] as Setting;
-  const p99 = (pick: 'p99' | 'firstP99') =>
-    median(seeds.map((seed) => jobs.get(jobOf('limiter', typical, 10, seed)).phases[1]?.[pick] ?? 0));
-  onClaim({
-    id: 'L1.p99',
-    claim: `p99 of answers at 10x with retries (${nameOf(typical, 10)})`,
-    bar: 'reported',
-    measured: p99('p99'),
-    unit: 'ms',
-    holds: true,
-    isInformation: true,
-    note: `answered at the first attempt: ${p99('firstP99').toFixed(0)} ms`,
-  });
-}
-
-function claimOf(id: string, claim: string, bar: string, cell: Cell, least: number, samples: number): Claim {
-  return { id, claim, bar, measured: cell.value, unit: 'x', samples, holds: cell.value >= least, note: cell.name };
 }
 
 const TYPICAL: Setting = { slots: 8, work: 'log-normal', refusalShare: 0.001 };
@@ -258,7 +124,9 @@ async function peers(jobs: Jobs, seeds: readonly number[], onClaim: (claim: Clai
     median(seeds.map((seed) => under(jobs.get(jobOf(policy, setting, load, seed)))));
   const cells = settings.flatMap((setting) => LOADS.map((load) => ({ setting, load, name: nameOf(setting, load) })));
   const lead = (policy: PolicyName) =>
-    worst(cells.map(({ load, name, setting }) => ({ name, value: of('limiter', setting, load) - of(policy, setting, load) })));
+    worst(
+      cells.map((cell) => ({ ...cell, value: of('limiter', cell.setting, cell.load) - of(policy, cell.setting, cell.load) })),
+    );
   const listed = (policy: PolicyName, settingsText: string): Peer => ({
     name: policy,
     version: 'from its formulas',
