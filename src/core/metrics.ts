@@ -79,11 +79,45 @@ export const METRICS = {
   },
   'evenkeel.limiter.admitted': { kind: 'counter', unit: '{call}', description: 'Permits granted, by criticality.' },
   'evenkeel.limiter.refused': { kind: 'counter', unit: '{call}', description: 'Calls turned away, by reason and criticality.' },
+  'evenkeel.limiter.leaked': { kind: 'counter', unit: '{permit}', description: 'Permits dropped without an end.' },
+  'evenkeel.limiter.partition.weight': { kind: 'updown', unit: '1', description: 'Outstanding work of a limiter, by partition.' },
+  'evenkeel.limiter.share': { kind: 'gauge', unit: '1', description: "This process's share of a quota." },
+  'evenkeel.limiter.share.state': {
+    kind: 'updown',
+    unit: '{limiter}',
+    description: 'Limiters that have a share of a quota, by state: starting, shared, kept, fallback.',
+  },
   'evenkeel.limiter.wait.duration': {
     kind: 'histogram',
     unit: 's',
     description: 'How long the calls waited that got their permit after a wait.',
     boundaries: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+  },
+  'evenkeel.throttle.admitted': { kind: 'counter', unit: '{call}', description: 'Calls let through, by criticality.' },
+  'evenkeel.throttle.refused': {
+    kind: 'counter',
+    unit: '{call}',
+    description: 'Calls held back at their caller, by reason and criticality.',
+  },
+  'evenkeel.throttle.rejection': {
+    kind: 'gauge',
+    unit: '1',
+    description: 'Chance with which the next call is held back, 0 to 1, by criticality.',
+  },
+  'evenkeel.throttle.level': {
+    kind: 'gauge',
+    unit: '1',
+    description: 'Priorities the servers admit, 0 to 512, as last heard; 512: everybody.',
+  },
+  'evenkeel.throttle.pushback': {
+    kind: 'gauge',
+    unit: 's',
+    description: 'Time left of what servers asked to be left alone for.',
+  },
+  'evenkeel.throttle.endpoints.held': {
+    kind: 'updown',
+    unit: '{endpoint}',
+    description: 'Endpoints that asked to be left alone for now.',
   },
   'evenkeel.diagnostics.errors': {
     kind: 'counter',
@@ -106,6 +140,10 @@ export const ATTRIBUTES = {
   limiter: 'evenkeel.limiter',
   criticality: 'evenkeel.criticality',
   refusal: 'evenkeel.limiter.reason',
+  partition: 'evenkeel.limiter.partition',
+  shareState: 'evenkeel.share.state',
+  throttle: 'evenkeel.throttle',
+  throttleRefusal: 'evenkeel.throttle.reason',
   status: 'http.response.status_code',
   code: 'error.type',
 } as const;

@@ -14,11 +14,13 @@ import type { CallExtension, CallTransport } from '../core/transport/call.js';
 import { AcceptWindow } from './accept-window.js';
 import { AdvisedLevel } from './advised-level.js';
 import { rankOf } from './claim.js';
+import { RANKS } from './criticality-counts.js';
 import { acceptanceOf } from './outcome.js';
 import { PushbackTimer } from './pushback-timer.js';
 import type { Throttle, ThrottledCall, ThrottledWork, ThrottleOptions } from './throttle.js';
 import { THROTTLE_REFUSAL_NAMES, type ThrottleRefusal, throttleErrors } from './throttle-refusal.js';
-import type { ThrottleClassSnapshot, ThrottleEvents, ThrottleSnapshot } from './throttle-report.js';
+import type { ThrottleEvents, ThrottleSnapshot } from './throttle-report.js';
+import { observeThrottle, type ThrottleReadings, throttleSnapshot } from './throttle-snapshot.js';
 import { type EndpointThrottle, throttledTransport } from './throttled-transport.js';
 
 export const DEFAULT_THROTTLE_MULTIPLIER = 2;
@@ -45,7 +47,6 @@ export function createThrottle(options: ThrottleOptions = {}): Throttle {
 }
 
 const MAX_NAME_LENGTH = 200;
-const RANKS = CRITICALITIES.length;
 const DEFAULT_RANK = CRITICALITIES.indexOf(DEFAULT_CRITICALITY);
 
 class ClientThrottle implements Throttle, EndpointThrottle {
@@ -65,8 +66,11 @@ class ClientThrottle implements Throttle, EndpointThrottle {
   /** Rights to a retry that are out: the calls they are used for are no originals. */
   #retriesDue = 0;
   readonly #errors: Readonly<Record<ThrottleRefusal, EvenkeelError>>;
+  readonly #admissions = new Float64Array(RANKS);
   /** By reason and, within it, by rank. */
-  readonly #refused = new Float64Array(THROTTLE_REFUSAL_NAMES.length * RANKS);
+  readonly #refusals = new Float64Array(THROTTLE_REFUSAL_NAMES.length * RANKS);
+  readonly #readings: ThrottleReadings;
+  readonly #observed: Disposable[];
 
   constructor(options: ThrottleOptions) {
     const { name = 'default' } = options;
@@ -85,6 +89,19 @@ class ClientThrottle implements Throttle, EndpointThrottle {
     this.#errors = throttleErrors(name);
     this.events = new EventSource(`throttle ${name}`, this.#runtime.diagnostics);
     this.extension = { response: (headers) => this.onAnswer(headers) };
+    this.#readings = {
+      name,
+      clock: this.#clock,
+      window: this.#window,
+      level: this.#level,
+      pushback: this.#pushback,
+      endpoints: this.#endpoints,
+      budget: this.#budget,
+      admissions: this.#admissions,
+      refusals: this.#refusals,
+    };
+    const { telemetry } = this.#runtime;
+    this.#observed = telemetry === undefined ? [] : observeThrottle(telemetry, this.#readings);
   }
 
   allows(work?: ThrottledWork): boolean {
@@ -144,25 +161,11 @@ class ClientThrottle implements Throttle, EndpointThrottle {
   }
 
   snapshot(): ThrottleSnapshot {
-    const now = this.#clock.now();
-    return {
-      name: this.name,
-      classes: byCriticality((rank): ThrottleClassSnapshot => {
-        const rejection = this.#window.rejectionOf(rank, now);
-        return { asked: this.#window.askedOf(rank), accepted: this.#window.takenOf(rank), rejection };
-      }),
-      level: Math.round(this.#level.at(now)),
-      pushbackMs: this.#pushback.leftMs(now),
-      endpoints: Object.fromEntries(
-        [...this.#endpoints].map(([id, timer]) => [id, timer.leftMs(now)] as const).filter(([, ms]) => ms > 0),
-      ),
-      refused: Object.fromEntries(
-        THROTTLE_REFUSAL_NAMES.map((reason, i) => [reason, this.#refused.subarray(i * RANKS, (i + 1) * RANKS)] as const)
-          .filter(([, counts]) => counts.some((count) => count > 0))
-          .map(([reason, counts]) => [reason, byCriticality((rank) => counts[rank] as number)]),
-      ),
-      retries: this.#budget.available,
-    };
+    return throttleSnapshot(this.#readings);
+  }
+
+  [Symbol.dispose](): void {
+    for (const observed of this.#observed.splice(0)) observed[Symbol.dispose]();
   }
 
   /** Why the call is held back. What servers asked for is no news of what they accept: such calls do not count as asked. */
@@ -182,6 +185,7 @@ class ClientThrottle implements Throttle, EndpointThrottle {
     this.#window.onAsked(rank, now);
     if (rejection > 0 && this.#random.next() < rejection) return this.#refuse('refusals', rank);
     this.#window.onSent(rank);
+    this.#admissions[rank] = (this.#admissions[rank] as number) + 1;
     if (!isRetry) this.#budget.deposit(now);
     return undefined;
   }
@@ -222,7 +226,7 @@ class ClientThrottle implements Throttle, EndpointThrottle {
 
   #refuse(reason: ThrottleRefusal, rank: number): ThrottleRefusal {
     const index = THROTTLE_REFUSAL_NAMES.indexOf(reason) * RANKS + rank;
-    this.#refused[index] = (this.#refused[index] as number) + 1;
+    this.#refusals[index] = (this.#refusals[index] as number) + 1;
     if (this.events.has('refused')) this.events.emit('refused', { reason, criticality: CRITICALITIES[rank] as Criticality });
     return reason;
   }
@@ -245,8 +249,4 @@ class CountedCall implements ThrottledCall {
     this.#onEnd = undefined;
     onEnd?.(outcome, retryAfterMs);
   }
-}
-
-function byCriticality<T>(ofRank: (rank: number) => T): Record<Criticality, T> {
-  return Object.fromEntries(CRITICALITIES.map((criticality, rank) => [criticality, ofRank(rank)])) as Record<Criticality, T>;
 }

@@ -54,11 +54,11 @@ class GatedLimiter implements LimiterCore {
   readonly errors: Readonly<Record<Refusal, EvenkeelError>>;
   readonly events: EventSource<LimiterEvents>;
   readonly share: QuotaShare | undefined;
+  readonly leaks: LeakWatch | undefined;
   readonly #lifecycle: Lifecycle;
   readonly #rooms = new RoomWaiters();
   readonly #claim = emptyClaim();
   readonly #tickets: Tickets;
-  readonly #leaks: LeakWatch | undefined;
   readonly #observed: Disposable[];
   readonly #brake: Disposable | undefined;
   #nextWake: Timer | undefined;
@@ -102,9 +102,9 @@ class GatedLimiter implements LimiterCore {
     });
     this.#tickets = new Tickets(this.gate);
     const isWatching = options.leakWarning ?? host.env('NODE_ENV') !== 'production';
-    this.#leaks = isWatching ? new LeakWatch(() => onError(new Error(LEAK))) : undefined;
-    this.#observed = telemetry === undefined ? [] : observeLimiter(telemetry, this);
+    this.leaks = isWatching ? new LeakWatch(() => onError(new Error(LEAK))) : undefined;
     this.share = settings && shared && startShare(settings, shared, this);
+    this.#observed = telemetry === undefined ? [] : observeLimiter(telemetry, this);
   }
 
   get limit(): number {
@@ -213,10 +213,6 @@ class GatedLimiter implements LimiterCore {
     return { limit: this.limit, changes: this.gate.history.changes, last: this.gate.history.last };
   }
 
-  get leaked(): number {
-    return this.#leaks?.found ?? 0;
-  }
-
   /** Refuses new calls; those that wait are served. Resolves when no permit is out. */
   drain(): Promise<void> {
     if (this.#lifecycle.isOpen && !this.gate.isIdle) this.#lifecycle.enter();
@@ -270,8 +266,7 @@ class GatedLimiter implements LimiterCore {
   }
 
   #permitOf(weight: number, partition: number, startedAt: number, isTimed: boolean): GatePermit {
-    const { gate } = this;
-    const leaks = this.#leaks;
+    const { gate, leaks } = this;
     if (leaks === undefined) return new GatePermit(gate, weight, partition, startedAt, isTimed);
     const leak = new Leak(weight, (left) => gate.end('ignored', left, partition, startedAt, false));
     const permit = new GatePermit(gate, weight, partition, startedAt, isTimed, leaks, leak);

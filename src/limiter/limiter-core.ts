@@ -2,6 +2,7 @@
 import { type EvenkeelError, invalidArgument } from '../core/errors.js';
 import type { Runtime } from '../core/runtime.js';
 import type { Gate } from './gate.js';
+import type { LeakWatch } from './leak-watch.js';
 import type { Limiter } from './limiter.js';
 import type { Permit } from './permit.js';
 import type { QuotaShare } from './quota-share.js';
@@ -11,8 +12,8 @@ import type { Waiter } from './waiter.js';
 export interface LimiterCore extends Limiter {
   readonly runtime: Runtime;
   readonly gate: Gate;
-  /** Permits found that nobody ended. */
-  readonly leaked: number;
+  /** Undefined: nobody looks for permits that nobody ended. */
+  readonly leaks: LeakWatch | undefined;
   readonly share: QuotaShare | undefined;
   /** As `acquire`, by callback: the waiter hears of its permit or its refusal, perhaps before this returns. */
   submit(waiter: Waiter): void;

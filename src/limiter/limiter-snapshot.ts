@@ -1,15 +1,14 @@
 /** What a limiter tells of itself: as JSON, and as metrics. */
-import { CRITICALITIES, type Criticality } from '../core/call-context.js';
 import { ATTRIBUTES } from '../core/metrics.js';
 import type { Observe, Telemetry } from '../core/telemetry.js';
+import { byCriticality, byReason, observeByCriticality, observeByReason } from './criticality-counts.js';
 import type { LimiterCore } from './limiter-core.js';
 import type { LimiterSnapshot } from './limiter-report.js';
 import { REFUSAL_NAMES } from './refusal.js';
-
-const RANKS = CRITICALITIES.length;
+import { SHARE_STATES } from './share-options.js';
 
 export function limiterSnapshot(limiter: LimiterCore): LimiterSnapshot {
-  const { gate, inFlight, leaked, level, limit, name, queued, share, weight } = limiter;
+  const { gate, inFlight, leaks, level, limit, name, queued, share, weight } = limiter;
   const { partitions } = gate;
   return {
     name,
@@ -19,12 +18,8 @@ export function limiterSnapshot(limiter: LimiterCore): LimiterSnapshot {
     queued,
     level,
     typicalMs: gate.meter.typicalMs,
-    admitted: byCriticality(gate.admissions),
-    refused: Object.fromEntries(
-      REFUSAL_NAMES.map((reason, i) => [reason, gate.refusals.subarray(i * RANKS, (i + 1) * RANKS)] as const)
-        .filter(([, counts]) => counts.some((count) => count > 0))
-        .map(([reason, counts]) => [reason, byCriticality(counts)]),
-    ),
+    admitted: byCriticality((rank) => gate.admissions[rank] as number),
+    refused: byReason(REFUSAL_NAMES, gate.refusals),
     partitions: partitions.isSplit
       ? partitions.names.map((partition, i) => ({
           name: partition,
@@ -32,20 +27,18 @@ export function limiterSnapshot(limiter: LimiterCore): LimiterSnapshot {
           weight: partitions.weightOf(i),
         }))
       : [],
-    leaked,
+    leaked: leaks?.found ?? 0,
     ...(share === undefined ? undefined : { share: share.snapshot() }),
   };
 }
 
-function byCriticality(counts: Float64Array): Record<Criticality, number> {
-  return Object.fromEntries(CRITICALITIES.map((criticality, rank) => [criticality, counts[rank]])) as Record<Criticality, number>;
-}
-
+/** What is in flight is on the load board, which tells it by itself. */
 export function observeLimiter(telemetry: Telemetry, limiter: LimiterCore): Disposable[] {
-  const { gate, name } = limiter;
+  const { gate, leaks, name, share } = limiter;
+  const { partitions } = gate;
   const attributes = { [ATTRIBUTES.limiter]: name };
   const one = (value: () => number) => (observe: Observe) => observe(value(), attributes);
-  return [
+  const observed = [
     telemetry.observable(
       'evenkeel.limiter.limit',
       one(() => limiter.limit),
@@ -58,20 +51,45 @@ export function observeLimiter(telemetry: Telemetry, limiter: LimiterCore): Disp
       'evenkeel.limiter.level',
       one(() => limiter.level),
     ),
-    telemetry.observable('evenkeel.limiter.admitted', (observe) => {
-      for (const [rank, criticality] of CRITICALITIES.entries()) {
-        observe(gate.admissions[rank] as number, { ...attributes, [ATTRIBUTES.criticality]: criticality });
-      }
-    }),
-    telemetry.observable('evenkeel.limiter.refused', (observe) => {
-      for (const [i, reason] of REFUSAL_NAMES.entries()) {
-        for (const [rank, criticality] of CRITICALITIES.entries()) {
-          const count = gate.refusals[i * RANKS + rank] as number;
-          if (count > 0) observe(count, { ...attributes, [ATTRIBUTES.criticality]: criticality, [ATTRIBUTES.refusal]: reason });
-        }
-      }
-    }),
+    telemetry.observable(
+      'evenkeel.limiter.admitted',
+      observeByCriticality((rank) => gate.admissions[rank] as number, attributes),
+    ),
+    telemetry.observable(
+      'evenkeel.limiter.refused',
+      observeByReason(REFUSAL_NAMES, gate.refusals, ATTRIBUTES.refusal, attributes),
+    ),
   ];
+  if (leaks !== undefined) {
+    observed.push(
+      telemetry.observable(
+        'evenkeel.limiter.leaked',
+        one(() => leaks.found),
+      ),
+    );
+  }
+  if (partitions.isSplit) {
+    observed.push(
+      telemetry.observable('evenkeel.limiter.partition.weight', (observe) => {
+        for (const [i, partition] of partitions.names.entries())
+          observe(partitions.weightOf(i), partition === '' ? attributes : { ...attributes, [ATTRIBUTES.partition]: partition });
+      }),
+    );
+  }
+  if (share !== undefined) {
+    observed.push(
+      telemetry.observable(
+        'evenkeel.limiter.share',
+        one(() => share.snapshot().share),
+      ),
+      telemetry.observable('evenkeel.limiter.share.state', (observe) => {
+        const { state } = share.snapshot();
+        // All of them: an exporter goes on telling the last value of one that is left out.
+        for (const each of SHARE_STATES) observe(each === state ? 1 : 0, { ...attributes, [ATTRIBUTES.shareState]: each });
+      }),
+    );
+  }
+  return observed;
 }
 
 /** Undefined: nobody listens, and nothing is measured. */

@@ -26,7 +26,9 @@ export interface ShareOptions {
  * `starting`: nothing is known yet, and the share is 0 · `shared`: the share follows the demand of all · `kept`: the store is away, slow or stale, and the
  * last share is in force · `fallback`: it was away from the start.
  */
-export type ShareState = 'starting' | 'shared' | 'kept' | 'fallback';
+export type ShareState = (typeof SHARE_STATES)[number];
+
+export const SHARE_STATES = ['starting', 'shared', 'kept', 'fallback'] as const;
 
 export interface ShareSnapshot {
   readonly state: ShareState;

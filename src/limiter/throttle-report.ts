@@ -28,6 +28,8 @@ export interface ThrottleSnapshot {
   readonly pushbackMs: number;
   /** Ids of the endpoints that asked for time of their own, and what is left of it, ms. */
   readonly endpoints: Readonly<Record<string, number>>;
+  /** Calls let through so far, by criticality. */
+  readonly admitted: Readonly<Record<Criticality, number>>;
   /** Calls held back so far; only reasons there were. */
   readonly refused: Readonly<Partial<Record<ThrottleRefusal, Readonly<Record<Criticality, number>>>>>;
   /** Retries the budget has left at this moment. */

@@ -4,7 +4,7 @@
  *
  * What does it go by? By what is refused, per criticality; by the level servers tell with their answers; and by the time they ask for. Which
  * calls count as refused? Those turned away, and those that got no answer. One that failed with an answer was accepted: that is
- * trouble of another kind. A throttle has no timer and nothing to close.
+ * trouble of another kind. A throttle has no timer, and nothing to close but its metrics.
  */
 import type { Criticality } from '../core/call-context.js';
 import type { Events } from '../core/events.js';
@@ -54,7 +54,7 @@ export interface ThrottledCall {
   end(outcome?: Outcome, retryAfterMs?: number): void;
 }
 
-export interface Throttle {
+export interface Throttle extends Disposable {
   readonly name: string;
   readonly events: Events<ThrottleEvents>;
   /**
@@ -81,4 +81,6 @@ export interface Throttle {
   /** Takes the right to one retry from the budget; false: it is spent. The retry itself asks `allows` as any call does. */
   allowsRetry(): boolean;
   snapshot(): ThrottleSnapshot;
+  /** Ends its metrics, which hold it in memory till then; without telemetry there is nothing to end. Calls may go on. */
+  [Symbol.dispose](): void;
 }

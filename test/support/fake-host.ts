@@ -6,6 +6,7 @@ import {
   type Host,
   type Runtime,
   seededRandom,
+  type Telemetry,
   type VirtualClock,
   virtualClock,
 } from 'evenkeel/core';
@@ -94,8 +95,12 @@ export interface FakeRuntime extends Runtime {
 }
 
 /** Virtual time, seeded chance, a machine in memory. */
-export function fakeRuntime(options: { seed?: number; host?: FakeHost; clock?: VirtualClock } = {}): FakeRuntime {
+export function fakeRuntime(
+  options: { seed?: number; host?: FakeHost; clock?: VirtualClock; telemetry?: Telemetry } = {},
+): FakeRuntime {
   const clock = options.clock ?? virtualClock();
   const host = options.host ?? new FakeHost();
-  return { ...createRuntime({ clock, host, random: seededRandom(options.seed ?? 1) }), clock, host };
+  const { seed = 1, telemetry } = options;
+  const random = seededRandom(seed);
+  return { ...createRuntime({ clock, host, random, ...(telemetry && { telemetry }) }), clock, host };
 }
