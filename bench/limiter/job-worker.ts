@@ -1,8 +1,7 @@
 /** Runs jobs one after the other, as its parent sends them. */
-import { runOverload, weighted } from 'evenkeel/sim';
+import { runOverload, throttledClient, weighted } from 'evenkeel/sim';
 import type { Job } from './jobs.js';
 import { POLICIES } from './policies.js';
-import { throttledClient } from './throttled-client.js';
 
 /** Nine of ten take 2 ms, one takes 82: as prefill and decode do. Mean 10 ms. */
 const bimodal = (() => {
@@ -20,7 +19,7 @@ process.on('message', (job: Job) => {
       admission: POLICIES[job.policy],
       ...(job.work === 'bimodal' ? { workMs: bimodal } : undefined),
       ...(job.criticalShare === undefined ? undefined : { criticalShare: job.criticalShare }),
-      ...(job.isThrottled ? { client: { throttle: throttledClient } } : undefined),
+      ...(job.isThrottled ? { client: { throttle: throttledClient() } } : undefined),
     }),
   );
 });

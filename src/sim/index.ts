@@ -38,6 +38,7 @@ export type {
 } from './overload/overload.js';
 export { runOverload } from './overload/overload-run.js';
 export { recoveryMs } from './overload/recovery.js';
+export { throttledClient } from './overload/throttled-client.js';
 export { type Antagonist, type Job, memoryStall, onOffAntagonist, type Processor } from './processor.js';
 export { ProcessorSharing, type ProcessorSharingOptions } from './processor-sharing.js';
 export {

@@ -1,31 +1,67 @@
 import { describe, expect, it } from 'vitest';
+import { fixedLimit } from '../../src/limiter/limits/fixed.js';
+import { constant } from '../../src/sim/distributions.js';
 import { fleetOverloadScenario } from '../../src/sim/fleet/fleet-overload-scenario.js';
 import { limiterAdmission } from '../../src/sim/overload/limiter-admission.js';
-import type { Admission, OverloadPhase, OverloadResult, OverloadServer } from '../../src/sim/overload/overload.js';
+import type { Admission, OverloadPhase, OverloadResult, OverloadRunOptions } from '../../src/sim/overload/overload.js';
 import { runOverload } from '../../src/sim/overload/overload-run.js';
 import { overloadScenarios } from '../../src/sim/overload/overload-scenarios.js';
 import { recoveryMs } from '../../src/sim/overload/recovery.js';
+import { throttledClient } from '../../src/sim/overload/throttled-client.js';
+import type { ScenarioRun, Table } from '../../src/sim/scenario.js';
 import { rounds } from '../support/rounds.js';
 
+/** Bars are what docs/benchmarks.md claims, or as near to it as the worst of these seeds leaves some two points of room. */
 const SEEDS = Array.from({ length: rounds(2, 6) }, (_, i) => 2000 + i);
 const BASE: OverloadPhase = { load: 0.7, forMs: 4000 };
+const WELL_AGAIN_S = 1;
 
 const unlimited = () => ({ arrive: (arrival) => arrival.serve(() => {}) }) satisfies Admission;
-const run = (
-  seed: number,
-  phases: readonly OverloadPhase[],
-  admission: (server: OverloadServer) => Admission,
-  criticalShare = 0,
-) => runOverload({ seed, phases, admission, criticalShare });
+/** Under `load` for ten seconds. */
+const overloaded = (seed: number, load: number, options: Partial<OverloadRunOptions> = {}) => {
+  const phases = [BASE, { load, forMs: 10_000 }, BASE];
+  return runOverload({ seed, phases, admission: limiterAdmission(), ...options }).phases[1] as OverloadResult['phases'][number];
+};
+
+function numberOf({ columns, rows }: Table, side: string, column: string): number {
+  return Number.parseFloat(rows.find(({ name }) => name === side)?.values[columns.indexOf(column)] ?? '');
+}
+
+const SIDES = ['no limit', 'the limiter', 'the limiter and the client throttle'] as const;
 
 describe.each(overloadScenarios)('the scenario $name', (scenario) => {
-  it.each(SEEDS)('comes back with a limiter and stays down without, and goes the same way again: seed %i', async (seed) => {
-    const first = await scenario.run(seed);
-    expect(first.problems).toEqual([]);
-    expect((await scenario.run(seed)).hash).toBe(first.hash);
-    const [none, limiter] = first.tables[0]?.rows ?? [];
-    expect(none?.values.at(-1)).toBe('never');
-    expect(Number.parseFloat(limiter?.values.at(-1) ?? '')).toBeLessThanOrEqual(2);
+  const runs = new Map<number, Promise<ScenarioRun>>();
+  const runOf = (seed: number) => {
+    const run = runs.get(seed) ?? scenario.run(seed);
+    runs.set(seed, run);
+    return run;
+  };
+
+  it.each(SEEDS)(
+    'comes back within a second with a limiter, throttled clients or not, and stays down without: seed %i',
+    async (seed) => {
+      const { problems, tables } = await runOf(seed);
+      expect(problems).toEqual([]);
+      const table = tables[0] as Table;
+      expect(table.rows[0]?.values.at(-1)).toBe('never');
+      for (const side of SIDES.slice(1)) expect(numberOf(table, side, 'well again after')).toBeLessThanOrEqual(WELL_AGAIN_S);
+    },
+  );
+
+  it.each(SEEDS)('sends the server fewer attempts when clients are throttled: seed %i', async (seed) => {
+    const [table] = (await runOf(seed)).tables as [Table];
+    const [, limited, throttled] = SIDES.map((side) => numberOf(table, side, 'attempts at the server'));
+    expect(throttled).toBeLessThan(0.75 * (limited as number));
+  });
+
+  it('draws a curve for each side', async () => {
+    const { plots } = await runOf(SEEDS[0] as number);
+    expect(plots.map(({ series }) => series.map(({ name }) => name))).toEqual([SIDES, SIDES.slice(1)]);
+  });
+
+  it('goes the same way again', async () => {
+    const seed = SEEDS[0] as number;
+    expect((await scenario.run(seed)).hash).toBe((await runOf(seed)).hash);
   });
 });
 
@@ -33,24 +69,58 @@ describe('a fleet with half as much work again as it can do', () => {
   it.each(SEEDS.slice(0, 2))('does most of what it can with limiters, and next to nothing without: seed %i', async (seed) => {
     const { problems, tables } = await fleetOverloadScenario.run(seed);
     expect(problems).toEqual([]);
-    expect(Number.parseFloat(tables[0]?.rows[0]?.values[1] ?? '')).toBeLessThan(30);
+    expect(Number.parseFloat(tables[0]?.rows[0]?.values[1] ?? '')).toBeLessThan(10);
   });
 });
 
 describe('a server with a limiter', () => {
-  it.each(SEEDS)('keeps more than 85 % of its goodput at ten times the load: seed %i', (seed) => {
-    const result = run(seed, [BASE, { load: 10, forMs: 10_000 }], limiterAdmission());
-    expect(result.phases[1]?.goodput).toBeGreaterThan(0.85);
-    expect(run(seed, [BASE, { load: 10, forMs: 2000 }], unlimited).phases[1]?.goodput).toBeLessThan(0.1);
+  it.each(SEEDS)('does 94 % of what it can up to five times the load, and 88 % at ten times: seed %i', (seed) => {
+    for (const load of [1.2, 2, 5]) expect(overloaded(seed, load).goodput).toBeGreaterThan(0.94);
+    expect(overloaded(seed, 10).goodput).toBeGreaterThan(0.88);
+    const without = runOverload({ seed, phases: [BASE, { load: 10, forMs: 2000 }], admission: unlimited });
+    expect(without.phases[1]?.goodput).toBeLessThan(0.1);
   });
 
-  it.each(SEEDS)('answers what is critical at three times the load: seed %i', (seed) => {
-    const result = run(seed, [BASE, { load: 3, forMs: 10_000 }, BASE], limiterAdmission(), 0.2);
-    expect(result.phases[1]?.criticalSuccess).toBeGreaterThan(0.999);
+  it.each(SEEDS)('is hardly behind a fixed limit that is told what the server can do: seed %i', (seed) => {
+    const told = limiterAdmission({ limit: fixedLimit(12) });
+    const ratioAt = (load: number) => overloaded(seed, load).goodput / overloaded(seed, load, { admission: told }).goodput;
+    for (const load of [1.2, 2, 5]) expect(ratioAt(load)).toBeGreaterThan(0.95);
+    expect(ratioAt(10)).toBeGreaterThan(0.92);
   });
 
-  it.each(SEEDS)('turns nobody away for good below its knee: seed %i', (seed) => {
-    expect(run(seed, [BASE, { load: 0.5, forMs: 8000 }, BASE], limiterAdmission()).phases[1]?.success).toBeGreaterThan(0.99);
+  it.each(SEEDS)('does 94 % and hears of a tenth of the attempts when its clients are throttled: seed %i', (seed) => {
+    const { attempts, goodput } = overloaded(seed, 10, { client: { throttle: throttledClient() } });
+    expect(goodput).toBeGreaterThan(0.94);
+    expect(attempts).toBeLessThan(0.1 * overloaded(seed, 10).attempts);
+  });
+
+  it.each(SEEDS)('answers all that is critical up to three times the load, and at ten times what can be: seed %i', (seed) => {
+    const criticalShare = 0.2;
+    for (const load of [2, 3]) expect(overloaded(seed, load, { criticalShare }).criticalSuccess).toBeGreaterThan(0.999);
+    // Of which there is twice as much as it can do.
+    expect(overloaded(seed, 10, { criticalShare }).criticalSuccess / 0.5).toBeGreaterThan(0.94);
+  });
+
+  it.each(SEEDS)('turns nobody away for good below its knee, throttled or not: seed %i', (seed) => {
+    for (const load of [0.5, 0.8]) {
+      expect(overloaded(seed, load).success).toBeGreaterThan(0.995);
+      expect(overloaded(seed, load, { client: { throttle: throttledClient() } }).success).toBeGreaterThan(0.995);
+    }
+  });
+
+  it.each(SEEDS)('keeps slots of 100 ms busy and answers long before the deadline, without a retry: seed %i', (seed) => {
+    const { phases } = runOverload({
+      seed,
+      meanMs: 100,
+      workMs: constant(100),
+      client: { retries: 0, timeoutMs: 1000 },
+      // The first seconds find the limit.
+      phases: [5000, 10_000].map((forMs) => ({ load: 10, forMs })),
+      criticalShare: 0.2,
+      admission: limiterAdmission(),
+    });
+    expect(phases[1]?.goodput).toBeGreaterThan(0.9);
+    expect(phases[1]?.p99).toBeLessThan(500);
   });
 });
 

@@ -1,18 +1,20 @@
 /**
  * Three ways into an overload that outlasts its cause: more requests for a while, a slower server for a while, and clients that repeat what
- * failed. Each is run without a limiter and with the limiter as it comes.
+ * failed. Each is run without a limiter, with the limiter as it comes, and with clients that hold back by the throttle as it comes besides.
  * @see Huang et al., "Metastable Failures in the Wild", OSDI'22: a trigger, its removal, and whether goodput comes back
  */
 import type { Plot, Scenario, ScenarioRun } from '../scenario.js';
 import { Trace } from '../trace.js';
 import { limiterAdmission } from './limiter-admission.js';
-import type { Admission, OverloadClient, OverloadPhase, OverloadResult, OverloadServer } from './overload.js';
+import type { Admission, OverloadClient, OverloadPhase, OverloadResult, OverloadServer, PhaseResult } from './overload.js';
 import { runOverload } from './overload-run.js';
 import { recoveryMs } from './recovery.js';
+import { throttledClient } from './throttled-client.js';
 
 interface Side {
   readonly name: string;
   readonly admission: () => (server: OverloadServer) => Admission;
+  readonly throttle?: OverloadClient['throttle'];
 }
 
 interface Overload {
@@ -61,6 +63,7 @@ const OVERLOADS: readonly Overload[] = [
 const SIDES: readonly Side[] = [
   { name: 'no limit', admission: () => () => ({ arrive: (arrival) => arrival.serve(() => {}) }) },
   { name: 'the limiter', admission: () => limiterAdmission() },
+  { name: 'the limiter and the client throttle', admission: () => limiterAdmission(), throttle: throttledClient() },
 ];
 
 export const overloadScenarios: readonly Scenario[] = OVERLOADS.map((overload) => ({
@@ -73,8 +76,8 @@ function runScenario({ after, client, phases }: Overload, seed: number): Scenari
   const trace = new Trace();
   const results: [name: string, result: OverloadResult][] = [];
   let events = 0;
-  for (const { admission, name } of SIDES) {
-    const result = runOverload({ seed, phases, ...(client === undefined ? undefined : { client }), admission: admission() });
+  for (const { admission, name, throttle } of SIDES) {
+    const result = runOverload({ seed, phases, client: { ...client, ...(throttle && { throttle }) }, admission: admission() });
     trace.noteText(RUN, 0, result.hash);
     events += result.events;
     results.push([name, result]);
@@ -92,6 +95,7 @@ function runScenario({ after, client, phases }: Overload, seed: number): Scenari
         columns: [
           ...phases.map(({ load, speed = 1 }) => `${load}x${speed === 1 ? '' : ` at ${speed.toFixed(2)} speed`}`),
           'p99',
+          'attempts at the server',
           'well again after',
         ],
         rows: results.map(([name, result]) => ({
@@ -99,6 +103,7 @@ function runScenario({ after, client, phases }: Overload, seed: number): Scenari
           values: [
             ...result.phases.map(({ goodput }) => `${(100 * goodput).toFixed(1)} %`),
             `${result.phases[1]?.p99.toFixed(0)} ms`,
+            attemptsOf(result.phases[1] as PhaseResult),
             seconds(recoveryMs(result, fromMs, expected)),
           ],
         })),
@@ -106,6 +111,7 @@ function runScenario({ after, client, phases }: Overload, seed: number): Scenari
     ],
     plots: plots(results, fromMs),
     notes: [
+      'Attempts: of the requests of the overload, retries included, as a multiple of what the server can do at full speed meanwhile.',
       'Well again: goodput is back at 95 % of the load, over two seconds and over all that follows. A refusal costs the server a thousandth of a mean request; a client that gives up does not stop its work.',
     ],
   };
@@ -115,6 +121,10 @@ const RUN = 1;
 
 function seconds(ms: number): string {
   return ms === Number.POSITIVE_INFINITY ? 'never' : `${(ms / 1000).toFixed(2)} s`;
+}
+
+function attemptsOf({ attempts, load, offered }: PhaseResult): string {
+  return `${((load * attempts) / offered).toFixed(2)}x`;
 }
 
 function plots(results: readonly (readonly [string, OverloadResult])[], fromMs: number): Plot[] {
