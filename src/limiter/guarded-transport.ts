@@ -1,6 +1,7 @@
 /**
  * A transport whose calls need a permit each. What comes back is the permit's outcome: 429, 503 and `resource-exhausted` are `dropped`, which
- * is the signal that `aimdLimit` follows; a cancelled call is `ignored`. A call ends with its last byte.
+ * is the signal that `aimdLimit` follows; a cancelled call is `ignored`. A call ends with its last byte. One that waits for its permit when the
+ * transport is closed ends there, with `unavailable` as all that the transport ends.
  */
 import { readContextHeaders, writeTimeoutHeader } from '../core/context-headers.js';
 import type { Endpoint } from '../core/endpoint.js';
@@ -10,6 +11,7 @@ import { readRetryAfterMs, wasRejected } from '../core/pushback.js';
 import type { CallHandle, CallRequest, CallSink, CallTransport, ListenOptions } from '../core/transport/call.js';
 import { checkWeight, emptyClaim, rankOf } from './claim.js';
 import type { GuardOptions } from './guard-options.js';
+import { type GuardWaiter, GuardWaiters } from './guard-waiters.js';
 import type { LimiterCore } from './limiter-core.js';
 import { isFullStatus, outcomeOf, outcomeOfStatus } from './outcome.js';
 import type { Permit } from './permit.js';
@@ -18,20 +20,20 @@ import { type Claim, Waiter } from './waiter.js';
 
 export function guardedTransport(limiter: LimiterCore, transport: CallTransport, options: GuardOptions): CallTransport {
   const serve = transport.serve?.bind(transport);
-  const waiting = new Set<GuardedCall>();
+  const waiters = new GuardWaiters();
   return {
-    start: (to, request, sink) => new GuardedCall(limiter, transport, to, request, sink, waiting).begin(options),
+    start: (to, request, sink) => startGuarded(limiter, transport, to, request, sink, options, waiters),
     ...(serve === undefined ? undefined : { serve: (at: ListenOptions, handler) => serve(at, handler) }),
     forget: (to) => transport.forget(to),
     drain: () => transport.drain(),
     close: () => {
-      for (const call of waiting) call.close();
+      waiters.close();
       return transport.close();
     },
   };
 }
 
-/** One call of a guarded transport. */
+/** One call of a guarded transport, which waits among `waiters`. */
 export function startGuarded(
   limiter: LimiterCore,
   transport: CallTransport,
@@ -39,16 +41,18 @@ export function startGuarded(
   request: CallRequest,
   sink: CallSink,
   options: GuardOptions,
+  waiters: GuardWaiters,
 ): CallHandle {
-  return new GuardedCall(limiter, transport, to, request, sink).begin(options);
+  return new GuardedCall(limiter, transport, to, request, sink, waiters).begin(options);
 }
 
-class GuardedCall implements CallHandle, CallSink {
+class GuardedCall implements CallHandle, CallSink, GuardWaiter {
   readonly #limiter: LimiterCore;
   readonly #transport: CallTransport;
   readonly #to: Endpoint;
   #request: CallRequest;
   readonly #sink: CallSink;
+  readonly #waiters: GuardWaiters;
   #waiting: WaitingCall | undefined;
   #permit: Permit | undefined;
   #inner: CallHandle | undefined;
@@ -58,8 +62,6 @@ class GuardedCall implements CallHandle, CallSink {
   #isRejected = false;
   #retryAfterMs = 0;
   #status = 0;
-  /** Those of the transport that wait for a permit. */
-  readonly #siblings: Set<GuardedCall> | undefined;
 
   constructor(
     limiter: LimiterCore,
@@ -67,17 +69,22 @@ class GuardedCall implements CallHandle, CallSink {
     to: Endpoint,
     request: CallRequest,
     sink: CallSink,
-    siblings?: Set<GuardedCall>,
+    waiters: GuardWaiters,
   ) {
-    this.#siblings = siblings;
     this.#limiter = limiter;
     this.#transport = transport;
     this.#to = to;
     this.#request = request;
     this.#sink = sink;
+    this.#waiters = waiters;
   }
 
   begin(options: GuardOptions): CallHandle {
+    const { refusal } = this.#waiters;
+    if (refusal !== undefined) {
+      this.#refuseLater(refusal);
+      return this;
+    }
     const now = this.#limiter.runtime.clock.now();
     let claim: Claim;
     try {
@@ -93,7 +100,7 @@ class GuardedCall implements CallHandle, CallSink {
     this.#limiter.submit(waiting);
     // The headers are the caller's again once this has returned.
     if (waiting.isQueued) {
-      this.#siblings?.add(this);
+      this.#waiters.add(this);
       this.#copy = [...(this.#request.headers ?? [])];
       this.#request = { ...this.#request, headers: this.#copy };
     }
@@ -102,23 +109,13 @@ class GuardedCall implements CallHandle, CallSink {
 
   cancel(code: 'cancelled' | 'deadline-exceeded'): void {
     this.#inner?.cancel(code);
-    this.#leave(new EvenkeelError(code, 'no permit yet', { retryable: 'yes' }));
+    this.refuse(new EvenkeelError(code, 'no permit yet', { retryable: 'yes' }));
   }
 
-  /** Its transport is. */
-  close(): void {
-    this.#leave(new EvenkeelError('failed-precondition', 'the transport is closed'));
-  }
-
-  #leave(error: EvenkeelError): void {
+  refuse(error: EvenkeelError): void {
     if (this.#waiting === undefined || !this.#limiter.withdraw(this.#waiting)) return;
-    this.#stopWaiting();
+    this.#leaveWaiters();
     this.#refuseLater(error);
-  }
-
-  #stopWaiting(): void {
-    this.#waiting = undefined;
-    this.#siblings?.delete(this);
   }
 
   pause(): void {
@@ -134,8 +131,15 @@ class GuardedCall implements CallHandle, CallSink {
   onAdmitted(permit: Permit, deadline: number): void {
     // The server has what the wait left.
     if (this.#copy !== undefined) writeTimeoutHeader(this.#copy, deadline - this.#limiter.runtime.clock.now());
-    this.#stopWaiting();
+    this.#leaveWaiters();
     this.#permit = permit;
+    // One that was refused before it may have made room.
+    const { refusal } = this.#waiters;
+    if (refusal !== undefined) {
+      permit.end('ignored');
+      this.#refuseLater(refusal);
+      return;
+    }
     try {
       this.#inner = this.#transport.start(this.#to, this.#request, this);
       if (this.#isPaused) this.#inner.pause();
@@ -147,7 +151,7 @@ class GuardedCall implements CallHandle, CallSink {
   }
 
   onRefused(refusal: Refusal): void {
-    this.#stopWaiting();
+    this.#leaveWaiters();
     this.#refuseLater(this.#limiter.errorOf(refusal));
   }
 
@@ -204,6 +208,12 @@ class GuardedCall implements CallHandle, CallSink {
     if (wasRejected(headers) || headerValue(headers, GRPC_STATUS) === RESOURCE_EXHAUSTED) this.#isRejected = true;
     if (this.#isRejected || isFullStatus(this.#status))
       this.#retryAfterMs = Math.max(this.#retryAfterMs, readRetryAfterMs(headers));
+  }
+
+  #leaveWaiters(): void {
+    // Nothing was copied of one that did not wait.
+    if (this.#copy !== undefined) this.#waiters.delete(this);
+    this.#waiting = undefined;
   }
 
   /** Not before `start` has returned. */

@@ -6,6 +6,7 @@ import { Lifecycle } from '../core/lifecycle.js';
 import { createRuntime, type Runtime } from '../core/runtime.js';
 import type { CallHandle, CallRequest, CallSink, CallTransport, ListenOptions } from '../core/transport/call.js';
 import { createLimiter } from './gated-limiter.js';
+import { GuardWaiters } from './guard-waiters.js';
 import { startGuarded } from './guarded-transport.js';
 import type { Limiter, LimiterOptions } from './limiter.js';
 import { coreOf, type LimiterCore } from './limiter-core.js';
@@ -78,12 +79,16 @@ class KeyedLimiters implements Limiters {
   guard(transport: CallTransport, caller: string, options: PairGuardOptions = {}): CallTransport {
     checkPart('caller', caller);
     const serve = transport.serve?.bind(transport);
+    const waiters = new GuardWaiters();
     return {
-      start: (to, request, sink) => this.#start(transport, caller, to, request, sink, options),
+      start: (to, request, sink) => this.#start(transport, caller, to, request, sink, options, waiters),
       ...(serve === undefined ? undefined : { serve: (at: ListenOptions, handler) => serve(at, handler) }),
       forget: (to) => transport.forget(to),
       drain: () => transport.drain(),
-      close: () => transport.close(),
+      close: () => {
+        waiters.close();
+        return transport.close();
+      },
     };
   }
 
@@ -184,10 +189,11 @@ class KeyedLimiters implements Limiters {
     request: CallRequest,
     sink: CallSink,
     options: PairGuardOptions,
+    waiters: GuardWaiters,
   ): CallHandle {
     try {
       const limiter = this.#for(caller, options.downstreamOf?.(to, request) ?? to.id);
-      return startGuarded(limiter, transport, to, request, sink, options);
+      return startGuarded(limiter, transport, to, request, sink, options, waiters);
     } catch (error) {
       const cause = isEvenkeelError(error) ? error : new EvenkeelError('internal', 'downstreamOf threw', { cause: error });
       queueMicrotask(() => sink.onError(cause));

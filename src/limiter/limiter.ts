@@ -74,7 +74,10 @@ export interface Limiter extends Drainable {
   run<T>(work: (permit: Permit) => T | PromiseLike<T>, options?: AcquireOptions | CallContext): Promise<T>;
   /** `run`, as a function of the same arguments. */
   wrap<A extends unknown[], R>(work: (...args: A) => R | PromiseLike<R>, options?: AcquireOptions): (...args: A) => Promise<R>;
-  /** The transport, with a permit for each of its calls. Deadline, criticality and cohort are read from the headers that the router writes. */
+  /**
+   * The transport, with a permit for each of its calls. Deadline, criticality and cohort are read from the headers that the router writes. Its `close`
+   * closes the transport, and ends calls that wait for a permit with `unavailable`; the limiter stays open.
+   */
   guard(transport: CallTransport, options?: GuardOptions): CallTransport;
   /**
    * Resolves when a permit of `weight` (default 1) is free and nobody waits for it: for those who fetch their work themselves, who then fetch no

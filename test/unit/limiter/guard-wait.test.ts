@@ -1,7 +1,10 @@
 /** Calls of a guarded transport that wait for their permits. */
 import { describe, expect, it } from 'vitest';
 import { HEADERS } from '../../../src/core/index.js';
-import { guardRig } from '../../support/guard-rig.js';
+import { createLimiters, fixedLimit } from '../../../src/limiter/index.js';
+import { fakeRuntime } from '../../support/fake-host.js';
+import { guardRig, Log, TO } from '../../support/guard-rig.js';
+import { PuppetTransport } from '../../support/puppet-transport.js';
 
 const TIMEOUT = HEADERS.timeout.text;
 
@@ -24,20 +27,6 @@ describe('while it waits', () => {
       expect(wire.calls).toHaveLength(1);
     },
   );
-
-  it('a call is refused when its transport is closed, and one that has its permit is the transport’s to end', async () => {
-    const { limiter, start, transport, wire } = guardRig();
-    const running = start();
-    const { log } = start();
-    await transport.close();
-    expect(limiter.queued).toBe(0);
-    expect(log.lines).toEqual(['error failed-precondition']);
-    expect(wire.calls).toHaveLength(1);
-    running.handle.cancel('cancelled');
-    await Promise.resolve();
-    expect(log.lines).toHaveLength(1);
-    expect(limiter.inFlight).toBe(0);
-  });
 
   it.each([
     [['pause'], true],
@@ -109,5 +98,82 @@ describe('while it waits', () => {
     start(['x-id', 'high', 'baggage', 'evenkeel.criticality=critical-plus']);
     wire.last.answer();
     expect(wire.last.request.headers?.[1]).toBe('high');
+  });
+});
+
+describe('when its transport is closed', () => {
+  it('it is refused as the transport refuses, and its permit goes to nobody', async () => {
+    const { limiter, start, transport, wire } = guardRig();
+    start();
+    const waiting = [start(), start()];
+    const closed = transport.close();
+    expect(waiting.map(({ log }) => log.lines)).toEqual([[], []]);
+    await closed;
+    for (const { handle, log } of waiting) {
+      handle.cancel('cancelled');
+      expect(log.error).toMatchObject({ code: 'unavailable', retryable: 'yes' });
+    }
+    wire.last.fail();
+    await Promise.resolve();
+    expect(waiting.map(({ log }) => log.lines)).toEqual([['error unavailable'], ['error unavailable']]);
+    expect(wire.calls).toHaveLength(1);
+    expect(limiter).toMatchObject({ inFlight: 0, queued: 0 });
+  });
+
+  it('others that wait for the same limiter go on waiting', async () => {
+    const { limiter, start, transport, wire } = guardRig();
+    start();
+    const waiting = start();
+    const other = new PuppetTransport();
+    limiter.guard(other).start(TO, { path: '/' }, new Log());
+    await transport.close();
+    expect([waiting.log.lines, limiter.queued]).toEqual([['error unavailable'], 1]);
+    wire.last.answer();
+    expect([wire.calls.length, other.calls.length]).toEqual([1, 1]);
+  });
+
+  it('a call that comes later is refused at once, room or not, and asks for no permit', async () => {
+    const { limiter, start, transport, wire } = guardRig();
+    start();
+    await transport.close();
+    await transport.close();
+    const full = start();
+    wire.last.answer();
+    const free = start();
+    expect([full.log.lines, free.log.lines]).toEqual([[], []]);
+    full.handle.cancel('cancelled');
+    full.handle.pause();
+    await Promise.resolve();
+    expect([full.log.lines, free.log.lines]).toEqual([['error unavailable'], ['error unavailable']]);
+    expect([wire.calls.length, limiter.queued, limiter.snapshot().admitted.critical]).toEqual([1, 0, 1]);
+  });
+
+  it('one that gets room because another was refused is not begun', async () => {
+    const weights = [1, 2, 1];
+    const { limiter, start, transport, wire } = guardRig({ limit: fixedLimit(2) }, { weightOf: () => weights.shift() ?? 1 });
+    const logs = [start(), start(), start()].map(({ log }) => log);
+    expect(limiter).toMatchObject({ inFlight: 1, queued: 2 });
+    await transport.close();
+    expect(logs.map(({ lines }) => lines)).toEqual([[], ['error unavailable'], ['error unavailable']]);
+    expect(wire.calls).toHaveLength(1);
+    expect(limiter).toMatchObject({ inFlight: 1, queued: 0 });
+  });
+
+  it('holds for limiters by pair, and for calls that began to wait after others were served', async () => {
+    const limiters = createLimiters({ limit: fixedLimit(1), queue: { calmWaitMs: 1000 }, runtime: fakeRuntime() });
+    const wire = new PuppetTransport();
+    const transport = limiters.guard(wire, 'web');
+    const start = () => {
+      const log = new Log();
+      transport.start(TO, { path: '/' }, log);
+      return log;
+    };
+    const logs = [start(), start(), start()];
+    wire.calls[0]?.answer();
+    await transport.close();
+    logs.push(start());
+    await Promise.resolve();
+    expect(logs.map(({ lines }) => lines)).toEqual([['response 200', 'end'], [], ['error unavailable'], ['error unavailable']]);
+    expect(limiters.snapshot().limiters[0]).toMatchObject({ inFlight: 1, queued: 0 });
   });
 });
