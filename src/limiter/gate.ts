@@ -60,8 +60,8 @@ export class Gate {
   readonly #onRoom: () => void;
   readonly #onRefused: (refusal: Refusal, rank: number) => void;
   readonly #onWaited: ((ms: number) => void) | undefined;
-  /** Since when somebody has been waiting without a break; Infinity: nobody waits. */
-  #busySinceMs = Number.POSITIVE_INFINITY;
+  /** By rank: since when somebody at least as critical has been waiting without a break; Infinity: nobody waits. */
+  readonly #busySinceMs = new Float64Array(RANKS).fill(Number.POSITIVE_INFINITY);
   #isPumping = false;
   #hasRoomAgain = false;
 
@@ -106,9 +106,12 @@ export class Gate {
     return this.#queue.size === 0 && this.#fits(weight);
   }
 
-  /** Under an overload the queue never empties. */
-  isOverloaded(now: number): boolean {
-    return now - this.#busySinceMs > calmWaitMs(this.#settings, this.meter);
+  /** The most critical rank that is under an overload, with all that are less critical: the queue of those up to it never empties. */
+  #overloadedRank(now: number): number {
+    const since = now - calmWaitMs(this.#settings, this.meter);
+    let rank = RANKS;
+    while (rank > 0 && (this.#busySinceMs[rank - 1] as number) < since) rank--;
+    return rank;
   }
 
   /** Counts the weight as in flight, unasked. `startedAt` says when it began, and `isTimed` how exactly. */
@@ -178,11 +181,11 @@ export class Gate {
       this.refuse(waiter, found);
       return;
     }
-    if (this.#queue.size === 0) this.#busySinceMs = now;
+    for (let rank = waiter.rank; rank < RANKS && this.#queue.sizeUpTo(rank) === 0; rank++) this.#busySinceMs[rank] = now;
     this.#queue.push(waiter);
     this.queuedWeight += waiter.weight;
     waiter.onTimeUp = this.#onTimeUp;
-    const capMs = (this.isOverloaded(now) ? overloadWaitMs : calmWaitMs)(this.#settings, this.meter);
+    const capMs = (waiter.rank >= this.#overloadedRank(now) ? overloadWaitMs : calmWaitMs)(this.#settings, this.meter);
     this.#wheel.arm(waiter, Math.min(waiter.deadline - this.meter.typicalMs, now + capMs), now);
     // Told when the queue is as it will be: whoever hears of it may come back at once.
     if (found !== undefined) this.#turnOut(found, 'evicted');
@@ -291,7 +294,7 @@ export class Gate {
     if (this.#queue.size === 0) return;
     const now = this.#clock.now();
     while (this.#queue.size > 0) {
-      const next = this.partitions.next(this.#queue, this.limit, this.isOverloaded(now));
+      const next = this.partitions.next(this.#queue, this.limit, this.#overloadedRank(now));
       if (next === undefined || !this.#fits(next.weight)) return;
       this.#leaveQueue(next);
       if (next.deadline - now < this.meter.typicalMs) {
@@ -318,9 +321,10 @@ export class Gate {
     this.#queue.remove(waiter);
     this.#wheel.disarm(waiter);
     this.queuedWeight -= waiter.weight;
-    if (this.#queue.size > 0) return;
-    this.#busySinceMs = Number.POSITIVE_INFINITY;
-    this.queuedWeight = 0;
+    for (let rank = waiter.rank; rank < RANKS && this.#queue.sizeUpTo(rank) === 0; rank++)
+      this.#busySinceMs[rank] = Number.POSITIVE_INFINITY;
+    // Sums of fractions drift.
+    if (this.#queue.size === 0) this.queuedWeight = 0;
   }
 
   readonly #onTimeUp = (waiter: Waiter): void => {

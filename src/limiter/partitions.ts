@@ -73,14 +73,14 @@ export class Partitions {
   }
 
   /** Whose turn it is; undefined: nobody waits. */
-  next(queue: WaitQueue, limit: number, takesYoungest: boolean): Waiter | undefined {
-    if (!this.isSplit) return queue.first(0, takesYoungest);
+  next(queue: WaitQueue, limit: number, overloadedRank: number): Waiter | undefined {
+    if (!this.isSplit) return queue.first(0, overloadedRank);
     let best: Waiter | undefined;
     let bestUse = Number.POSITIVE_INFINITY;
     for (let partition = 0; partition < this.count; partition++) {
       if (queue.sizeOf(partition) === 0) continue;
       const use = (this.#weights[partition] as number) / ((this.#shares[partition] as number) * limit);
-      const first = queue.first(partition, takesYoungest) as Waiter;
+      const first = queue.first(partition, overloadedRank) as Waiter;
       if (best === undefined || isBefore(first, use, best, bestUse)) {
         best = first;
         bestUse = use;

@@ -2,7 +2,7 @@
  * Who waits for a permit, and who is next. One line for each criticality and partition; all operations are O(1) in the number that wait.
  *
  * Order: partitions below their share first, the one furthest below before the others; then the most critical. Within a line the oldest
- * is next while the queue empties now and then, and the youngest under an overload: it has the most time left, and whoever waited long has a
+ * is next while the queue, of calls at least as critical, empties now and then, and the youngest under an overload: it has the most time left, and whoever waited long has a
  * caller that may be gone. A newcomer to a full queue takes the place of the oldest of the least critical of the partition that fills the
  * queue most, by its share; in its own partition, of one that is no more critical than itself.
  * @see Maurer, "Fail at Scale", ACM Queue 2015 (adaptive LIFO)
@@ -41,6 +41,8 @@ export class WaitQueue {
   /** Partition by partition, each from the most critical to the least. */
   readonly #lines: readonly Line[];
   readonly #sizes: Int32Array;
+  /** Those at least as critical as each rank. */
+  readonly #upTo = new Int32Array(RANKS);
   size = 0;
 
   constructor(partitions: number) {
@@ -53,8 +55,14 @@ export class WaitQueue {
     return this.#sizes[partition] as number;
   }
 
+  /** Those of `rank` and of more critical ones. */
+  sizeUpTo(rank: number): number {
+    return this.#upTo[rank] as number;
+  }
+
   push(waiter: Waiter): void {
     this.#lineOf(waiter).push(waiter);
+    this.#count(waiter.rank, 1);
     waiter.isQueued = true;
     this.#sizes[waiter.partition] = (this.#sizes[waiter.partition] as number) + 1;
     this.size++;
@@ -64,16 +72,17 @@ export class WaitQueue {
   remove(waiter: Waiter): void {
     if (!waiter.isQueued) return;
     this.#lineOf(waiter).remove(waiter);
+    this.#count(waiter.rank, -1);
     waiter.isQueued = false;
     this.#sizes[waiter.partition] = (this.#sizes[waiter.partition] as number) - 1;
     this.size--;
   }
 
-  /** The next one of `partition`, or undefined. */
-  first(partition: number, takesYoungest: boolean): Waiter | undefined {
+  /** The next one of `partition`, or undefined. Those of `overloadedRank`, and less critical ones, the youngest first. */
+  first(partition: number, overloadedRank: number): Waiter | undefined {
     for (let rank = 0; rank < RANKS; rank++) {
       const line = this.#lines[partition * RANKS + rank] as Line;
-      if (line.size > 0) return takesYoungest ? line.youngest : line.oldest;
+      if (line.size > 0) return rank >= overloadedRank ? line.youngest : line.oldest;
     }
     return undefined;
   }
@@ -91,6 +100,10 @@ export class WaitQueue {
   any(): Waiter | undefined {
     for (const line of this.#lines) if (line.size > 0) return line.oldest;
     return undefined;
+  }
+
+  #count(rank: number, by: 1 | -1): void {
+    for (let other = rank; other < RANKS; other++) this.#upTo[other] = (this.#upTo[other] as number) + by;
   }
 
   #lineOf(waiter: Waiter): Line {

@@ -142,6 +142,30 @@ describe('acquire', () => {
     expect(await later).toBe('resource-exhausted waited');
   });
 
+  it('lets a critical call wait as in a calm queue while only less critical ones never leave it empty', async () => {
+    const { clock, limiter } = limiterOf({ limit: fixedLimit(1) });
+    const held = limiter.tryAcquire();
+    const sheddable = () => void limiter.acquire({ criticality: 'sheddable' }).catch(() => {});
+    for (let ms = 0; ms < 300; ms += 5) {
+      sheddable();
+      await clock.advance(5);
+    }
+    const codes: string[] = [];
+    const waits = (criticality: 'critical' | 'sheddable-plus') =>
+      codeOf(limiter.acquire({ criticality }).then((permit) => permit.end())).then((code) =>
+        codes.push(`${criticality} ${code}`),
+      );
+    const oldest = waits('critical');
+    void waits('sheddable-plus');
+    await clock.advance(50);
+    // No sheddable-plus waited before, and a critical call does now: they are calm as well.
+    expect(codes).toEqual([]);
+    sheddable();
+    held?.end();
+    await oldest;
+    expect(codes[0]).toBe('critical ok');
+  });
+
   it('serves the youngest first while the queue does not empty', async () => {
     const { clock, limiter } = limiterOf({ limit: fixedLimit(1), queue: { calmWaitMs: 50, overloadWaitMs: 50 } });
     const running = await limiter.acquire();
