@@ -100,9 +100,10 @@ export class RouterTelemetry {
     );
     keep(
       telemetry.observable('evenkeel.router.endpoints', (observe) => {
-        const states = new Map<string, number>();
-        for (const { state } of readings.table.members()) states.set(state, (states.get(state) ?? 0) + 1);
-        for (const [state, count] of states) observe(count, { ...service, [ATTRIBUTES.state]: state });
+        // Each is told: exporters go on with the last value of one that is left out.
+        const states = { open: 0, ejected: 0, unhealthy: 0, probation: 0 };
+        for (const { state } of readings.table.members()) states[state]++;
+        for (const [state, count] of Object.entries(states)) observe(count, { ...service, [ATTRIBUTES.state]: state });
       }),
     );
   }

@@ -70,6 +70,8 @@ describe('metrics of a router', () => {
       'evenkeel.router.table.age': 0,
       'evenkeel.router.endpoints ejected': 1,
       'evenkeel.router.endpoints open': 2,
+      'evenkeel.router.endpoints probation': 0,
+      'evenkeel.router.endpoints unhealthy': 0,
     });
     await rig.router.close();
   });
