@@ -52,6 +52,8 @@ export class Gate {
   readonly #calculator: Limit;
   /** The limit wants to know of times without a call. */
   readonly #isForgetful: boolean;
+  /** When a call ended last, where that matters: this gate's own, should another count under the same name. 0: none did. */
+  #endedAtMs = 0;
   readonly #queue: WaitQueue;
   readonly #settings: QueueSettings;
   readonly #wheel: TimerWheel;
@@ -151,6 +153,7 @@ export class Gate {
     this.inFlight--;
     // Sums of fractions drift; an idle gate reads exactly 0.
     this.weight = this.inFlight === 0 ? 0 : found - weight;
+    if (this.#isForgetful) this.#endedAtMs = now;
     this.counter.beganAt = startedAt;
     this.counter.endedAt = now;
     this.counter.leaveAt(weight, outcome);
@@ -222,7 +225,7 @@ export class Gate {
   count(refusal: Refusal, rank: number): void {
     const index = (REFUSAL_INDEX[refusal] as number) * RANKS + rank;
     this.refusals[index] = (this.refusals[index] as number) + 1;
-    this.meter.refused++;
+    if (IS_FOR_LACK_OF_ROOM[refusal]) this.meter.refused++;
     if (refusal !== 'level' && refusal !== 'cancelled' && refusal !== 'limit') this.level.onRefused();
     this.#onRefused(refusal, rank);
   }
@@ -247,8 +250,8 @@ export class Gate {
   }
 
   #wakeUp(): void {
-    const { endedAt } = this.counter;
-    const limit = endedAt === 0 ? undefined : this.#calculator.afterIdle?.(this.limit, this.#clock.coarse() - endedAt);
+    if (this.#endedAtMs === 0) return;
+    const limit = this.#calculator.afterIdle?.(this.limit, this.#clock.coarse() - this.#endedAtMs);
     if (limit !== undefined) this.setLimit(limit, this.#calculator.reason);
   }
 
@@ -332,6 +335,18 @@ export class Gate {
     this.#turnOut(waiter, isLate ? 'deadline' : 'waited');
   };
 }
+
+/** Others were late, had gone, or came to a limiter that is closed: they say nothing of the limit. */
+const IS_FOR_LACK_OF_ROOM: Readonly<Record<Refusal, boolean>> = {
+  limit: true,
+  full: true,
+  evicted: true,
+  waited: true,
+  level: true,
+  deadline: false,
+  cancelled: false,
+  closed: false,
+};
 
 /** A share of nothing is full, but a counter's utilization must not be 0 / 0. */
 function capacityOf(limit: number): number {

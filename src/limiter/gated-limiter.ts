@@ -56,7 +56,7 @@ class GatedLimiter implements LimiterCore {
   readonly share: QuotaShare | undefined;
   readonly leaks: LeakWatch | undefined;
   readonly #lifecycle: Lifecycle;
-  readonly #rooms = new RoomWaiters();
+  readonly #rooms = new RoomWaiters(() => this.#wakeNext());
   readonly #claim = emptyClaim();
   readonly #tickets: Tickets;
   readonly #observed: Disposable[];

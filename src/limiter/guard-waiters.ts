@@ -1,4 +1,4 @@
-/** Calls of one guarded transport that wait for permits. The transport has not heard of them yet: it cannot refuse them when it is closed. */
+/** Calls of one guarded transport that wait for permits. The transport has not heard of them yet: it can neither end nor await them. */
 import { EvenkeelError } from '../core/errors.js';
 
 /** One that waits; it goes when it is refused. */
@@ -9,11 +9,18 @@ export interface GuardWaiter {
 
 export class GuardWaiters {
   readonly #waiting = new Set<GuardWaiter>();
-  #refusal: EvenkeelError | undefined;
+  readonly #onNone: (() => void)[] = [];
+  #draining: EvenkeelError | undefined;
+  #closed: EvenkeelError | undefined;
 
-  /** Why calls are refused: the transport is closed. Undefined: they are not. */
+  /** Why new calls are refused; undefined: they are not. */
   get refusal(): EvenkeelError | undefined {
-    return this.#refusal;
+    return this.#closed ?? this.#draining;
+  }
+
+  /** Why those that wait are refused, too. */
+  get closed(): EvenkeelError | undefined {
+    return this.#closed;
   }
 
   add(waiter: GuardWaiter): void {
@@ -22,12 +29,24 @@ export class GuardWaiters {
 
   delete(waiter: GuardWaiter): void {
     this.#waiting.delete(waiter);
+    if (this.#waiting.size === 0) this.#tellNone();
+  }
+
+  /** As transports do that drain: no new calls. Resolves when no call waits any more: each is with the transport then, or refused. */
+  drain(): Promise<void> {
+    this.#draining ??= new EvenkeelError('unavailable', 'the guarded transport is draining', { retryable: 'yes' });
+    return this.#waiting.size === 0 ? Promise.resolve() : new Promise((resolve) => this.#onNone.push(resolve));
   }
 
   /** As transports do that are closed: nothing of these calls was sent. Idempotent. */
   close(): void {
-    this.#refusal ??= new EvenkeelError('unavailable', 'the guarded transport is closed', { retryable: 'yes' });
-    for (const waiter of this.#waiting) waiter.refuse(this.#refusal);
+    this.#closed ??= new EvenkeelError('unavailable', 'the guarded transport is closed', { retryable: 'yes' });
+    for (const waiter of this.#waiting) waiter.refuse(this.#closed);
     this.#waiting.clear();
+    this.#tellNone();
+  }
+
+  #tellNone(): void {
+    for (const tell of this.#onNone.splice(0)) tell();
   }
 }

@@ -25,7 +25,7 @@ export function guardedTransport(limiter: LimiterCore, transport: CallTransport,
     start: (to, request, sink) => startGuarded(limiter, transport, to, request, sink, options, waiters),
     ...(serve === undefined ? undefined : { serve: (at: ListenOptions, handler) => serve(at, handler) }),
     forget: (to) => transport.forget(to),
-    drain: () => transport.drain(),
+    drain: () => waiters.drain().then(() => transport.drain()),
     close: () => {
       waiters.close();
       return transport.close();
@@ -134,10 +134,10 @@ class GuardedCall implements CallHandle, CallSink, GuardWaiter {
     this.#leaveWaiters();
     this.#permit = permit;
     // One that was refused before it may have made room.
-    const { refusal } = this.#waiters;
-    if (refusal !== undefined) {
+    const { closed } = this.#waiters;
+    if (closed !== undefined) {
       permit.end('ignored');
-      this.#refuseLater(refusal);
+      this.#refuseLater(closed);
       return;
     }
     try {

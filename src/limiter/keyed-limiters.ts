@@ -84,7 +84,7 @@ class KeyedLimiters implements Limiters {
       start: (to, request, sink) => this.#start(transport, caller, to, request, sink, options, waiters),
       ...(serve === undefined ? undefined : { serve: (at: ListenOptions, handler) => serve(at, handler) }),
       forget: (to) => transport.forget(to),
-      drain: () => transport.drain(),
+      drain: () => waiters.drain().then(() => transport.drain()),
       close: () => {
         waiters.close();
         return transport.close();

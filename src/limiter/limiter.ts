@@ -72,8 +72,11 @@ export interface Limiter extends Drainable {
    *   `invalid-argument`, as `acquire`.
    */
   run<T>(work: (permit: Permit) => T | PromiseLike<T>, options?: AcquireOptions | CallContext): Promise<T>;
-  /** `run`, as a function of the same arguments. */
-  wrap<A extends unknown[], R>(work: (...args: A) => R | PromiseLike<R>, options?: AcquireOptions): (...args: A) => Promise<R>;
+  /** `run`, as a function of the same arguments. `options` hold for all of its calls; deadlines come with the ambient context. */
+  wrap<A extends unknown[], R>(
+    work: (...args: A) => R | PromiseLike<R>,
+    options?: Omit<AcquireOptions, 'deadline' | 'signal'>,
+  ): (...args: A) => Promise<R>;
   /**
    * The transport, with a permit for each of its calls. Deadline, criticality and cohort are read from the headers that the router writes. Its `close`
    * closes the transport, and ends calls that wait for a permit with `unavailable`; the limiter stays open.
@@ -92,7 +95,7 @@ export interface Limiter extends Drainable {
   enter(weight?: number): number;
   /** Ends a ticket of `enter`, by default as `ok`; false when it has ended before, or is none. Allocates nothing. */
   leave(ticket: number, outcome?: Outcome): boolean;
-  /** What is admitted by priority, 0 to 512 (4 criticalities times 128 cohorts); 512: everybody. For callers: see `admissionLevelHeaders`. */
+  /** What is admitted by priority, 0 to 512 (4 criticalities times 128 cohorts); 512: everybody. Doors tell it to callers (`evenkeel-admission-level`). */
   readonly level: number;
   /** Plain JSON. */
   snapshot(): LimiterSnapshot;

@@ -1,12 +1,15 @@
 /** What an error says of the server that the work went to. */
-import { type ErrorCode, isEvenkeelError } from '../core/errors.js';
+import { type ErrorCode, isEvenkeelError, isOwnRefusal } from '../core/errors.js';
 import type { Outcome } from '../core/load-counter.js';
 
-/** "Full" is `dropped`, a cancellation is `ignored`, and all else is `error`: it took its time, and failed. */
+/**
+ * "Full" is `dropped`, a cancellation is `ignored`, and all else is `error`: it took its time, and failed. What another guard of this process turned
+ * away never came to the server, and is `ignored`, too.
+ */
 export function outcomeOf(error: unknown): { outcome: Outcome; retryAfterMs: number } {
   if (isEvenkeelError(error)) {
     const { code, rejected, retryAfterMs = 0 } = error;
-    if (code === 'cancelled') return IGNORED;
+    if (code === 'cancelled' || isOwnRefusal(error)) return IGNORED;
     if (rejected || code === 'resource-exhausted') return { outcome: 'dropped', retryAfterMs };
     return FAILED;
   }

@@ -1,6 +1,12 @@
 /** Those who would begin more work and wait until there is room: the readers of queues and streams. */
 export class RoomWaiters {
   readonly #waiting = new Set<RoomWaiter>();
+  readonly #onLeft: () => void;
+
+  /** @param onLeft - One went away unserved: there may be room for the next, who wants less. */
+  constructor(onLeft: () => void) {
+    this.#onLeft = onLeft;
+  }
 
   get size(): number {
     return this.#waiting.size;
@@ -24,7 +30,10 @@ export class RoomWaiters {
           else reject(error);
         },
       };
-      const onAbort = () => waiter.settle(cancelled());
+      const onAbort = () => {
+        waiter.settle(cancelled());
+        this.#onLeft();
+      };
       signal?.addEventListener('abort', onAbort, { once: true });
       this.#waiting.add(waiter);
     });

@@ -1,6 +1,6 @@
 /**
  * Permits without objects: a ticket is a number, slot and generation in one. Nothing is allocated while the most in flight does not rise.
- * A ticket that is used twice does nothing the second time, unless its slot was given out 32,768 times in between.
+ * A ticket that is used twice does nothing the second time, unless its slot was given out 8,192 times in between.
  */
 import type { Outcome } from '../core/load-counter.js';
 import { checkWeight, MAX_WEIGHT } from './claim.js';

@@ -179,7 +179,9 @@ class LimitedListener implements GrpcListenerLike {
     call.sendStatus = (status) => {
       // The server itself tells the caller that its time is over: the handler does not know.
       const isOverdue =
-        this.#code === undefined && status.code === DEADLINE_EXCEEDED && Number(call.getDeadline()) <= this.#wallTime();
+        this.#code === undefined &&
+        status.code === DEADLINE_EXCEEDED &&
+        Number(call.getDeadline()) <= this.#wallTime() + EARLY_MS;
       if (!isOverdue) this.#onAnswer();
       this.#code ??= status.code ?? GRPC_OK;
       this.#retryAfterMs = this.#outcome() === 'dropped' ? pushbackOf(status) : 0;
@@ -232,6 +234,8 @@ class GrpcWaiter extends Waiter {
 const CANCELLED = 1;
 const UNKNOWN = 2;
 const DEADLINE_EXCEEDED = 4;
+/** A timer of node's may fire as much before the time of day that it stands for. */
+const EARLY_MS = 2;
 /** unknown, deadline exceeded, unimplemented, internal, data loss. */
 const FAULTS_OF_SERVERS: ReadonlySet<number> = new Set([UNKNOWN, DEADLINE_EXCEEDED, 12, 13, 15]);
 

@@ -27,7 +27,8 @@ class CheckedLimit implements Limit {
   constructor(inner: Limit, onError: (error: unknown) => void) {
     if (typeof inner?.next !== 'function') throw invalidArgument('limit', inner, 'a factory of limits');
     if (!(inner.max >= inner.min)) throw invalidArgument('limit: max', inner.max, `at least min, ${inner.min}`);
-    this.min = checkNumber('limit: min', inner.min, 0);
+    // Under a limit of 0 nothing runs, and no window would ever end. (A share of a quota may be 0: that is made of this.)
+    this.min = checkNumber('limit: min', inner.min, Number.MIN_VALUE);
     this.max = inner.max;
     this.initial = checkNumber('limit: initial', inner.initial, inner.min, inner.max);
     this.windowMs = checkNumber('limit: windowMs', inner.windowMs, 0);

@@ -4,7 +4,7 @@ import type { Limit, LimitFactory } from './limit.js';
 
 /**
  * Always `limit`. For what has a size of its own: decode slots, connections, KV blocks. Where the size is a guess, a limit that learns is
- * better: half of what the server can do costs half of its work, and twenty times as much 40 % of it (docs/limiter.md).
+ * better: half of what the server can do costs half of its work, and far too much all that comes too late.
  * @param limit - In the limiter's unit; above 0.
  * @throws {EvenkeelError} `invalid-argument` for a limit that is not above 0.
  */

@@ -263,6 +263,17 @@ describe('a limiter that nobody used for a while', () => {
     expect(burst()).toBe(Math.floor(100 * 0.8 ** 6));
   });
 
+  it('begins slowly though a namesake was busy meanwhile', async () => {
+    const { burst, clock, grow, runtime } = rig();
+    const namesake = limiterOf({ runtime }).limiter;
+    await grow();
+    for (let i = 0; i < 10; i++) {
+      await clock.advance(100);
+      namesake.tryAcquire()?.end();
+    }
+    expect(burst()).toBe(10);
+  });
+
   it('wakes up slowly behind signals that are below their maxima, too', async () => {
     const { burst, clock, grow, runtime } = rig({ signals: [{ key: 'gpu', max: 0.9 }] });
     runtime.load.signal('gpu', () => 0.5, { kind: 'utilization' });

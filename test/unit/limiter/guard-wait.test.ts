@@ -8,6 +8,27 @@ import { PuppetTransport } from '../../support/puppet-transport.js';
 
 const TIMEOUT = HEADERS.timeout.text;
 
+it('a guarded transport that drains serves the calls that wait, and refuses those that come', async () => {
+  const { start, transport, wire } = guardRig();
+  const running = start();
+  const waiting = start();
+  let isDrained = false;
+  const drained = transport.drain().then(() => {
+    isDrained = true;
+  });
+  const late = start();
+  await Promise.resolve();
+  expect([late.log.lines, late.log.error?.retryable]).toEqual([['error unavailable'], 'yes']);
+  wire.last.answer();
+  expect(running.log.lines.at(-1)).toBe('end');
+  expect(wire.calls).toHaveLength(2);
+  await Promise.resolve();
+  expect(isDrained).toBe(false);
+  wire.last.answer();
+  expect(waiting.log.lines.at(-1)).toBe('end');
+  await drained;
+});
+
 describe('while it waits', () => {
   it.each(['cancelled', 'deadline-exceeded'] as const)(
     'a call that ends as %s leaves the queue, and its sink hears of it once',

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { EvenkeelError, runWithContext } from '../../../src/core/index.js';
 import type { WorkCounter } from '../../../src/core/load-counter.js';
-import { aimdLimit, fixedLimit, type LimiterOptions } from '../../../src/limiter/index.js';
+import { aimdLimit, createThrottle, fixedLimit, type LimiterOptions } from '../../../src/limiter/index.js';
 import { codeOf, limiterOf } from '../../support/limiter-rig.js';
 
 describe('tryAcquire', () => {
@@ -337,6 +337,17 @@ describe('ready', () => {
     await ready;
   });
 
+  it('wakes the next puller, who wants less, when the first one leaves', async () => {
+    const { limiter } = limiterOf({ limit: fixedLimit(10) });
+    using _held = limiter.tryAcquire({ weight: 5 });
+    const stop = new AbortController();
+    const first = codeOf(limiter.ready({ weight: 8, signal: stop.signal }));
+    const second = limiter.ready({ weight: 1 });
+    stop.abort();
+    expect(await first).toBe('cancelled');
+    await second;
+  });
+
   it('wakes one puller for each permit that comes free', async () => {
     const { limiter } = limiterOf({ limit: fixedLimit(1) });
     const permit = await limiter.acquire();
@@ -471,6 +482,44 @@ describe('two limiters of one name', () => {
     limiter.tryAcquire();
     expect([limiter.inFlight, limiter.weight, other.inFlight, other.weight]).toEqual([1, 1, 0, 0]);
     expect((runtime.load.counter('limiter:test') as WorkCounter).inFlight).toBe(1);
+  });
+});
+
+describe('what another guard of the process turned away', () => {
+  it('says nothing of the server: no limit comes down for it, and no throttle holds back', async () => {
+    const inner = limiterOf({ limit: fixedLimit(1), queue: false, name: 'inner' });
+    inner.limiter.tryAcquire();
+    const outer = limiterOf({
+      runtime: inner.runtime,
+      limit: aimdLimit({ initial: 50, windowMs: 10 }),
+      queue: false,
+      name: 'outer',
+    });
+    const throttle = createThrottle({ runtime: inner.runtime });
+    for (let i = 0; i < 200; i++) {
+      expect(await codeOf(throttle.run(() => outer.limiter.run(() => inner.limiter.run(() => 1))))).toBe(
+        'resource-exhausted limit',
+      );
+      await outer.clock.advance(1);
+    }
+    expect(outer.limiter.limit).toBe(50);
+    expect(throttle.snapshot().classes.critical.rejection).toBe(0);
+  });
+});
+
+describe('calls that come too late, or whose callers have gone', () => {
+  it('make no limit grow that nobody fills', async () => {
+    const limit = aimdLimit({ initial: 10, windowMs: 10 });
+    const { clock, limiter } = limiterOf({ limit });
+    const gone = AbortSignal.abort();
+    for (let i = 0; i < 50; i++) {
+      const permits = Array.from({ length: 7 }, () => limiter.tryAcquire());
+      await codeOf(limiter.acquire({ deadline: clock.now() - 1 }));
+      await codeOf(limiter.acquire({ signal: gone }));
+      await clock.advance(10);
+      for (const permit of permits) permit?.end();
+    }
+    expect(limiter.limit).toBe(10);
   });
 });
 
