@@ -28,8 +28,7 @@ export class GuardWaiters {
   }
 
   delete(waiter: GuardWaiter): void {
-    this.#waiting.delete(waiter);
-    if (this.#waiting.size === 0) this.#tellNone();
+    if (this.#waiting.delete(waiter) && this.#waiting.size === 0) this.#tellNone();
   }
 
   /** As transports do that drain: no new calls. Resolves when no call waits any more: each is with the transport then, or refused. */

@@ -101,7 +101,10 @@ class GuardedCall implements CallHandle, CallSink, GuardWaiter {
     // The headers are the caller's again once this has returned.
     if (waiting.isQueued) {
       this.#waiters.add(this);
-      this.#copy = [...(this.#request.headers ?? [])];
+      const { headers = [] } = this.#request;
+      // What is no list is the transport's to refuse.
+      if (!Array.isArray(headers)) return this;
+      this.#copy = [...headers];
       this.#request = { ...this.#request, headers: this.#copy };
     }
     return this;
@@ -211,8 +214,7 @@ class GuardedCall implements CallHandle, CallSink, GuardWaiter {
   }
 
   #leaveWaiters(): void {
-    // Nothing was copied of one that did not wait.
-    if (this.#copy !== undefined) this.#waiters.delete(this);
+    this.#waiters.delete(this);
     this.#waiting = undefined;
   }
 

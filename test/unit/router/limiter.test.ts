@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type CallGuard, isEvenkeelError, staticResolver } from '../../../src/core/index.js';
-import { createLimiter, createLimiters, createThrottle, fixedLimit } from '../../../src/limiter/index.js';
+import { createLimiter, createLimiters, createThrottle, fixedLimit, type Throttle } from '../../../src/limiter/index.js';
 import { createRouter, type RouterOptions } from '../../../src/router/index.js';
 import { createMemoryCall } from '../../../src/transports/memory/index.js';
 import { fakeRuntime } from '../../support/fake-host.js';
@@ -95,6 +95,20 @@ describe('a router with a limiter', () => {
     await runtime.clock.settle();
     answerAll();
     expect((await call).status).toBe(200);
+    await router.close();
+  });
+
+  it('sends nothing while its throttle holds calls back, and blames no endpoint', async () => {
+    let throttle: Throttle | undefined;
+    const { calls, router, runtime } = await rigOf((own) => {
+      throttle = createThrottle({ runtime: own });
+      return throttle;
+    });
+    throttle?.begin()?.end('dropped', 10_000);
+    const refused = codeOf(router.call({ path: '/' }));
+    await runtime.clock.advance(2000);
+    expect(await refused).toBe('resource-exhausted');
+    expect([calls(), ...router.endpoints().map(({ state }) => state)]).toEqual([0, 'open', 'open']);
     await router.close();
   });
 
