@@ -52,5 +52,11 @@ export interface Cell {
 export const nameOf = ({ refusalShare, slots, work }: Setting, load: number) =>
   `${load}x, K ${slots}, ${work}, r ${100 * refusalShare} %`;
 export const worst = (cells: readonly Cell[]): Cell => cells.reduce((low, cell) => (cell.value < low.value ? cell : low));
+export const cellOf = (setting: Setting, load: number, value: number): Cell => ({
+  name: nameOf(setting, load),
+  setting,
+  load,
+  value,
+});
 /** During the overload, as a share of what the server can do. */
 export const under = (result: OverloadResult) => result.phases[1]?.goodput ?? 0;

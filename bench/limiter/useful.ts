@@ -1,7 +1,7 @@
 /** L1: goodput in every cell, with naive clients and with throttled ones. */
 import type { Claim, Peer } from '../support/claim.js';
 import { median } from '../support/paired.js';
-import { type Cell, jobOf, LOADS, nameOf, OVER, SETTINGS, type Setting, under, worst } from './cells.js';
+import { type Cell, cellOf, jobOf, LOADS, nameOf, OVER, SETTINGS, type Setting, under, worst } from './cells.js';
 import type { Jobs } from './jobs.js';
 import type { PolicyName } from './policies.js';
 
@@ -17,12 +17,8 @@ export async function useful(jobs: Jobs, seeds: readonly number[], onClaim: (cla
     const id = `r${refusalShare * 1000}`;
     const ratios = some.map(({ load, setting }): Cell => {
       const oracle = goodputs('oracle', setting, load);
-      return {
-        name: nameOf(setting, load),
-        setting,
-        load,
-        value: median(goodputs('limiter', setting, load).map((own, i) => own / (oracle[i] as number))),
-      };
+      const own = goodputs('limiter', setting, load);
+      return cellOf(setting, load, median(own.map((one, i) => one / (oracle[i] as number))));
     });
     onClaim(
       claimOf(
@@ -34,14 +30,7 @@ export async function useful(jobs: Jobs, seeds: readonly number[], onClaim: (cla
         seeds.length,
       ),
     );
-    const own = some.map(
-      ({ load, setting }): Cell => ({
-        name: nameOf(setting, load),
-        setting,
-        load,
-        value: Math.min(...goodputs('limiter', setting, load)),
-      }),
-    );
+    const own = some.map(({ load, setting }) => cellOf(setting, load, Math.min(...goodputs('limiter', setting, load))));
     onClaim({
       ...claimOf(
         `L1.worst.${id}`,
@@ -57,14 +46,7 @@ export async function useful(jobs: Jobs, seeds: readonly number[], onClaim: (cla
           }
         : undefined),
     });
-    const throttled = some.map(
-      ({ load, setting }): Cell => ({
-        name: nameOf(setting, load),
-        setting,
-        load,
-        value: median(goodputs('limiter', setting, load, true)),
-      }),
-    );
+    const throttled = some.map(({ load, setting }) => cellOf(setting, load, median(goodputs('limiter', setting, load, true))));
     const claim = 'goodput with the client throttle, of what the server can do';
     onClaim({
       ...claimOf(`L1.throttle.${id}`, claim, '>= 0.97 in each cell', worst(throttled), 0.97, seeds.length),
@@ -73,14 +55,10 @@ export async function useful(jobs: Jobs, seeds: readonly number[], onClaim: (cla
     });
   }
   const below = SETTINGS.flatMap((setting) =>
-    LOADS.filter((load) => load < 1).map(
-      (load): Cell => ({
-        name: nameOf(setting, load),
-        setting,
-        load,
-        value: median(seeds.map((seed) => jobs.get(jobOf('limiter', setting, load, seed)).phases[1]?.success ?? 0)),
-      }),
-    ),
+    LOADS.filter((load) => load < 1).map((load) => {
+      const success = seeds.map((seed) => jobs.get(jobOf('limiter', setting, load, seed)).phases[1]?.success ?? 0);
+      return cellOf(setting, load, median(success));
+    }),
   );
   onClaim({
     ...claimOf('L1.below', 'requests answered in time below the knee', '>= 0.99 in each cell', worst(below), 0.99, seeds.length),

@@ -17,7 +17,7 @@ import type { Limit } from './limits/limit.js';
 import type { QueueSettings } from './options.js';
 import type { Partitions } from './partitions.js';
 import { calmWaitMs, overloadWaitMs } from './queue-patience.js';
-import { REFUSAL_NAMES, type Refusal } from './refusal.js';
+import { isForLackOfRoom, REFUSAL_NAMES, type Refusal } from './refusal.js';
 import { WaitQueue } from './wait-queue.js';
 import type { Claim, Waiter } from './waiter.js';
 import { WindowMeter } from './window-meter.js';
@@ -225,7 +225,7 @@ export class Gate {
   count(refusal: Refusal, rank: number): void {
     const index = (REFUSAL_INDEX[refusal] as number) * RANKS + rank;
     this.refusals[index] = (this.refusals[index] as number) + 1;
-    if (IS_FOR_LACK_OF_ROOM[refusal]) this.meter.refused++;
+    if (isForLackOfRoom(refusal)) this.meter.refused++;
     if (refusal !== 'level' && refusal !== 'cancelled' && refusal !== 'limit') this.level.onRefused();
     this.#onRefused(refusal, rank);
   }
@@ -335,18 +335,6 @@ export class Gate {
     this.#turnOut(waiter, isLate ? 'deadline' : 'waited');
   };
 }
-
-/** Others were late, had gone, or came to a limiter that is closed: they say nothing of the limit. */
-const IS_FOR_LACK_OF_ROOM: Readonly<Record<Refusal, boolean>> = {
-  limit: true,
-  full: true,
-  evicted: true,
-  waited: true,
-  level: true,
-  deadline: false,
-  cancelled: false,
-  closed: false,
-};
 
 /** A share of nothing is full, but a counter's utilization must not be 0 / 0. */
 function capacityOf(limit: number): number {

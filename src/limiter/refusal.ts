@@ -21,6 +21,11 @@ export const REFUSALS = {
 
 export type Refusal = keyof typeof REFUSALS;
 
+/** Others were late, had gone, or came to a limiter that is closed: they say nothing of the limit. */
+export function isForLackOfRoom(refusal: Refusal): boolean {
+  return REFUSALS[refusal][0] === 'resource-exhausted';
+}
+
 /** The order of counts in arrays. */
 export const REFUSAL_NAMES = Object.keys(REFUSALS) as readonly Refusal[];
 

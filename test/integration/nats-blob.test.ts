@@ -261,6 +261,20 @@ describe.skipIf(natsMissing !== undefined)('a blob on nats', { timeout: 60_000 }
     expect(await stored(server)).toEqual({ c: 1, m: 1, w: 0 });
   });
 
+  it('whose commit was acknowledged and cannot be looked for keeps its chunks', async () => {
+    await using server = await natsServer();
+    const peer = countingPeer();
+    await using client = createNatsClient({ nats: peer.module, connect: { servers: server.servers } });
+    const blobs = createNatsBlobs({ client, bucket: 'b' });
+    const held = peer.hold('$EKB.b.m.a');
+    const writing = write(blobs, 'a', patternOf(CHUNK, 1));
+    const release = await held;
+    peer.loseAnswer('$JS.API.STREAM.MSG.GET.EKB_b', { error: { code: 503, err_code: 10008, description: 'no leader now' } });
+    release();
+    await expect(writing).rejects.toMatchObject({ retryable: 'unknown', rejected: false });
+    expect(Buffer.compare(await read(blobs, 'a', 2 * CHUNK), patternOf(CHUNK, 1))).toBe(0);
+  });
+
   it('in a bucket that was deleted is not there, and the next is written', async () => {
     await using server = await natsServer();
     await using client = createNatsClient({ nats, connect: { servers: server.servers } });

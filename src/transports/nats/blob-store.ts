@@ -14,6 +14,7 @@ import { BlobIntents, type Chunks } from './blob-intents.js';
 import { type JetStream, parseRecord } from './jetstream.js';
 import { decodeKey, encodeKey } from './names.js';
 import { OpenedStream } from './opened-stream.js';
+import { mayHaveActed } from './requests.js';
 
 export interface Manifest extends BlobStat {
   /** Names the chunks. */
@@ -126,8 +127,7 @@ export class NatsBlobStore {
       if (wasForgotten) chunks.intent = await this.#intents.condemn(id, name);
       else await this.renew(chunks);
       const { manifest, seq } = await this.#manifestAt(name);
-      // Back again, but not for who asks by its subject: such a server drops what comes after it.
-      if (wasForgotten && seq < replaced) await this.js.remove(this.#stream, replaced);
+      if (wasForgotten && seq < replaced) await this.#removeReturned(name, replaced);
       replaced = seq;
       // What is replaced has to go, also when this process dies before it has seen to that.
       const intent = manifest === undefined ? 0 : await this.#intents.condemn(manifest.id, name);
@@ -137,10 +137,7 @@ export class NatsBlobStore {
         const headers = [CRC, String(crc32(json))];
         const options = { what: `commit blob ${name}`, stream: this.#stream, headers, expect: seq };
         const published = await this.js.publish(this.#manifestSubject(name), json, options);
-        await this.js.link.clock.sleep(WRITTEN_MS, undefined, true);
-        const last = await this.#manifestAt(name);
-        // On one connection a manifest that is gone was deleted.
-        if (last.seq >= published.seq || this.js.link.generation === generation) {
+        if (await this.#isWritten(name, published.seq, generation)) {
           this.#commits++;
           await Promise.all([
             this.#forget(id, chunks.intent),
@@ -153,9 +150,31 @@ export class NatsBlobStore {
         const isConflict = isEvenkeelError(error, 'aborted') || wasRolledBack(error, seq);
         if (!isConflict || race >= MAX_RACES) throw error;
       }
+      if (race >= MAX_RACES) throw new EvenkeelError('unavailable', `${name} is forgotten over and over`, { retryable: 'yes' });
       wasForgotten = this.js.link.generation !== generation;
       if (wasForgotten) await this.#checkChunks(chunks, Math.ceil(bytes / chunkBytes));
     }
+  }
+
+  /**
+   * The manifest with sequence `seq`, acknowledged on the connection `generation`, is there or was replaced.
+   * @throws {EvenkeelError} When nobody says; retryable `unknown`, for the chunks are most likely a blob's.
+   */
+  async #isWritten(name: string, seq: number, generation: number): Promise<boolean> {
+    const { link } = this.js;
+    await link.clock.sleep(WRITTEN_MS, undefined, true);
+    const last = await this.#manifestAt(name).catch((error: unknown) => {
+      throw mayHaveActed(error);
+    });
+    // On one connection a manifest that is gone was deleted.
+    return last.seq >= seq || link.generation === generation;
+  }
+
+  /** A manifest that is back again, but not for who asks by its subject: such a server drops what comes after it. */
+  async #removeReturned(name: string, seq: number): Promise<void> {
+    // It may have been forgotten as well, and its sequence be another message's now.
+    const message = await this.js.message(this.#stream, { seq });
+    if (message?.subject === this.#manifestSubject(name)) await this.js.remove(this.#stream, seq);
   }
 
   /** A chunk is written before the manifest that comes after it, but not before it is acknowledged. */
