@@ -15,7 +15,7 @@ import { AcceptWindow } from './accept-window.js';
 import { AdvisedLevel } from './advised-level.js';
 import { rankOf } from './claim.js';
 import { RANKS } from './criticality-counts.js';
-import { acceptanceOf } from './outcome.js';
+import { acceptanceOf, outcomeOfResult } from './outcome.js';
 import { PushbackTimer } from './pushback-timer.js';
 import type { Throttle, ThrottledCall, ThrottledWork, ThrottleOptions } from './throttle.js';
 import { THROTTLE_REFUSAL_NAMES, type ThrottleRefusal, throttleErrors } from './throttle-refusal.js';
@@ -124,7 +124,8 @@ class ClientThrottle implements Throttle, EndpointThrottle {
     if (reason !== undefined) throw this.#errors[reason];
     try {
       const result = await call();
-      this.#end('ok', rank, 0, undefined);
+      const { outcome, retryAfterMs } = outcomeOfResult(result);
+      this.#end(outcome, rank, retryAfterMs, undefined);
       return result;
     } catch (error) {
       const { outcome, retryAfterMs } = acceptanceOf(error);

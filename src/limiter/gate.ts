@@ -62,8 +62,8 @@ export class Gate {
   readonly #onRoom: () => void;
   readonly #onRefused: (refusal: Refusal, rank: number) => void;
   readonly #onWaited: ((ms: number) => void) | undefined;
-  /** By rank: since when somebody at least as critical has been waiting without a break; Infinity: nobody waits. */
-  readonly #busySinceMs = new Float64Array(RANKS).fill(Number.POSITIVE_INFINITY);
+  /** What of the counter's capacity is this gate's: of limiters of one name the board tells the sum. */
+  #told = 0;
   #isPumping = false;
   #hasRoomAgain = false;
 
@@ -72,7 +72,6 @@ export class Gate {
     this.counter = counter;
     this.partitions = partitions;
     this.limit = limit.initial;
-    counter.capacity = capacityOf(limit.initial);
     this.meter = new WindowMeter(clock, limit);
     this.history = new LimitHistory(clock, limit.initial, this.meter);
     this.level = new AdmissionLevel(clock, options.random);
@@ -87,6 +86,7 @@ export class Gate {
     this.#onRoom = options.onRoom;
     this.#onRefused = options.onRefused;
     this.#onWaited = options.onWaited;
+    this.#tell(capacityOf(limit.initial));
   }
 
   get queued(): number {
@@ -110,10 +110,7 @@ export class Gate {
 
   /** The most critical rank that is under an overload, with all that are less critical: the queue of those up to it never empties. */
   #overloadedRank(now: number): number {
-    const since = now - calmWaitMs(this.#settings, this.meter);
-    let rank = RANKS;
-    while (rank > 0 && (this.#busySinceMs[rank - 1] as number) < since) rank--;
-    return rank;
+    return this.#queue.busyRank(now - calmWaitMs(this.#settings, this.meter));
   }
 
   /** Counts the weight as in flight, unasked. `startedAt` says when it began, and `isTimed` how exactly. */
@@ -184,7 +181,6 @@ export class Gate {
       this.refuse(waiter, found);
       return;
     }
-    for (let rank = waiter.rank; rank < RANKS && this.#queue.sizeUpTo(rank) === 0; rank++) this.#busySinceMs[rank] = now;
     this.#queue.push(waiter);
     this.queuedWeight += waiter.weight;
     waiter.onTimeUp = this.#onTimeUp;
@@ -236,17 +232,27 @@ export class Gate {
     const hasGrown = limit > this.limit;
     this.history.note(this.limit, limit, reason, this.meter);
     this.limit = limit;
-    this.counter.capacity = capacityOf(limit);
+    // What ends after `close` may change the limit of nobody.
+    if (this.#told > 0) this.#tell(capacityOf(limit));
     this.#onLimit();
     if (hasGrown) this.#pump();
   }
 
-  /** Refuses all that wait. */
+  /** Refuses all that wait, and has no limit to tell of any more. */
   close(): void {
+    this.#tell(0);
     for (let waiter = this.#queue.any(); waiter !== undefined; waiter = this.#queue.any()) {
       this.#leaveQueue(waiter);
       this.refuse(waiter, 'closed');
     }
+  }
+
+  /** Infinity, for "unknown", when nobody tells one. */
+  #tell(capacity: number): void {
+    const { counter } = this;
+    const others = counter.capacity === Number.POSITIVE_INFINITY ? 0 : counter.capacity - this.#told;
+    this.#told = capacity;
+    counter.capacity = others + capacity || Number.POSITIVE_INFINITY;
   }
 
   #wakeUp(): void {
@@ -324,8 +330,6 @@ export class Gate {
     this.#queue.remove(waiter);
     this.#wheel.disarm(waiter);
     this.queuedWeight -= waiter.weight;
-    for (let rank = waiter.rank; rank < RANKS && this.#queue.sizeUpTo(rank) === 0; rank++)
-      this.#busySinceMs[rank] = Number.POSITIVE_INFINITY;
     // Sums of fractions drift.
     if (this.#queue.size === 0) this.queuedWeight = 0;
   }

@@ -19,7 +19,7 @@ import type { LimiterExplanation, LimiterSnapshot } from './limiter-report.js';
 import { limiterSnapshot, observeLimiter, waitHistogram } from './limiter-snapshot.js';
 import { layersOf } from './limits/layers.js';
 import { resolveQueue } from './options.js';
-import { outcomeOf } from './outcome.js';
+import { outcomeOf, outcomeOfResult } from './outcome.js';
 import { resolvePartitions } from './partitions.js';
 import { GatePermit, type Permit } from './permit.js';
 import { PromisedPermit } from './promised-permit.js';
@@ -32,7 +32,13 @@ import { Tickets } from './tickets.js';
 import type { Claim, Waiter } from './waiter.js';
 
 /**
- * @throws {EvenkeelError} `invalid-argument` for an option out of range, or a name of more than 200 characters.
+ * A limiter with a queue of 1024 and, by default, a limit that it learns from latency: nothing has to be set. Where the size is known, `fixedLimit`;
+ * where those behind refuse by themselves, `aimdLimit`; for Node's own thread, `queueDelayLimit`. To hold back what others refuse, `createThrottle`.
+ *
+ * Costs some 0.7 us a `run` and 0.1 us a `tryAcquire` with its `end`, 1.5 us more with the leak warning, which production leaves out; and 24 KB
+ * each, so one for a resource, and not for each user: `createLimiters` keeps those of many pairs within a bound.
+ * @throws {EvenkeelError} `invalid-argument` for an option out of range, limits that contradict each other, or a name of more than 200 characters.
+ * @see docs/limiter.md; Sahraei et al., "XFaaS", SOSP'23, section 4.6; Zhou et al., "DAGOR", SoCC'18
  * @example
  * ```ts
  * import { createLimiter } from 'evenkeel/limiter';
@@ -151,7 +157,8 @@ class GatedLimiter implements LimiterCore {
     const permit = this.gate.hasRoom(claim.weight) ? this.#begin(claim) : await this.#wait(claim, options?.signal);
     try {
       const result = await work(permit);
-      permit.end('ok');
+      const { outcome, retryAfterMs } = outcomeOfResult(result);
+      permit.end(outcome, retryAfterMs);
       return result;
     } catch (error) {
       const { outcome, retryAfterMs } = outcomeOf(error);

@@ -29,36 +29,24 @@ export class LimitHistory {
   }
 }
 
+const FIELDS: Readonly<Record<keyof LimitWindow, true>> = {
+  limit: true,
+  nowMs: true,
+  lengthMs: true,
+  ended: true,
+  failed: true,
+  dropped: true,
+  retryAfterMs: true,
+  inFlight: true,
+  mostInFlight: true,
+  latencyMs: true,
+  latencyErrorMs: true,
+  queueMs: true,
+  refused: true,
+};
+const FIELD_NAMES = Object.keys(FIELDS) as (keyof LimitWindow)[];
+
 /** The meter is used again, and has more than this. */
 function copyOf(window: LimitWindow): LimitWindow {
-  const {
-    limit,
-    nowMs,
-    lengthMs,
-    ended,
-    failed,
-    dropped,
-    retryAfterMs,
-    inFlight,
-    mostInFlight,
-    latencyMs,
-    latencyErrorMs,
-    queueMs,
-    refused,
-  } = window;
-  return {
-    limit,
-    nowMs,
-    lengthMs,
-    ended,
-    failed,
-    dropped,
-    retryAfterMs,
-    inFlight,
-    mostInFlight,
-    latencyMs,
-    latencyErrorMs,
-    queueMs,
-    refused,
-  };
+  return Object.fromEntries(FIELD_NAMES.map((name) => [name, window[name]])) as unknown as LimitWindow;
 }

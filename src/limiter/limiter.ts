@@ -23,9 +23,15 @@ import type { ShareOptions } from './share-options.js';
 export interface LimiterOptions {
   /** How many at once. Default `gradientLimit()`. */
   limit?: LimitFactory;
-  /** In errors, metrics, and as the key `limiter:NAME` on the load board. 1 to 200 characters. Default `default`. */
+  /**
+   * In errors, metrics, and as the key `limiter:NAME` on the load board; one of its own for each limiter of a runtime, or their metrics are told as
+   * one. 1 to 200 characters. Default `default`.
+   */
   name?: string;
-  /** What weights count. Default `calls`. */
+  /**
+   * What weights count. Default `calls`. For tokens, bytes and blocks the size is mostly known: `fixedLimit`. Limits that learn begin and step by
+   * whole calls: give them `initial`, `max` and `increase` in the unit, or weights of about 1.
+   */
   unit?: LoadUnit;
   /** Who may wait, and how long. `false`: nobody waits. */
   queue?: QueueOptions | false;
@@ -66,8 +72,9 @@ export interface Limiter extends Drainable {
    */
   acquire(options?: AcquireOptions | CallContext): Promise<Permit>;
   /**
-   * Runs `work` with a permit and ends it when the promise settles. An error that says "full" (`rejected`, status 429 or 503) counts as dropped,
-   * a cancellation as ignored.
+   * Runs `work` with a permit and ends it when the promise settles. A `Response` of `fetch`, or an error, that says "full" (`rejected`, status 429 or
+   * 503, gRPC's RESOURCE_EXHAUSTED) counts as dropped, with the time it asks to wait; a cancellation as ignored. Read the body of a response inside:
+   * the work is done when that is.
    * @throws What `work` throws. {EvenkeelError} Before it has begun: `resource-exhausted`, `deadline-exceeded`, `cancelled`, `failed-precondition`,
    *   `invalid-argument`, as `acquire`.
    */

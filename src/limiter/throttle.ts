@@ -67,7 +67,7 @@ export interface Throttle extends Disposable {
   /** `allows`, with a handle for the end; undefined: the call is not to be made. */
   begin(work?: ThrottledWork): ThrottledCall | undefined;
   /**
-   * Runs `call` unless it is held back. What says "full", and what says that no answer came, counts as refused.
+   * Runs `call` unless it is held back. What says "full" (as for `run` of a limiter), and what says that no answer came, counts as refused.
    * @throws {EvenkeelError} (as a rejection) `resource-exhausted`, `rejected`, when it is held back; what `call` throws.
    */
   run<T>(call: () => T | PromiseLike<T>, work?: ThrottledWork): Promise<T>;

@@ -43,6 +43,8 @@ export class WaitQueue {
   readonly #sizes: Int32Array;
   /** Those at least as critical as each rank. */
   readonly #upTo = new Int32Array(RANKS);
+  /** By rank: since when somebody at least as critical has been waiting without a break; Infinity: nobody waits. */
+  readonly #busySinceMs = new Float64Array(RANKS).fill(Number.POSITIVE_INFINITY);
   size = 0;
 
   constructor(partitions: number) {
@@ -55,14 +57,19 @@ export class WaitQueue {
     return this.#sizes[partition] as number;
   }
 
-  /** Those of `rank` and of more critical ones. */
-  sizeUpTo(rank: number): number {
-    return this.#upTo[rank] as number;
+  /** The most critical rank that, with all more critical ones, has not been empty since `sinceMs`, in ms of the clock; 4: there is none. */
+  busyRank(sinceMs: number): number {
+    let rank = RANKS;
+    while (rank > 0 && (this.#busySinceMs[rank - 1] as number) < sinceMs) rank--;
+    return rank;
   }
 
   push(waiter: Waiter): void {
     this.#lineOf(waiter).push(waiter);
-    this.#count(waiter.rank, 1);
+    for (let rank = waiter.rank; rank < RANKS; rank++) {
+      if (this.#upTo[rank] === 0) this.#busySinceMs[rank] = waiter.arrivedAt;
+      this.#upTo[rank] = (this.#upTo[rank] as number) + 1;
+    }
     waiter.isQueued = true;
     this.#sizes[waiter.partition] = (this.#sizes[waiter.partition] as number) + 1;
     this.size++;
@@ -72,7 +79,10 @@ export class WaitQueue {
   remove(waiter: Waiter): void {
     if (!waiter.isQueued) return;
     this.#lineOf(waiter).remove(waiter);
-    this.#count(waiter.rank, -1);
+    for (let rank = waiter.rank; rank < RANKS; rank++) {
+      this.#upTo[rank] = (this.#upTo[rank] as number) - 1;
+      if (this.#upTo[rank] === 0) this.#busySinceMs[rank] = Number.POSITIVE_INFINITY;
+    }
     waiter.isQueued = false;
     this.#sizes[waiter.partition] = (this.#sizes[waiter.partition] as number) - 1;
     this.size--;
@@ -100,10 +110,6 @@ export class WaitQueue {
   any(): Waiter | undefined {
     for (const line of this.#lines) if (line.size > 0) return line.oldest;
     return undefined;
-  }
-
-  #count(rank: number, by: 1 | -1): void {
-    for (let other = rank; other < RANKS; other++) this.#upTo[other] = (this.#upTo[other] as number) + by;
   }
 
   #lineOf(waiter: Waiter): Line {

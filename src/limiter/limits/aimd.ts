@@ -9,8 +9,8 @@
  * @see Sahraei et al., "XFaaS", SOSP'23, section 4.6 (back-pressure, slow start)
  */
 import { checkNumber, invalidArgument } from '../../core/errors.js';
+import { BaseLimit, type LimitSettings } from './base-limit.js';
 import { isFull } from './full.js';
-import { LearningLimit, type LearningSettings } from './learning-limit.js';
 import type { LimitFactory, LimitWindow } from './limit.js';
 
 export interface AimdLimitOptions {
@@ -71,7 +71,7 @@ export function aimdLimit(options: AimdLimitOptions = {}): LimitFactory {
   return () => new Aimd(settings);
 }
 
-interface AimdSettings extends LearningSettings {
+interface AimdSettings extends LimitSettings {
   readonly increase: number;
   readonly backoffRatio: number;
   readonly dropThreshold: number;
@@ -79,7 +79,7 @@ interface AimdSettings extends LearningSettings {
   readonly slowStartRatio: number;
 }
 
-class Aimd extends LearningLimit {
+class Aimd extends BaseLimit {
   readonly #settings: AimdSettings;
   /** Below it growth is by share, above by step; the half-way point of the last loss, as TCP's threshold. */
   #threshold = Number.POSITIVE_INFINITY;

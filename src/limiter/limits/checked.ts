@@ -3,6 +3,7 @@
  * with the last limit that was one, and the operator is told once.
  */
 import { checkNumber, invalidArgument } from '../../core/errors.js';
+import { BaseLimit, type LimitSettings } from './base-limit.js';
 import type { Limit, LimitFactory, LimitWindow } from './limit.js';
 
 /** @throws {EvenkeelError} `invalid-argument`, when the limiter is made, for a limit whose numbers contradict each other. */
@@ -10,30 +11,15 @@ export function checkedLimit(factory: LimitFactory, onError: (error: unknown) =>
   return (surroundings) => new CheckedLimit(factory(surroundings), onError);
 }
 
-class CheckedLimit implements Limit {
-  readonly initial: number;
-  readonly min: number;
-  readonly max: number;
-  readonly windowMs: number;
-  readonly windowCalls: number;
-  readonly quantile: number;
+class CheckedLimit extends BaseLimit {
   readonly #inner: Limit;
   readonly #onError: (error: unknown) => void;
   #last: number;
   #isTold = false;
   readonly afterIdle?: (limit: number, idleMs: number) => number;
-  reason = 'initial';
 
   constructor(inner: Limit, onError: (error: unknown) => void) {
-    if (typeof inner?.next !== 'function') throw invalidArgument('limit', inner, 'a factory of limits');
-    if (!(inner.max >= inner.min)) throw invalidArgument('limit: max', inner.max, `at least min, ${inner.min}`);
-    // Under a limit of 0 nothing runs, and no window would ever end. (A share of a quota may be 0: that is made of this.)
-    this.min = checkNumber('limit: min', inner.min, Number.MIN_VALUE);
-    this.max = inner.max;
-    this.initial = checkNumber('limit: initial', inner.initial, inner.min, inner.max);
-    this.windowMs = checkNumber('limit: windowMs', inner.windowMs, 0);
-    this.windowCalls = checkNumber('limit: windowCalls', inner.windowCalls, 0);
-    this.quantile = checkNumber('limit: quantile', inner.quantile, 0, 1);
+    super(checked(inner));
     this.#inner = inner;
     this.#onError = onError;
     this.#last = this.initial;
@@ -58,4 +44,18 @@ class CheckedLimit implements Limit {
     }
     return this.#last;
   }
+}
+
+function checked(limit: Limit): LimitSettings {
+  if (typeof limit?.next !== 'function') throw invalidArgument('limit', limit, 'a factory of limits');
+  if (!(limit.max >= limit.min)) throw invalidArgument('limit: max', limit.max, `at least min, ${limit.min}`);
+  return {
+    // Under a limit of 0 nothing runs, and no window would ever end. (A share of a quota may be 0: that is made of this.)
+    min: checkNumber('limit: min', limit.min, Number.MIN_VALUE),
+    max: limit.max,
+    initial: checkNumber('limit: initial', limit.initial, limit.min, limit.max),
+    windowMs: checkNumber('limit: windowMs', limit.windowMs, 0),
+    windowCalls: checkNumber('limit: windowCalls', limit.windowCalls, 0),
+    quantile: checkNumber('limit: quantile', limit.quantile, 0, 1),
+  };
 }

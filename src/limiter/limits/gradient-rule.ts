@@ -8,11 +8,22 @@
  * fall at all: both are below the knee, and the server itself has become slower. The same is done at once when latency is far above the
  * baseline. Between two such dips the limit rises for one window: more throughput for it means that the baseline was too low, by chance.
  * Traffic never stops, and a baseline cannot drift: it is measured, not remembered.
+ *
+ * | phase    | while                          | the next limit                         | ends with                                          |
+ * |----------|--------------------------------|----------------------------------------|----------------------------------------------------|
+ * | start    | steadily full, no queue seen   | twice this one                         | latency 1.5x the baseline, or doubling in vain     |
+ * | follow   | full                           | this one x gradient, plus headroom     | `measureAfter` windows, or a gradient of one half  |
+ * | dip      | a window or two                | half of this one                       | both above the knee: dip again from here; else     |
+ * |          |                                |                                        | the baseline is measured: follow, or start         |
+ * | rise     | one window, half way to a dip  | half as much again                     | room above: start; else back to follow             |
+ * | quiet    | less than half of it in flight | this one, at most 5x what is in flight | traffic                                            |
+ * | back off | calls were dropped             | nine tenths                            | a window without                                   |
  * @see Netflix concurrency-limits (Gradient2), Envoy's adaptive concurrency, failsafe-go: docs/limiter.md tells what is different here
  */
+
+import { BaseLimit, type LimitSettings } from './base-limit.js';
 import { isFull, isSteadilyFull, STEADILY } from './full.js';
 import { KneeProbe } from './knee-probe.js';
-import { LearningLimit, type LearningSettings } from './learning-limit.js';
 import type { LimitWindow } from './limit.js';
 import { ThroughputAnchor } from './throughput-anchor.js';
 
@@ -56,12 +67,12 @@ const QUIET_WEIGHT = 0.2;
 /** Most times the calls in flight: a limit that nobody fills says nothing of the server. */
 const MOST_OVER_IN_FLIGHT = 5;
 
-export interface GradientSettings extends LearningSettings {
+export interface GradientSettings extends LimitSettings {
   readonly tolerance: number;
   readonly measureEvery: number;
 }
 
-export class Gradient extends LearningLimit {
+export class Gradient extends BaseLimit {
   readonly #tolerance: number;
   readonly #measureEvery: number;
   /** Latency at little load; NaN: not known yet. */

@@ -25,7 +25,7 @@ export interface Layers {
 /** @throws {EvenkeelError} `invalid-argument` for numbers that contradict each other. */
 export function layersOf({ isShared, limit, onChange, onError, signals, surroundings }: LayersOptions): Layers {
   const found = checkedLimit(isShared ? quotaOnly(limit) : (limit ?? gradientLimit()), onError)(surroundings);
-  const onBrake = (next: number) => onChange(shared?.found(next) ?? next, braked?.reason ?? '');
+  const onBrake = (next: number) => onChange(shared?.limitBehind(next) ?? next, braked?.reason ?? '');
   const isBraked = checkSignals(signals).length > 0;
   const braked = isBraked ? new BrakedLimit(found, signals, { ...surroundings, onChange: onBrake }) : undefined;
   const shared = isShared ? new SharedLimit(braked ?? found) : undefined;

@@ -7,8 +7,8 @@
  * @see Zhou et al. (DAGOR), SoCC'18, section 4.1: 20 ms of queueing; Nichols, Jacobson, "Controlling Queue Delay" (CoDel), 2012
  */
 import { checkNumber, invalidArgument } from '../../core/errors.js';
+import { BaseLimit, type LimitSettings } from './base-limit.js';
 import { isFull } from './full.js';
-import { LearningLimit, type LearningSettings } from './learning-limit.js';
 import type { LimitFactory, LimitSurroundings, LimitWindow } from './limit.js';
 
 export interface QueueDelayLimitOptions {
@@ -65,14 +65,14 @@ export function queueDelayLimit(options: QueueDelayLimitOptions = {}): LimitFact
   return (surroundings) => new QueueDelay(settings, surroundings);
 }
 
-interface QueueDelaySettings extends LearningSettings {
+interface QueueDelaySettings extends LimitSettings {
   readonly targetMs: number;
   readonly maxUtilization: number;
   readonly delayMs: (() => number) | undefined;
   readonly eventLoop: boolean;
 }
 
-class QueueDelay extends LearningLimit {
+class QueueDelay extends BaseLimit {
   readonly #settings: QueueDelaySettings;
   readonly #surroundings: LimitSurroundings;
 

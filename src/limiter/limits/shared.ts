@@ -1,6 +1,7 @@
 /** A limit of which only a share is this process's. */
 
 import { invalidArgument } from '../../core/errors.js';
+import { BaseLimit } from './base-limit.js';
 import type { Limit, LimitFactory, LimitWindow } from './limit.js';
 
 /**
@@ -16,44 +17,37 @@ export function quotaOnly(factory: LimitFactory | undefined): LimitFactory {
   };
 }
 
-export class SharedLimit implements Limit {
-  /** Nothing until the share is known. */
-  readonly initial = 0;
-  readonly min = 0;
-  readonly max: number;
-  readonly windowMs: number;
-  readonly windowCalls: number;
-  readonly quantile: number;
+export class SharedLimit extends BaseLimit {
   readonly #inner: Limit;
   #share = 0;
-  #found: number;
+  /** Of the limit behind. */
+  #limit: number;
 
+  /** Nothing until the share is known. */
   constructor(inner: Limit) {
+    const { max, quantile, windowCalls, windowMs } = inner;
+    super({ initial: 0, min: 0, max, quantile, windowCalls, windowMs });
     this.#inner = inner;
-    this.#found = inner.initial;
-    this.max = inner.max;
-    this.windowMs = inner.windowMs;
-    this.windowCalls = inner.windowCalls;
-    this.quantile = inner.quantile;
-  }
-
-  get reason(): string {
-    return this.#share < this.#found ? 'share' : this.#inner.reason;
+    this.#limit = inner.initial;
   }
 
   /** Returns the limit from now on. */
   share(share: number): number {
     this.#share = share;
-    return Math.min(share, this.#found);
+    return this.#least();
   }
 
   /** What the limit behind is from now on; returns as `share`. */
-  found(limit: number): number {
-    this.#found = limit;
-    return Math.min(this.#share, limit);
+  limitBehind(limit: number): number {
+    this.#limit = limit;
+    return this.#least();
   }
 
   next(window: LimitWindow): number {
-    return this.found(this.#inner.next(window));
+    return this.limitBehind(this.#inner.next(window));
+  }
+
+  #least(): number {
+    return this.found(Math.min(this.#share, this.#limit), this.#share < this.#limit ? 'share' : this.#inner.reason);
   }
 }

@@ -8,6 +8,7 @@
 import type { Clock, Timer } from '../../core/clock.js';
 import { checkNumber, invalidArgument } from '../../core/errors.js';
 import type { LoadBoard } from '../../core/load-board.js';
+import { BaseLimit } from './base-limit.js';
 import type { Limit, LimitWindow } from './limit.js';
 
 export interface LimitSignal {
@@ -36,51 +37,41 @@ export function checkSignals(signals: readonly LimitSignal[]): readonly LimitSig
   return signals;
 }
 
-export class BrakedLimit implements Limit, Disposable {
-  readonly initial: number;
-  readonly min: number;
-  readonly max: number;
-  readonly windowMs: number;
-  readonly windowCalls: number;
-  readonly quantile: number;
+export class BrakedLimit extends BaseLimit implements Disposable {
   readonly afterIdle?: (limit: number, idleMs: number) => number;
   readonly #inner: Limit;
   readonly #signals: readonly LimitSignal[];
   readonly #surroundings: BrakeSurroundings;
   /** Of the limit behind, and what of it is left. */
-  #found: number;
+  #limit: number;
   #share = 1;
   #looks: Timer;
-  reason = 'initial';
 
   constructor(inner: Limit, signals: readonly LimitSignal[], surroundings: BrakeSurroundings) {
-    this.initial = inner.initial;
+    const { initial, max, quantile, windowCalls, windowMs } = inner;
     // Even a fixed limit goes down when a signal says so.
-    this.min = Math.min(1, inner.min);
-    this.max = inner.max;
-    this.windowMs = inner.windowMs;
-    this.windowCalls = inner.windowCalls;
-    this.quantile = inner.quantile;
+    super({ initial, min: Math.min(1, inner.min), max, quantile, windowCalls, windowMs });
     this.#inner = inner;
     this.#signals = signals;
     this.#surroundings = surroundings;
-    this.#found = inner.initial;
+    this.#limit = initial;
     if (inner.afterIdle !== undefined) this.afterIdle = (limit, idleMs) => this.#afterIdle(limit, idleMs);
     this.#looks = this.#lookLater();
   }
 
   next(window: LimitWindow): number {
     if (this.#share < 1) return this.#braked();
-    this.#found = this.#inner.next(window);
-    this.reason = this.#inner.reason;
-    return this.#found;
+    return this.#follow(this.#inner.next(window));
   }
 
   #afterIdle(limit: number, idleMs: number): number {
     if (this.#share < 1) return limit;
-    this.#found = this.#inner.afterIdle?.(limit, idleMs) ?? limit;
-    this.reason = this.#inner.reason;
-    return this.#found;
+    return this.#follow(this.#inner.afterIdle?.(limit, idleMs) ?? limit);
+  }
+
+  #follow(limit: number): number {
+    this.#limit = limit;
+    return this.found(limit, this.#inner.reason);
   }
 
   [Symbol.dispose](): void {
@@ -98,13 +89,13 @@ export class BrakedLimit implements Limit, Disposable {
     const full = this.#signals.find(({ key, max }) => (this.#surroundings.load.reading(key) ?? 0) > max);
     if (full === undefined && this.#share === 1) return;
     // No lower than the least limit needs, or the way back would take ever longer.
-    const least = this.min / this.#found;
+    const least = this.min / this.#limit;
     this.#share = full === undefined ? Math.min(1, this.#share / BRAKE) : Math.max(least, this.#share * BRAKE);
     this.reason = full === undefined ? 'signals are below their maxima' : `signal ${full.key} is above ${full.max}`;
     this.#surroundings.onChange(this.#braked());
   }
 
   #braked(): number {
-    return Math.max(this.min, this.#found * this.#share);
+    return Math.max(this.min, this.#limit * this.#share);
   }
 }

@@ -1,16 +1,9 @@
-/** What limits that learn have in common: bounds, windows, and a reason for each change. */
+/** What limits have in common: bounds, windows, and a reason for each change. */
 import type { Limit, LimitWindow } from './limit.js';
 
-export interface LearningSettings {
-  readonly initial: number;
-  readonly min: number;
-  readonly max: number;
-  readonly windowMs: number;
-  readonly windowCalls: number;
-  readonly quantile: number;
-}
+export type LimitSettings = Pick<Limit, 'initial' | 'min' | 'max' | 'windowMs' | 'windowCalls' | 'quantile'>;
 
-export abstract class LearningLimit implements Limit {
+export abstract class BaseLimit implements Limit {
   readonly initial: number;
   readonly min: number;
   readonly max: number;
@@ -19,7 +12,7 @@ export abstract class LearningLimit implements Limit {
   readonly quantile: number;
   reason = 'initial';
 
-  constructor({ initial, max, min, quantile, windowCalls, windowMs }: LearningSettings) {
+  constructor({ initial, max, min, quantile, windowCalls, windowMs }: LimitSettings) {
     this.initial = initial;
     this.min = min;
     this.max = max;
