@@ -2,7 +2,7 @@
 import { type OverloadResult, recoveryMs } from 'evenkeel/sim';
 import { type Claim, type Peer, type SuiteOptions, wants } from '../support/claim.js';
 import { median } from '../support/paired.js';
-import { all, BASE_LOAD, jobOf, LOADS, nameOf, phasesOf, type Setting, under, worst } from './cells.js';
+import { all, BASE_LOAD, cellOf, jobOf, LOADS, nameOf, type Setting, under, worst } from './cells.js';
 import { type Job, Jobs } from './jobs.js';
 import { PEERS, type PolicyName } from './policies.js';
 import { useful } from './useful.js';
@@ -20,6 +20,8 @@ export async function goodput(options: SuiteOptions, onClaim: (claim: Claim) => 
 }
 
 const TYPICAL: Setting = { slots: 8, work: 'log-normal', refusalShare: 0.001 };
+/** Of L2 and L3. With one slot, two seconds have 140 arrivals: by chance alone more or fewer than 95 % of the load. */
+const SOME: readonly Setting[] = all([8, 32], 0.001);
 
 /** L2. */
 async function recovery(jobs: Jobs, seeds: readonly number[], onClaim: (claim: Claim) => void): Promise<void> {
@@ -48,22 +50,29 @@ async function recovery(jobs: Jobs, seeds: readonly number[], onClaim: (claim: C
     },
   ];
   for (const { claim, fromMs, id, load, phases } of kinds) {
-    const job = (policy: PolicyName, seed: number, isThrottled = false): Job => ({
+    const job = (policy: PolicyName, setting: Setting, seed: number, isThrottled = false): Job => ({
       policy,
-      ...TYPICAL,
+      ...setting,
       phases,
       seed,
       ...(isThrottled ? { isThrottled } : undefined),
     });
-    await jobs.run(seeds.flatMap((seed) => [job('limiter', seed), job('limiter', seed, true), job('none', seed)]));
-    const times = (policy: PolicyName, isThrottled = false) =>
-      seeds.map((seed) => recoveryMs(jobs.get(job(policy, seed, isThrottled)), fromMs, load) / 1000);
-    const collapsed = times('none').filter((seconds) => seconds === Number.POSITIVE_INFINITY).length;
+    await jobs.run(
+      SOME.flatMap((setting) =>
+        seeds.flatMap((seed) => [job('limiter', setting, seed), job('limiter', setting, seed, true), job('none', setting, seed)]),
+      ),
+    );
+    const times = (policy: PolicyName, setting: Setting, isThrottled = false) =>
+      seeds.map((seed) => recoveryMs(jobs.get(job(policy, setting, seed, isThrottled)), fromMs, load) / 1000);
+    const unlimited = SOME.flatMap((setting) => times('none', setting));
+    const collapsed = unlimited.filter((seconds) => seconds === Number.POSITIVE_INFINITY).length;
     for (const [suffix, isThrottled, bar] of [
       ['', false, 1],
       ['.throttle', true, 3],
     ] as const) {
-      const seconds = times('limiter', isThrottled);
+      const { name, samples: seconds } = slowest(
+        SOME.map((setting) => ({ name: nameOf(setting, phases[1]?.load ?? 0), samples: times('limiter', setting, isThrottled) })),
+      );
       onClaim({
         id: `L2.${id}${suffix}`,
         claim: `full goodput again ${claim}${isThrottled ? ', with the throttle' : ''}`,
@@ -74,38 +83,44 @@ async function recovery(jobs: Jobs, seeds: readonly number[], onClaim: (claim: C
         high: Math.max(...seconds),
         samples: seconds.length,
         // A run that does not collapse without a limiter shows nothing.
-        holds: median(seconds) <= bar && collapsed === seeds.length,
-        note: `without a limiter: never, in ${collapsed} of ${seeds.length} runs within 30 s`,
+        holds: median(seconds) <= bar && collapsed === unlimited.length,
+        note: `${name}; without a limiter: never, in ${collapsed} of ${unlimited.length} runs within 30 s`,
       });
     }
   }
 }
 
+/** The cell that took longest, by its median. */
+function slowest(cells: readonly { name: string; samples: number[] }[]) {
+  return cells.reduce((most, cell) => (median(cell.samples) > median(most.samples) ? cell : most));
+}
+
 /** L3. */
 async function critical(jobs: Jobs, seeds: readonly number[], onClaim: (claim: Claim) => void): Promise<void> {
-  const job = (load: number, seed: number): Job => ({
-    policy: 'limiter',
-    ...TYPICAL,
-    phases: phasesOf(8, load),
-    seed,
+  const job = (setting: Setting, load: number, seed: number): Job => ({
+    ...jobOf('limiter', setting, load, seed),
     criticalShare: 0.2,
   });
   const loads = [1.5, 2, 3, 5, 10];
-  await jobs.run(loads.flatMap((load) => seeds.map((seed) => job(load, seed))));
+  await jobs.run(SOME.flatMap((setting) => loads.flatMap((load) => seeds.map((seed) => job(setting, load, seed)))));
   for (const load of loads) {
     const feasible = Math.min(1, 1 / (0.2 * load));
-    const shares = seeds.map((seed) => (jobs.get(job(load, seed)).phases[1]?.criticalSuccess ?? 0) / feasible);
+    const sharesOf = (setting: Setting) =>
+      seeds.map((seed) => (jobs.get(job(setting, load, seed)).phases[1]?.criticalSuccess ?? 0) / feasible);
+    const least = worst(SOME.map((setting) => cellOf(setting, load, median(sharesOf(setting)))));
+    const shares = sharesOf(least.setting);
     const bar = load <= 3 ? 0.9995 : load === 10 ? 0.94 : undefined;
     onClaim({
       id: `L3.${load}x`,
       claim: `critical requests (20 % of all) answered at ${load}x, of those that could be`,
       bar: load <= 3 ? '1 (to three digits)' : bar === undefined ? 'listed' : `>= ${bar}`,
-      measured: median(shares),
+      measured: least.value,
       unit: 'x',
       low: Math.min(...shares),
       high: Math.max(...shares),
       samples: shares.length,
-      holds: bar === undefined || median(shares) >= bar,
+      holds: bar === undefined || least.value >= bar,
+      note: least.name,
       ...(bar === undefined ? { isInformation: true } : undefined),
     });
   }
