@@ -6,10 +6,10 @@ import type { PolicyName } from './policies.js';
 export const LOADS = [0.5, 0.8, 1.2, 1.5, 2, 3, 5, 10];
 export const OVER = LOADS.filter((load) => load > 1);
 const WORKS: readonly WorkName[] = ['log-normal', 'bimodal'];
-/** Requests a run does under load: the noise of arrivals is 1 % then. */
-const REQUESTS = 6000;
-/** An overload that is over in a second is all start: what it costs to find the limit would count for what it costs to keep it. */
-const LEAST_MS = 2500;
+/** Requests a run does under load: with 8 slots an overload of 20 s, and 0.8 % of noise of arrivals. */
+const REQUESTS = 16_000;
+/** With more slots an overload of as many requests would be all start: what it costs to find the limit would count for what it costs to keep it. */
+const LEAST_MS = 5000;
 export const BASE_LOAD = 0.7;
 
 export interface Setting {

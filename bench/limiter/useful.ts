@@ -20,16 +20,11 @@ export async function useful(jobs: Jobs, seeds: readonly number[], onClaim: (cla
       const own = goodputs('limiter', setting, load);
       return cellOf(setting, load, median(own.map((one, i) => one / (oracle[i] as number))));
     });
-    onClaim(
-      claimOf(
-        `L1.oracle.${id}`,
-        `goodput against the static limit that knows the server, refusals cost ${100 * refusalShare} %`,
-        '>= 0.98 in each cell',
-        worst(ratios),
-        0.98,
-        seeds.length,
-      ),
-    );
+    const oracle = `goodput against the static limit that knows the server, refusals cost ${100 * refusalShare} %`;
+    onClaim({
+      ...claimOf(`L1.oracle.${id}`, oracle, '>= 0.98 in each cell', worst(ratios), 0.98, seeds.length),
+      note: noteOf(ratios, 0.98),
+    });
     const own = some.map(({ load, setting }) => cellOf(setting, load, Math.min(...goodputs('limiter', setting, load))));
     onClaim({
       ...claimOf(
@@ -51,7 +46,7 @@ export async function useful(jobs: Jobs, seeds: readonly number[], onClaim: (cla
     onClaim({
       ...claimOf(`L1.throttle.${id}`, claim, '>= 0.97 in each cell', worst(throttled), 0.97, seeds.length),
       peers: await informedPeers(jobs, seeds, worst(throttled), 'goodput', true),
-      note: `${worst(throttled).name}; ${throttled.filter(({ value }) => value < 0.97).length} of ${throttled.length} cells below 0.97`,
+      note: noteOf(throttled, 0.97),
     });
   }
   const below = SETTINGS.flatMap((setting) =>
@@ -63,7 +58,7 @@ export async function useful(jobs: Jobs, seeds: readonly number[], onClaim: (cla
   onClaim({
     ...claimOf('L1.below', 'requests answered in time below the knee', '>= 0.99 in each cell', worst(below), 0.99, seeds.length),
     peers: await informedPeers(jobs, seeds, worst(below), 'success', false),
-    note: `${worst(below).name}; ${below.filter(({ value }) => value < 0.99).length} of ${below.length} cells below 0.99`,
+    note: noteOf(below, 0.99),
   });
   const typical = SETTINGS[2] as Setting;
   const p99 = (pick: 'p99' | 'firstP99') =>
@@ -97,6 +92,14 @@ async function informedPeers(
     settings: isThrottled ? 'with the client throttle' : 'with naive clients',
     measured: median(seeds.map((seed) => jobs.get(job(policy, seed)).phases[1]?.[what] ?? 0)).toFixed(3),
   }));
+}
+
+/** The worst cell, and where the bar is missed: with so many slots, so often. */
+function noteOf(cells: readonly Cell[], least: number): string {
+  const missed = cells.filter(({ value }) => value < least);
+  const slots = [...new Set(missed.map(({ setting }) => setting.slots))];
+  const bySlots = slots.map((one) => `K ${one}: ${missed.filter(({ setting }) => setting.slots === one).length}`).join(', ');
+  return `${worst(cells).name}; ${missed.length} of ${cells.length} cells below ${least}${bySlots && ` (${bySlots})`}`;
 }
 
 function claimOf(id: string, claim: string, bar: string, cell: Cell, least: number, samples: number): Claim {
