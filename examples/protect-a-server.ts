@@ -23,4 +23,7 @@ const count = (status: number) => burst.filter((one) => one === status).length;
 server.close();
 assert.equal(count(200) + count(503), 400);
 assert.ok(count(200) > 0 && count(503) > 0);
-console.log('served what fits, refused the rest; the limit is still learning:', limiter.explain().last.reason !== '');
+const { admitted, refused } = limiter.snapshot();
+assert.equal(admitted.critical, count(200));
+assert.ok(Object.values(refused).every((by) => by.critical > 0));
+console.log('served what fits, refused the rest with 503');

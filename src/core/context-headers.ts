@@ -50,7 +50,7 @@ export function writePriority(headers: string[], { cohort, criticality }: CallCo
 export interface ReadContextOptions {
   /** Clock.now() at the arrival of the request. */
   now: number;
-  /** The caller is listed as trusted: what it says is not capped. Default false. */
+  /** The caller is listed as trusted: its criticality is not capped, and its cohort is believed. Default false. */
   isTrusted?: boolean;
   /** Caps the deadline of everybody. Milliseconds; default one hour. */
   maxTimeoutMs?: number;
@@ -72,7 +72,7 @@ export function readContextHeaders(headers: HeaderList, options: ReadContextOpti
     ...(timeoutMs === undefined
       ? undefined
       : { deadline: options.now + Math.min(timeoutMs, options.maxTimeoutMs ?? DEFAULT_MAX_TIMEOUT_MS) }),
-    ...(cohort === undefined ? undefined : { cohort }),
+    ...(cohort === undefined || !options.isTrusted ? undefined : { cohort }),
   };
 }
 

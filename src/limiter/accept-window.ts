@@ -69,11 +69,16 @@ export class AcceptWindow {
     this.#add(this.#taken, this.#takenInWindow, rank, -1);
   }
 
-  /** One that was made says nothing of the server. */
-  onIgnored(rank: number, now: number): void {
+  /** One that was made at `beganAt` says nothing of the server: it is taken out of where it was counted, unless that is over or forgotten. */
+  onIgnored(rank: number, beganAt: number, now: number): void {
     if (now >= this.#sliceEndsMs) this.#slide(now);
-    this.#add(this.#taken, this.#takenInWindow, rank, -1);
-    this.#add(this.#asked, this.#askedInWindow, rank, -1);
+    const slice = Math.floor(beganAt / this.#sliceMs);
+    const index = (slice % SLICES) * RANKS + rank;
+    if (slice <= this.#slice - SLICES || !((this.#asked[index] as number) > 0)) return;
+    this.#asked[index] = (this.#asked[index] as number) - 1;
+    this.#taken[index] = (this.#taken[index] as number) - 1;
+    this.#askedInWindow[rank] = (this.#askedInWindow[rank] as number) - 1;
+    this.#takenInWindow[rank] = (this.#takenInWindow[rank] as number) - 1;
   }
 
   /** 0 to 1: the chance with which the next call of that rank is held back. */
@@ -85,7 +90,7 @@ export class AcceptWindow {
 
   /** As of the last call of another method. */
   askedOf(rank: number): number {
-    return Math.max(0, this.#askedInWindow[rank] as number);
+    return this.#askedInWindow[rank] as number;
   }
 
   /** Refusals of calls that began before the window may be more than the calls made within it. */

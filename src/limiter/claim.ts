@@ -5,7 +5,7 @@ import { checkNumber, invalidArgument } from '../core/errors.js';
 import type { Partitions } from './partitions.js';
 import type { Claim } from './waiter.js';
 
-/** All optional. A {@link CallContext} is one: `limiter.run(work, context)`. */
+/** All optional; what is not told of deadline, criticality, cohort and signal is that of the ambient context. A {@link CallContext} is one: `limiter.run(work, context)`. */
 export interface AcquireOptions {
   /** In the limiter's unit. Default 1; above 0, to {@link MAX_WEIGHT}. One that exceeds the limit runs alone. */
   weight?: number;
@@ -24,17 +24,28 @@ export interface AcquireOptions {
 /** Sums of weights have to come out even: beyond some 10^15 the units are lost, and of two that are too large nothing is left. */
 export const MAX_WEIGHT = 1e12;
 
+const NO_OPTIONS: AcquireOptions = Object.freeze({});
 const DEFAULT_RANK = CRITICALITIES.indexOf(DEFAULT_CRITICALITY);
 
-/** Fills `claim` in place: one is enough for all calls that do not wait. */
-export function readClaim(claim: Claim, options: AcquireOptions | CallContext | undefined, partitions: Partitions): Claim {
+/**
+ * Fills `claim` in place: one is enough for all calls that do not wait.
+ * @param ambient - Says what `options` do not.
+ */
+export function readClaim(
+  claim: Claim,
+  options: AcquireOptions | CallContext | undefined,
+  ambient: CallContext | undefined,
+  partitions: Partitions,
+): Claim {
   claim.weight = 1;
   claim.rank = DEFAULT_RANK;
   claim.cohort = undefined;
   claim.partition = 0;
   claim.deadline = Number.POSITIVE_INFINITY;
-  if (options === undefined) return claim;
-  const { weight, criticality, deadline, partition, cohort } = options as AcquireOptions;
+  const { weight, partition } = (options ?? NO_OPTIONS) as AcquireOptions;
+  const criticality = options?.criticality ?? ambient?.criticality;
+  const deadline = options?.deadline ?? ambient?.deadline;
+  const cohort = options?.cohort ?? ambient?.cohort;
   if (weight !== undefined) claim.weight = checkWeight(weight);
   if (criticality !== undefined) claim.rank = rankOf(criticality);
   if (deadline !== undefined) claim.deadline = checkDeadline(deadline);

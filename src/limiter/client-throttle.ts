@@ -15,6 +15,7 @@ import { AcceptWindow } from './accept-window.js';
 import { AdvisedLevel } from './advised-level.js';
 import { rankOf } from './claim.js';
 import { RANKS } from './criticality-counts.js';
+import { checkName } from './options.js';
 import { acceptanceOf, outcomeOfResult } from './outcome.js';
 import { PushbackTimer } from './pushback-timer.js';
 import type { Throttle, ThrottledCall, ThrottledWork, ThrottleOptions } from './throttle.js';
@@ -46,7 +47,6 @@ export function createThrottle(options: ThrottleOptions = {}): Throttle {
   return new ClientThrottle(options);
 }
 
-const MAX_NAME_LENGTH = 200;
 const DEFAULT_RANK = CRITICALITIES.indexOf(DEFAULT_CRITICALITY);
 
 class ClientThrottle implements Throttle, EndpointThrottle {
@@ -74,12 +74,10 @@ class ClientThrottle implements Throttle, EndpointThrottle {
 
   constructor(options: ThrottleOptions) {
     const { name = 'default' } = options;
-    if (typeof name !== 'string' || name.length === 0 || name.length > MAX_NAME_LENGTH)
-      throw invalidArgument('name', name, `1 to ${MAX_NAME_LENGTH} characters`);
     const multiplier = checkNumber('multiplier', options.multiplier ?? DEFAULT_THROTTLE_MULTIPLIER, 1, 100);
     const windowMs = checkNumber('windowMs', options.windowMs ?? DEFAULT_THROTTLE_WINDOW_MS, 500, 600_000);
     this.#maxPushbackMs = checkNumber('maxPushbackMs', options.maxPushbackMs ?? DEFAULT_MAX_PUSHBACK_MS, 0, 3_600_000);
-    this.name = name;
+    this.name = checkName(name);
     this.#runtime = options.runtime ?? createRuntime();
     this.#clock = this.#runtime.clock;
     this.#random = this.#runtime.random.fork(`throttle ${name}`);
@@ -109,27 +107,29 @@ class ClientThrottle implements Throttle, EndpointThrottle {
   }
 
   record(outcome: Outcome, work?: ThrottledWork, retryAfterMs = 0): void {
-    this.#end(outcome, this.#rankOf(work), retryAfterMs, undefined);
+    this.#end(outcome, this.#rankOf(work), retryAfterMs, undefined, this.#clock.coarse());
   }
 
   begin(work?: ThrottledWork): ThrottledCall | undefined {
     const rank = this.#rankOf(work);
     if (this.#ask(work, undefined) !== undefined) return undefined;
-    return new CountedCall((outcome, retryAfterMs) => this.#end(outcome, rank, retryAfterMs, undefined));
+    const beganAt = this.#clock.coarse();
+    return new CountedCall((outcome, retryAfterMs) => this.#end(outcome, rank, retryAfterMs, undefined, beganAt));
   }
 
   async run<T>(call: () => T | PromiseLike<T>, work?: ThrottledWork): Promise<T> {
     const rank = this.#rankOf(work);
     const reason = this.#ask(work, undefined);
     if (reason !== undefined) throw this.#errors[reason];
+    const beganAt = this.#clock.coarse();
     try {
       const result = await call();
       const { outcome, retryAfterMs } = outcomeOfResult(result);
-      this.#end(outcome, rank, retryAfterMs, undefined);
+      this.#end(outcome, rank, retryAfterMs, undefined, beganAt);
       return result;
     } catch (error) {
       const { outcome, retryAfterMs } = acceptanceOf(error);
-      this.#end(outcome, rank, retryAfterMs, undefined);
+      this.#end(outcome, rank, retryAfterMs, undefined, beganAt);
       throw error;
     }
   }
@@ -153,8 +153,12 @@ class ClientThrottle implements Throttle, EndpointThrottle {
     this.#level.read(headers, this.#clock.coarse());
   }
 
-  onEnd(outcome: Outcome, work: ThrottledWork, retryAfterMs: number, endpoint: Endpoint): void {
-    this.#end(outcome, this.#rankOf(work), retryAfterMs, endpoint);
+  onEnd(outcome: Outcome, work: ThrottledWork, retryAfterMs: number, endpoint: Endpoint, beganAt: number): void {
+    this.#end(outcome, this.#rankOf(work), retryAfterMs, endpoint, beganAt);
+  }
+
+  now(): number {
+    return this.#clock.coarse();
   }
 
   forget(endpoint: Endpoint): void {
@@ -172,7 +176,7 @@ class ClientThrottle implements Throttle, EndpointThrottle {
   /** Why the call is held back. What servers asked for is no news of what they accept: such calls do not count as asked. */
   #ask(work: ThrottledWork | undefined, endpoint: Endpoint | undefined): ThrottleRefusal | undefined {
     const rank = this.#rankOf(work);
-    const cohort = (work ?? this.#runtime.ambient.get())?.cohort;
+    const cohort = work?.cohort ?? this.#runtime.ambient.get()?.cohort;
     if (cohort !== undefined && !isCohort(cohort)) throw invalidArgument('cohort', cohort, 'a whole number from 0 to 127');
     const now = this.#clock.coarse();
     // The call that was allowed as a retry, whether it is sent or held back.
@@ -191,9 +195,9 @@ class ClientThrottle implements Throttle, EndpointThrottle {
     return undefined;
   }
 
-  #end(outcome: Outcome, rank: number, retryAfterMs: number, endpoint: Endpoint | undefined): void {
+  #end(outcome: Outcome, rank: number, retryAfterMs: number, endpoint: Endpoint | undefined, beganAt: number): void {
     const now = this.#clock.coarse();
-    if (outcome === 'ignored') this.#window.onIgnored(rank, now);
+    if (outcome === 'ignored') this.#window.onIgnored(rank, beganAt, now);
     else if (outcome === 'dropped') this.#window.onRefused(rank, now);
     else this.#window.onAccepted(rank, now);
     if (outcome === 'dropped' && retryAfterMs > 0) this.#holdBack(rank, retryAfterMs, now, endpoint);
@@ -233,7 +237,7 @@ class ClientThrottle implements Throttle, EndpointThrottle {
   }
 
   #rankOf(work: ThrottledWork | undefined): number {
-    const criticality = (work ?? this.#runtime.ambient.get())?.criticality;
+    const criticality = work?.criticality ?? this.#runtime.ambient.get()?.criticality;
     return criticality === undefined ? DEFAULT_RANK : rankOf(criticality);
   }
 }

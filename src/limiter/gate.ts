@@ -13,7 +13,7 @@ import { TimerWheel } from '../core/timer-wheel.js';
 import { AdmissionLevel } from './admission-level.js';
 import type { GateOptions } from './gate-options.js';
 import { LimitHistory } from './limit-history.js';
-import type { Limit } from './limits/limit.js';
+import type { Limit, LimitWindow } from './limits/limit.js';
 import type { QueueSettings } from './options.js';
 import type { Partitions } from './partitions.js';
 import { calmWaitMs, overloadWaitMs } from './queue-patience.js';
@@ -73,7 +73,7 @@ export class Gate {
     this.partitions = partitions;
     this.limit = limit.initial;
     this.meter = new WindowMeter(clock, limit);
-    this.history = new LimitHistory(clock, limit.initial, this.meter);
+    this.history = new LimitHistory(clock, limit.initial);
     this.level = new AdmissionLevel(clock, options.random);
     this.#clock = clock;
     this.#calculator = limit;
@@ -98,9 +98,11 @@ export class Gate {
   }
 
   /** Why a call is refused whether there is room or not. To be asked once a call: arrivals are counted. */
-  turnsAway({ cohort, deadline, rank }: Claim): Refusal | undefined {
+  turnsAway({ cohort, deadline, partition, rank, weight }: Claim): Refusal | undefined {
     if (deadline !== Number.POSITIVE_INFINITY && deadline <= this.#clock.now()) return 'deadline';
-    return this.level.admits(rank, cohort) ? undefined : 'level';
+    if (this.level.admits(rank, cohort)) return undefined;
+    // One level for all: whoever is below its share is none of those who are too many.
+    return this.partitions.isSure(partition, weight, this.limit) ? undefined : 'level';
   }
 
   /** A permit would be had at once. */
@@ -226,11 +228,11 @@ export class Gate {
     this.#onRefused(refusal, rank);
   }
 
-  /** A limit from elsewhere. */
-  setLimit(limit: number, reason: string): void {
+  /** `window`: what it was calculated from; undefined for a limit from elsewhere. */
+  setLimit(limit: number, reason: string, window?: LimitWindow): void {
     if (limit === this.limit) return;
     const hasGrown = limit > this.limit;
-    this.history.note(this.limit, limit, reason, this.meter);
+    this.history.note(this.limit, limit, reason, window);
     this.limit = limit;
     // What ends after `close` may change the limit of nobody.
     if (this.#told > 0) this.#tell(capacityOf(limit));
@@ -264,7 +266,7 @@ export class Gate {
   #changeLimit(): void {
     const { meter } = this;
     const next = this.#calculator.next(meter);
-    this.setLimit(next, this.#calculator.reason);
+    this.setLimit(next, this.#calculator.reason, meter);
     meter.restart(this.limit, this.weight);
   }
 

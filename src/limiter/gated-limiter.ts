@@ -1,24 +1,24 @@
 /** The limiter: its public face over the gate, with promises. */
-import { type CallContext, CRITICALITIES, type Criticality } from '../core/call-context.js';
-import type { Timer } from '../core/clock.js';
+import { type CallContext, CRITICALITIES, type Criticality, DEFAULT_CRITICALITY } from '../core/call-context.js';
 import { type EvenkeelError, invalidArgument } from '../core/errors.js';
 import { EventSource } from '../core/events.js';
 import { Lifecycle } from '../core/lifecycle.js';
 import type { Outcome } from '../core/load-counter.js';
 import { createRuntime, type Runtime } from '../core/runtime.js';
 import type { CallTransport } from '../core/transport/call.js';
-import { type AcquireOptions, checkWeight, emptyClaim, readClaim } from './claim.js';
+import { type AcquireOptions, checkWeight, emptyClaim, rankOf, readClaim } from './claim.js';
 import { Gate } from './gate.js';
 import type { GuardOptions } from './guard-options.js';
 import { guardedTransport } from './guarded-transport.js';
 import { Leak, LeakWatch } from './leak-watch.js';
-import type { Limiter, LimiterOptions } from './limiter.js';
+import type { Limiter, LimiterOptions, ReadyOptions } from './limiter.js';
 import type { LimiterCore } from './limiter-core.js';
 import type { LimiterEvents } from './limiter-events.js';
 import type { LimiterExplanation, LimiterSnapshot } from './limiter-report.js';
 import { limiterSnapshot, observeLimiter, waitHistogram } from './limiter-snapshot.js';
 import { layersOf } from './limits/layers.js';
-import { resolveQueue } from './options.js';
+import type { BrakedLimit } from './limits/signals.js';
+import { checkName, resolveQueue } from './options.js';
 import { outcomeOf, outcomeOfResult } from './outcome.js';
 import { resolvePartitions } from './partitions.js';
 import { GatePermit, type Permit } from './permit.js';
@@ -51,8 +51,6 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
   return new GatedLimiter(options);
 }
 
-const MAX_NAME_LENGTH = 200;
-
 class GatedLimiter implements LimiterCore {
   readonly name: string;
   readonly runtime: Runtime;
@@ -62,20 +60,17 @@ class GatedLimiter implements LimiterCore {
   readonly share: QuotaShare | undefined;
   readonly leaks: LeakWatch | undefined;
   readonly #lifecycle: Lifecycle;
-  readonly #rooms = new RoomWaiters(() => this.#wakeNext());
+  readonly #rooms: RoomWaiters;
   readonly #claim = emptyClaim();
   readonly #tickets: Tickets;
   readonly #observed: Disposable[];
-  readonly #brake: Disposable | undefined;
-  #nextWake: Timer | undefined;
+  readonly #brake: BrakedLimit | undefined;
 
   constructor(options: LimiterOptions) {
     const { name = 'default', unit = 'calls', signals = [] } = options;
-    if (typeof name !== 'string' || name.length === 0 || name.length > MAX_NAME_LENGTH)
-      throw invalidArgument('name', name, `1 to ${MAX_NAME_LENGTH} characters`);
     if (options.limit !== undefined && typeof options.limit !== 'function')
       throw invalidArgument('limit', options.limit, 'a limit: gradientLimit(), fixedLimit(8), ...');
-    this.name = name;
+    this.name = checkName(name);
     this.runtime = options.runtime ?? createRuntime();
     const { clock, diagnostics, host, load, random, telemetry } = this.runtime;
     this.errors = refusalErrors(name);
@@ -106,11 +101,13 @@ class GatedLimiter implements LimiterCore {
       onRefused: this.#onRefused,
       onWaited: waitHistogram(telemetry, name),
     });
+    this.#rooms = new RoomWaiters(this.gate, clock);
     this.#tickets = new Tickets(this.gate);
     const isWatching = options.leakWarning ?? host.env('NODE_ENV') !== 'production';
     this.leaks = isWatching ? new LeakWatch(() => onError(new Error(LEAK))) : undefined;
     this.share = settings && shared && startShare(settings, shared, this);
     this.#observed = telemetry === undefined ? [] : observeLimiter(telemetry, this);
+    braked?.start();
   }
 
   get limit(): number {
@@ -144,8 +141,9 @@ class GatedLimiter implements LimiterCore {
   acquire(options?: AcquireOptions | CallContext): Promise<Permit> {
     try {
       const claim = this.#read(options);
-      this.#check(claim, options?.signal);
-      return this.gate.hasRoom(claim.weight) ? Promise.resolve(this.#begin(claim)) : this.#wait(claim, options?.signal);
+      const signal = this.#signalOf(options);
+      this.#check(claim, signal);
+      return this.gate.hasRoom(claim.weight) ? Promise.resolve(this.#begin(claim)) : this.#wait(claim, signal);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -153,8 +151,9 @@ class GatedLimiter implements LimiterCore {
 
   async run<T>(work: (permit: Permit) => T | PromiseLike<T>, options?: AcquireOptions | CallContext): Promise<T> {
     const claim = this.#read(options);
-    this.#check(claim, options?.signal);
-    const permit = this.gate.hasRoom(claim.weight) ? this.#begin(claim) : await this.#wait(claim, options?.signal);
+    const signal = this.#signalOf(options);
+    this.#check(claim, signal);
+    const permit = this.gate.hasRoom(claim.weight) ? this.#begin(claim) : await this.#wait(claim, signal);
     try {
       const result = await work(permit);
       const { outcome, retryAfterMs } = outcomeOfResult(result);
@@ -175,12 +174,11 @@ class GatedLimiter implements LimiterCore {
     return guardedTransport(this, transport, options);
   }
 
-  async ready({ signal, weight = 1 }: { weight?: number; signal?: AbortSignal } = {}): Promise<void> {
-    checkWeight(weight);
+  async ready(options: ReadyOptions = {}): Promise<void> {
+    const { criticality = DEFAULT_CRITICALITY, signal, weight = 1 } = options;
+    const wanted = { weight: checkWeight(weight), rank: rankOf(criticality) };
     if (!this.#lifecycle.isOpen) throw this.errors.closed;
-    if (this.#rooms.size === 0 && this.gate.hasRoom(weight)) return;
-    this.gate.isAwaited = true;
-    await this.#rooms.wait(weight, signal, () => cancelledError(signal));
+    await this.#rooms.ready(wanted, signal);
   }
 
   enter(weight = 1): number {
@@ -231,12 +229,13 @@ class GatedLimiter implements LimiterCore {
   async close(): Promise<void> {
     if (!this.#lifecycle.close()) return;
     this.gate.close();
-    this.#nextWake?.cancel();
     this.#brake?.[Symbol.dispose]();
     this.#rooms.fail(this.errors.closed);
     if (this.#lifecycle.inFlight > 0) this.#lifecycle.leave();
     for (const observed of this.#observed) observed[Symbol.dispose]();
     this.events.clear();
+    this.gate.isAwaited = !this.gate.isIdle;
+    this.#leaveBoard();
     await this.share?.close();
   }
 
@@ -262,8 +261,13 @@ class GatedLimiter implements LimiterCore {
   }
 
   #read(options: AcquireOptions | CallContext | undefined): Claim {
-    const told = options ?? this.runtime.ambient.get();
-    return told === undefined ? NOTHING_TOLD : readClaim(this.#claim, told, this.gate.partitions);
+    const ambient = this.runtime.ambient.get();
+    if (options === undefined && ambient === undefined) return NOTHING_TOLD;
+    return readClaim(this.#claim, options, ambient, this.gate.partitions);
+  }
+
+  #signalOf(options: AcquireOptions | CallContext | undefined): AbortSignal | undefined {
+    return options?.signal ?? this.runtime.ambient.get()?.signal;
   }
 
   #begin({ weight, partition, rank }: Claim): GatePermit {
@@ -298,22 +302,19 @@ class GatedLimiter implements LimiterCore {
     if (this.events.has('refused')) this.events.emit('refused', { reason, criticality: CRITICALITIES[rank] as Criticality });
   };
 
-  /** One puller after the other, each with time to take what it was woken for: it may find that it has no work, or there may be room for more. */
-  readonly #wakeNext = (): void => {
-    if (this.#rooms.size === 0 || !this.gate.hasRoom(this.#rooms.nextWeight)) return;
-    this.#rooms.wakeOne();
-    if (this.#rooms.size > 0) this.#nextWake ??= this.runtime.clock.timer(0, this.#onNextWake, true);
-  };
-
-  readonly #onNextWake = (): void => {
-    this.#nextWake = undefined;
-    this.#wakeNext();
-  };
+  /** The counter goes with the last limiter of its name, and the last of their calls. */
+  #leaveBoard(): void {
+    if (this.gate.counter.capacity === Number.POSITIVE_INFINITY) this.runtime.load.forget(this.gate.counter.key);
+  }
 
   readonly #onRoom = (): void => {
-    this.#wakeNext();
+    if (this.#lifecycle.isClosed) {
+      if (this.gate.isIdle) this.#leaveBoard();
+      return;
+    }
+    this.#rooms.wake();
     if (!this.#lifecycle.isOpen && this.#lifecycle.inFlight > 0 && this.gate.isIdle) this.#lifecycle.leave();
-    this.gate.isAwaited = this.#rooms.size > 0 || !this.#lifecycle.isOpen;
+    this.gate.isAwaited = !this.#rooms.isEmpty || !this.#lifecycle.isOpen;
   };
 }
 

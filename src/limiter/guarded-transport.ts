@@ -3,6 +3,7 @@
  * is the signal that `aimdLimit` follows; a cancelled call is `ignored`. A call ends with its last byte. One that waits for its permit when the
  * transport is closed ends there, with `unavailable` as all that the transport ends.
  */
+import { AsyncResource } from 'node:async_hooks';
 import { readContextHeaders, writeTimeoutHeader } from '../core/context-headers.js';
 import type { Endpoint } from '../core/endpoint.js';
 import { EvenkeelError, isEvenkeelError } from '../core/errors.js';
@@ -54,6 +55,8 @@ class GuardedCall implements CallHandle, CallSink, GuardWaiter {
   readonly #sink: CallSink;
   readonly #waiters: GuardWaiters;
   #waiting: WaitingCall | undefined;
+  /** Of one that waits: its permit comes free in that of another call. */
+  #context: AsyncResource | undefined;
   #permit: Permit | undefined;
   #inner: CallHandle | undefined;
   #isPaused = false;
@@ -101,6 +104,7 @@ class GuardedCall implements CallHandle, CallSink, GuardWaiter {
     // The headers are the caller's again once this has returned.
     if (waiting.isQueued) {
       this.#waiters.add(this);
+      this.#context = new AsyncResource('evenkeel.limiter');
       const { headers = [] } = this.#request;
       // What is no list is the transport's to refuse.
       if (!Array.isArray(headers)) return this;
@@ -118,7 +122,7 @@ class GuardedCall implements CallHandle, CallSink, GuardWaiter {
   refuse(error: EvenkeelError): void {
     if (this.#waiting === undefined || !this.#limiter.withdraw(this.#waiting)) return;
     this.#leaveWaiters();
-    this.#refuseLater(error);
+    this.#inContext(() => this.#refuseLater(error));
   }
 
   pause(): void {
@@ -131,7 +135,13 @@ class GuardedCall implements CallHandle, CallSink, GuardWaiter {
     this.#inner?.resume();
   }
 
-  onAdmitted(permit: Permit, deadline: number): void {
+  onAdmitted(waiter: Waiter, startedAt: number, isTimed: boolean): void {
+    const permit = this.#limiter.permit(waiter, startedAt, isTimed);
+    if (this.#context === undefined) this.#begin(permit, waiter.deadline);
+    else this.#inContext(() => this.#begin(permit, waiter.deadline));
+  }
+
+  #begin(permit: Permit, deadline: number): void {
     // The server has what the wait left.
     if (this.#copy !== undefined) writeTimeoutHeader(this.#copy, deadline - this.#limiter.runtime.clock.now());
     this.#leaveWaiters();
@@ -155,7 +165,7 @@ class GuardedCall implements CallHandle, CallSink, GuardWaiter {
 
   onRefused(refusal: Refusal): void {
     this.#leaveWaiters();
-    this.#refuseLater(this.#limiter.errorOf(refusal));
+    this.#inContext(() => this.#refuseLater(this.#limiter.errorOf(refusal)));
   }
 
   onResponse(status: number, headers: HeaderList): void {
@@ -186,10 +196,6 @@ class GuardedCall implements CallHandle, CallSink, GuardWaiter {
     this.#sink.onPhase?.(phase, atMs);
   }
 
-  permitOf(waiter: Waiter, startedAt: number, isTimed: boolean): Permit {
-    return this.#limiter.permit(waiter, startedAt, isTimed);
-  }
-
   #claim({ partitionOf, weightOf }: GuardOptions, now: number): Claim {
     const claim = emptyClaim();
     const { gate } = this.#limiter;
@@ -211,6 +217,11 @@ class GuardedCall implements CallHandle, CallSink, GuardWaiter {
     if (wasRejected(headers) || headerValue(headers, GRPC_STATUS) === RESOURCE_EXHAUSTED) this.#isRejected = true;
     if (this.#isRejected || isFullStatus(this.#status))
       this.#retryAfterMs = Math.max(this.#retryAfterMs, readRetryAfterMs(headers));
+  }
+
+  #inContext(step: () => void): void {
+    if (this.#context === undefined) step();
+    else this.#context.runInAsyncScope(step);
   }
 
   #leaveWaiters(): void {
@@ -236,7 +247,7 @@ class WaitingCall extends Waiter {
   }
 
   onAdmitted(startedAt: number, isTimed: boolean): void {
-    this.#call.onAdmitted(this.#call.permitOf(this, startedAt, isTimed), this.deadline);
+    this.#call.onAdmitted(this, startedAt, isTimed);
   }
 
   onRefused(refusal: Refusal): void {

@@ -25,7 +25,7 @@ export { createLimiter } from './gated-limiter.js';
 export type { GuardOptions } from './guard-options.js';
 export { createLimiters, DEFAULT_MAX_IDLE_LIMITERS } from './keyed-limiters.js';
 export type { LimitChange } from './limit-history.js';
-export type { Limiter, LimiterOptions } from './limiter.js';
+export type { Limiter, LimiterOptions, ReadyOptions } from './limiter.js';
 export type { LimiterEvents } from './limiter-events.js';
 export type { LimiterExplanation, LimiterSnapshot } from './limiter-report.js';
 export type { Limiters, LimitersOptions, LimitersSnapshot, PairGuardOptions } from './limiters.js';

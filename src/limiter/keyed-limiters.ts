@@ -3,7 +3,7 @@ import { type Cache, createCache } from '../core/cache.js';
 import type { Endpoint } from '../core/endpoint.js';
 import { checkInteger, EvenkeelError, invalidArgument, isEvenkeelError } from '../core/errors.js';
 import { Lifecycle } from '../core/lifecycle.js';
-import { createRuntime, type Runtime } from '../core/runtime.js';
+import { createRuntime } from '../core/runtime.js';
 import type { CallHandle, CallRequest, CallSink, CallTransport, ListenOptions } from '../core/transport/call.js';
 import { createLimiter } from './gated-limiter.js';
 import { GuardWaiters } from './guard-waiters.js';
@@ -47,13 +47,10 @@ interface Entry {
 }
 
 class KeyedLimiters implements Limiters {
-  readonly #runtime: Runtime;
   readonly #template: LimiterOptions;
   readonly #nameOf: (caller: string, downstream: string) => string;
   readonly #inUse = new PairMap<Entry>();
   readonly #idle: Cache<string, Entry>;
-  /** How many limiters have a name: the counter on the board goes with the last. */
-  readonly #names = new Map<string, number>();
   readonly #lifecycle = new Lifecycle('limiters');
   #sweepAt = FEWEST_SWEPT;
   #evicted = 0;
@@ -62,7 +59,6 @@ class KeyedLimiters implements Limiters {
     const { maxIdle = DEFAULT_MAX_IDLE_LIMITERS, nameOf = pairName, runtime = createRuntime(), ...template } = options;
     if ((template as LimiterOptions).share !== undefined)
       throw invalidArgument('share', 'set', 'no share: each pair would have a document of its own in the store');
-    this.#runtime = runtime;
     this.#template = { ...template, runtime };
     this.#nameOf = nameOf;
     this.#idle = createCache({
@@ -145,7 +141,6 @@ class KeyedLimiters implements Limiters {
     checkPart('downstream', downstream);
     const name = this.#nameOf(caller, downstream);
     const limiter = coreOf(createLimiter({ ...this.#template, name }));
-    this.#names.set(name, (this.#names.get(name) ?? 0) + 1);
     return { caller, downstream, limiter };
   }
 
@@ -172,14 +167,6 @@ class KeyedLimiters implements Limiters {
   #evict({ limiter }: Entry): void {
     this.#evicted++;
     void limiter.close();
-    const { name } = limiter;
-    const users = (this.#names.get(name) ?? 0) - 1;
-    if (users > 0) {
-      this.#names.set(name, users);
-      return;
-    }
-    this.#names.delete(name);
-    this.#runtime.load.forget(`limiter:${name}`);
   }
 
   #start(

@@ -8,8 +8,8 @@ export interface LimitChange {
   readonly from: number;
   readonly to: number;
   readonly reason: string;
-  /** The window it was calculated from. */
-  readonly window: Readonly<LimitWindow>;
+  /** The window it was calculated from; undefined for a change by a signal, by the share of a quota or after idleness, which is from none. */
+  readonly window: Readonly<LimitWindow> | undefined;
 }
 
 export class LimitHistory {
@@ -17,15 +17,14 @@ export class LimitHistory {
   last: LimitChange;
   changes = 0;
 
-  /** `window`: of the beginning. */
-  constructor(clock: Clock, initial: number, window: LimitWindow) {
+  constructor(clock: Clock, initial: number) {
     this.#clock = clock;
-    this.last = { atMs: clock.now(), from: initial, to: initial, reason: 'initial', window: copyOf(window) };
+    this.last = { atMs: clock.now(), from: initial, to: initial, reason: 'initial', window: undefined };
   }
 
-  note(from: number, to: number, reason: string, window: LimitWindow): void {
+  note(from: number, to: number, reason: string, window: LimitWindow | undefined): void {
     this.changes++;
-    this.last = { atMs: this.#clock.coarse(), from, to, reason, window: copyOf(window) };
+    this.last = { atMs: this.#clock.coarse(), from, to, reason, window: window && copyOf(window) };
   }
 }
 

@@ -4,7 +4,7 @@
  * Who decides how many? A limit: `gradientLimit()` learns from latency, `aimdLimit()` from refusals of those behind, `queueDelayLimit()` from
  * waiting, `fixedLimit(n)` is told. When does a call end? When its permit does, which is the end of its answer and not the beginning.
  */
-import type { CallContext } from '../core/call-context.js';
+import type { CallContext, Criticality } from '../core/call-context.js';
 import type { Events } from '../core/events.js';
 import type { Drainable } from '../core/lifecycle.js';
 import type { LoadUnit, Outcome } from '../core/load-counter.js';
@@ -50,6 +50,15 @@ export interface LimiterOptions {
   runtime?: Runtime;
 }
 
+/** What is wanted next. */
+export interface ReadyOptions {
+  /** Default 1. */
+  weight?: number;
+  /** Default `critical`. */
+  criticality?: Criticality;
+  signal?: AbortSignal;
+}
+
 export interface Limiter extends Drainable {
   readonly name: string;
   /** In force, in the limiter's unit. */
@@ -90,17 +99,22 @@ export interface Limiter extends Drainable {
    */
   guard(transport: CallTransport, options?: GuardOptions): CallTransport;
   /**
-   * Resolves when a permit of `weight` (default 1) is free and nobody waits for it: for those who fetch their work themselves, who then fetch no
-   * more than can be done. First come, first woken. Reserves nothing.
-   * @throws {EvenkeelError} `cancelled` · `failed-precondition` after drain or close · `invalid-argument` for a bad weight.
+   * Resolves when a permit of `weight` (default 1) is free, nobody waits for it, and calls of `criticality` (default `critical`) are not turned away at
+   * the door: for those who fetch their work themselves, who then fetch no more than can be done. First come, first woken. Reserves nothing. Say
+   * here what you say to `run`: a puller of `sheddable` work would else be told that there is room, over and over, and be refused.
+   * @throws {EvenkeelError} `cancelled` · `failed-precondition` after drain or close · `invalid-argument` for a bad weight or criticality.
    */
-  ready(options?: { weight?: number; signal?: AbortSignal }): Promise<void>;
+  ready(options?: ReadyOptions): Promise<void>;
   /**
    * Inner form of `tryAcquire`, for loops that count nanoseconds: a ticket, or -1. Allocates nothing, and reads no context: `critical`, of no partition.
+   * At most 65,536 tickets are out at once.
    * @throws {EvenkeelError} `invalid-argument` for a bad weight.
    */
   enter(weight?: number): number;
-  /** Ends a ticket of `enter`, by default as `ok`; false when it has ended before, or is none. Allocates nothing. */
+  /**
+   * Ends a ticket of `enter`, by default as `ok`; false when it has ended before, or is none. Allocates nothing. A ticket that is kept after its end is told
+   * from a later one for the next 8,191 uses of its place.
+   */
   leave(ticket: number, outcome?: Outcome): boolean;
   /** What is admitted by priority, 0 to 512 (4 criticalities times 128 cohorts); 512: everybody. Doors tell it to callers (`evenkeel-admission-level`). */
   readonly level: number;

@@ -14,7 +14,7 @@ import type { LimiterSnapshot } from './limiter-report.js';
 
 /** How each of them is made. A quota shared by processes is not for pairs: each would cost a write a second. */
 export interface LimitersOptions extends Omit<LimiterOptions, 'name' | 'share'> {
-  /** Limiters kept that nothing is in flight in. Default 1000; 1 to 100,000. One costs some 10 KB. */
+  /** Limiters kept that nothing is in flight in. Default 1000; 1 to 100,000. One costs some 24 KB. */
   maxIdle?: number;
   /**
    * In errors and on the load board, 1 to 200 characters. Pairs may share a name, and then a counter. Default `CALLER>DOWNSTREAM`; what is too long is cut,

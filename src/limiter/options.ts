@@ -1,5 +1,5 @@
 /** Options of a limiter: documented once, checked once, resolved once. */
-import { checkInteger, checkNumber } from '../core/errors.js';
+import { checkInteger, checkNumber, invalidArgument } from '../core/errors.js';
 
 export interface QueueOptions {
   /** Calls that may wait. Default 1024; 0 to 1,000,000. 0: none waits. */
@@ -20,6 +20,14 @@ export const DEFAULT_MAX_QUEUED = 1024;
 export const DEFAULT_CALM_WAIT_MS = 100;
 export const DEFAULT_OVERLOAD_WAIT_MS = 10;
 const LONGEST_WAIT_MS = 3_600_000;
+
+const MAX_NAME_LENGTH = 200;
+
+/** Of a limiter or a throttle. @throws {EvenkeelError} `invalid-argument`. */
+export function checkName(name: unknown): string {
+  if (typeof name === 'string' && name.length > 0 && name.length <= MAX_NAME_LENGTH) return name;
+  throw invalidArgument('name', name, `1 to ${MAX_NAME_LENGTH} characters`);
+}
 
 /** @throws {EvenkeelError} `invalid-argument` naming the option. */
 export function resolveQueue(options: QueueOptions | false = {}): QueueSettings {

@@ -34,8 +34,11 @@ export function outcomeOf(error: unknown): Ended {
 export function acceptanceOf(error: unknown): Ended {
   const ended = outcomeOf(error);
   if (ended.outcome !== 'error') return ended;
-  const isLost = isEvenkeelError(error) ? LOST.has(error.code) : error instanceof Error && error.name === 'TimeoutError';
-  return isLost ? DROPPED : ended;
+  try {
+    return (isEvenkeelError(error) ? LOST.has(error.code) : isUnanswered(error, MOST_CAUSES)) ? DROPPED : ended;
+  } catch {
+    return ended;
+  }
 }
 
 /** `fetch` does not throw for 503: its answer says how it went. Whatever else work resolves to is `ok`. */
@@ -66,6 +69,7 @@ interface ForeignError {
   readonly response?: ForeignError | null;
   readonly code?: unknown;
   readonly metadata?: unknown;
+  readonly cause?: unknown;
 }
 
 function outcomeOfForeign(error: ForeignError): Ended {
@@ -77,6 +81,15 @@ function outcomeOfForeign(error: ForeignError): Ended {
       return { outcome: 'dropped', retryAfterMs: retryAfterOf(error.headers ?? error.response?.headers) };
   }
   return FAILED;
+}
+
+/** By name or code, its own or that of what caused it: `fetch` fails with a TypeError, whatever happened. */
+function isUnanswered(error: unknown, causes: number): boolean {
+  if (typeof error !== 'object' || error === null) return false;
+  const { cause, code, metadata, name } = error as ForeignError;
+  if (name === 'TimeoutError' || (typeof code === 'string' && UNANSWERED.test(code))) return true;
+  if ((code === GRPC_UNAVAILABLE || code === GRPC_DEADLINE_EXCEEDED) && isReadable(metadata)) return true;
+  return causes > 0 && isUnanswered(cause, causes - 1);
 }
 
 interface Readable {
@@ -99,7 +112,13 @@ function retryAfterOf(headers: unknown): number {
   return readRetryAfterMs(list);
 }
 
+const GRPC_DEADLINE_EXCEEDED = 4;
 const GRPC_RESOURCE_EXHAUSTED = 8;
+const GRPC_UNAVAILABLE = 14;
+/** Of sockets and name servers, undici and axios. */
+const UNANSWERED =
+  /^(?:E(?:CONN(?:REFUSED|RESET|ABORTED)|PIPE|TIMEDOUT|HOSTUNREACH|NETUNREACH|NOTFOUND|AI_AGAIN)|UND_ERR_(?:CONNECT_TIMEOUT|HEADERS_TIMEOUT|BODY_TIMEOUT|SOCKET))$/;
+const MOST_CAUSES = 3;
 const LOST: ReadonlySet<string> = new Set<ErrorCode>(['unavailable', 'deadline-exceeded']);
 const OK = { outcome: 'ok', retryAfterMs: 0 } as const;
 const IGNORED = { outcome: 'ignored', retryAfterMs: 0 } as const;

@@ -72,6 +72,11 @@ export class Partitions {
     return this.#shares[partition] as number;
   }
 
+  /** With `weight` more it is still within its share. */
+  isSure(partition: number, weight: number, limit: number): boolean {
+    return this.isSplit && this.weightOf(partition) + weight <= this.shareOf(partition) * limit;
+  }
+
   /** Whose turn it is; undefined: nobody waits. */
   next(queue: WaitQueue, limit: number, overloadedRank: number): Waiter | undefined {
     if (!this.isSplit) return queue.first(0, overloadedRank);

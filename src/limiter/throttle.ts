@@ -37,7 +37,7 @@ export interface ThrottleOptions {
   runtime?: Runtime;
 }
 
-/** A {@link CallContext} is one. */
+/** A {@link CallContext} is one. What is not told is that of the ambient context. */
 export interface ThrottledWork {
   /** Default `critical`. */
   readonly criticality?: Criticality;
@@ -62,7 +62,7 @@ export interface Throttle extends Disposable {
    * @throws {EvenkeelError} `invalid-argument` for a criticality or cohort there is not.
    */
   allows(work?: ThrottledWork): boolean;
-  /** The end of a call that `allows` let through, as {@link ThrottledCall.end}; once for each. */
+  /** The end of a call that `allows` let through, as {@link ThrottledCall.end}; once for each. One that is ignored counts as begun just now. */
   record(outcome: Outcome, work?: ThrottledWork, retryAfterMs?: number): void;
   /** `allows`, with a handle for the end; undefined: the call is not to be made. */
   begin(work?: ThrottledWork): ThrottledCall | undefined;

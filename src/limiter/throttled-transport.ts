@@ -14,7 +14,9 @@ export interface EndpointThrottle {
   /** Why not; undefined: it may go, and is counted. */
   refuses(work: ThrottledWork, endpoint: Endpoint): EvenkeelError | undefined;
   onAnswer(headers: HeaderList): void;
-  onEnd(outcome: Outcome, work: ThrottledWork, retryAfterMs: number, endpoint: Endpoint): void;
+  onEnd(outcome: Outcome, work: ThrottledWork, retryAfterMs: number, endpoint: Endpoint, beganAt: number): void;
+  /** For `beganAt`. */
+  now(): number;
   forget(endpoint: Endpoint): void;
 }
 
@@ -45,13 +47,14 @@ function start(
   } catch (error) {
     return refuse(sink, isEvenkeelError(error) ? error : new EvenkeelError('internal', 'headers', { cause: error }));
   }
+  const beganAt = throttle.now();
   const refusal = throttle.refuses(work, to);
   if (refusal !== undefined) return refuse(sink, refusal);
   try {
-    return transport.start(to, request, new WatchedSink(throttle, work, to, sink));
+    return transport.start(to, request, new WatchedSink(throttle, work, to, sink, beganAt));
   } catch (error) {
     // Nothing was asked of the server.
-    throttle.onEnd('ignored', work, 0, to);
+    throttle.onEnd('ignored', work, 0, to, beganAt);
     return refuse(sink, new EvenkeelError('internal', 'the transport threw', { cause: error }));
   }
 }
@@ -68,16 +71,18 @@ class WatchedSink implements CallSink {
   readonly #work: ThrottledWork;
   readonly #to: Endpoint;
   readonly #sink: CallSink;
+  readonly #beganAt: number;
   #isAnswered = false;
   /** Of the headers; what trailers say comes on top. */
   #isRefused = false;
   #retryAfterMs = 0;
 
-  constructor(throttle: EndpointThrottle, work: ThrottledWork, to: Endpoint, sink: CallSink) {
+  constructor(throttle: EndpointThrottle, work: ThrottledWork, to: Endpoint, sink: CallSink, beganAt: number) {
     this.#throttle = throttle;
     this.#work = work;
     this.#to = to;
     this.#sink = sink;
+    this.#beganAt = beganAt;
   }
 
   onResponse(status: number, headers: HeaderList): void {
@@ -94,7 +99,7 @@ class WatchedSink implements CallSink {
 
   onEnd(trailers?: HeaderList): void {
     if (trailers !== undefined) this.#look(trailers);
-    this.#throttle.onEnd(this.#isRefused ? 'dropped' : 'ok', this.#work, this.#retryAfterMs, this.#to);
+    this.#throttle.onEnd(this.#isRefused ? 'dropped' : 'ok', this.#work, this.#retryAfterMs, this.#to, this.#beganAt);
     this.#sink.onEnd(trailers);
   }
 
@@ -102,7 +107,7 @@ class WatchedSink implements CallSink {
     const { outcome, retryAfterMs } = acceptanceOf(error);
     // A stream that broke off was accepted.
     const ended = outcome === 'dropped' && this.#isAnswered && !error.rejected && !this.#isRefused ? 'error' : outcome;
-    this.#throttle.onEnd(ended, this.#work, Math.max(retryAfterMs, this.#retryAfterMs), this.#to);
+    this.#throttle.onEnd(ended, this.#work, Math.max(retryAfterMs, this.#retryAfterMs), this.#to, this.#beganAt);
     this.#sink.onError(error);
   }
 

@@ -1,4 +1,5 @@
 /** The door of gRPC servers, on real ones of grpc-js, and that of transport.serve under the same clients. */
+import { AsyncLocalStorage } from 'node:async_hooks';
 import * as grpc from '@grpc/grpc-js';
 import { type CallContext, type CallHandler, createRuntime } from 'evenkeel/core';
 import { createGrpcTransport } from 'evenkeel/grpc';
@@ -134,6 +135,51 @@ describe('a gRPC server behind the limiter', () => {
     }
   });
 
+  it('serves a call that waited in the context of that call', async () => {
+    const { limiter } = limiterRig();
+    const storage = new AsyncLocalStorage<string>();
+    // As tracing does: a context for each call, before the door.
+    const named = ((_method: unknown, call: grpc.ServerInterceptingCallInterface) =>
+      new grpc.ServerInterceptingCall(call, {
+        start: (next) =>
+          next({ onReceiveMetadata: (metadata, go) => storage.run(String(metadata.get('who')[0]), () => go(metadata)) }),
+      })) as grpc.ServerInterceptor;
+    const seen: unknown[] = [];
+    const chat = (stream: grpc.ServerDuplexStream<Text, Text>) => {
+      const who = String(stream.metadata.get('who')[0]);
+      seen.push([who, storage.getStore()]);
+      stream.on('data', () => {});
+      // Its end makes room in a context of its own.
+      stream.on('end', () => storage.run('another', () => stream.end()));
+    };
+    const server = await foreignServer({ Bidi: chat }, { interceptors: [named, grpcLimiter(limiter)] });
+    rig.onClose(() => server.kill());
+    const client = foreignClient(server.endpoint.address);
+    rig.onClose(() => client.close());
+    const { path, requestSerialize, responseDeserialize } = Texts.Bidi;
+    const open = (who: string) => {
+      const metadata = new grpc.Metadata();
+      metadata.set('who', who);
+      const stream = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, metadata);
+      stream.on('data', () => {});
+      stream.on('error', () => {});
+      stream.write({ text: 'x' });
+      return stream;
+    };
+    const first = open('first');
+    await eventually('the first is served', () => seen.length === 1);
+    const second = open('second');
+    await eventually('the second waits', () => limiter.queued === 1);
+    first.end();
+    await eventually('the second is served', () => seen.length === 2);
+    second.end();
+    await eventually('the permit is back', () => limiter.inFlight === 0);
+    expect(seen).toEqual([
+      ['first', 'first'],
+      ['second', 'second'],
+    ]);
+  });
+
   it('knows callers by their address', async () => {
     const { limiter } = limiterRig();
     const client = await limited(limiter, echo, { trusted: ['127.0.0.1'] });
@@ -264,7 +310,7 @@ describe('a gRPC server behind the limiter', () => {
 
   it('tells its level in the head of answers, and in the trailers of refusals', async () => {
     const rig = limiterRig({ queue: { maxQueued: 1 } });
-    const client = await limited(rig.limiter);
+    const client = await limited(rig.limiter, echo, { trusted: ['127.0.0.1'] });
     expect((await ask(client)).head?.get('evenkeel-admission-level')).toEqual([]);
     await eventually('the permit is back', () => rig.limiter.inFlight === 0);
     await lowerLevel(rig);

@@ -1,4 +1,5 @@
 /** Callers that leave while their work goes on: it has its permit until it is over. */
+import type { IncomingCall } from 'evenkeel/core';
 import { createHttpTransport } from 'evenkeel/http';
 import { fetchLimiter, httpLimiter, type LimitedCallHandler, type Limiter, limitCalls } from 'evenkeel/limiter';
 import * as undici from 'undici';
@@ -261,3 +262,61 @@ describe('a handler of transport.serve', () => {
     expect(windowsOf(rig)).toEqual(NOTHING_FAILED);
   });
 });
+
+describe('a handler that never ends for a caller that has gone', () => {
+  it.each(['fetch', 'calls'] as const)('of %s gives its permit back after half a minute', async (kind) => {
+    const { clock, limiter } = limiterRig();
+    const caller = new AbortController();
+    const never = () => new Promise<never>(() => {});
+    if (kind === 'fetch') void fetchLimiter(limiter)(never)(new Request('http://service.test/', { signal: caller.signal }));
+    else void limitCalls(limiter)(never)(incoming(caller.signal));
+    await clock.settle();
+    caller.abort();
+    await clock.advance(29_999);
+    expect(limiter.inFlight).toBe(1);
+    await clock.advance(1);
+    expect(limiter.inFlight).toBe(0);
+  });
+
+  it.each(['fetch', 'calls'] as const)('of %s is not called when its caller goes in the turn of the permit', async (kind) => {
+    const { limiter } = limiterRig();
+    const caller = new AbortController();
+    let called = 0;
+    const handler = () => {
+      called++;
+      return new Promise<never>(() => {});
+    };
+    const held = limiter.tryAcquire();
+    const answer =
+      kind === 'fetch'
+        ? fetchLimiter(limiter)(handler)(new Request('http://service.test/', { signal: caller.signal }))
+        : limitCalls(limiter)(handler)(incoming(caller.signal));
+    const refused = Promise.resolve(answer).catch((error) => error);
+    await Promise.resolve();
+    expect(limiter.queued).toBe(1);
+    held?.end();
+    caller.abort();
+    expect(await refused).toMatchObject({ code: 'cancelled' });
+    expect([called, limiter.inFlight]).toEqual([0, 0]);
+  });
+});
+
+describe('a handler of fetch', () => {
+  it('holds the permit of a caller that has gone until it is done, and that call says nothing of the server', async () => {
+    const rig = limiterRig();
+    const caller = new AbortController();
+    const job = work<Response>();
+    const answer = fetchLimiter(rig.limiter)(() => job.promise)(new Request('http://service.test/', { signal: caller.signal }));
+    await rig.clock.settle();
+    caller.abort();
+    expect(rig.limiter.inFlight).toBe(1);
+    job.finish(new Response(null, { status: 500 }));
+    await answer;
+    expect(rig.limiter.inFlight).toBe(0);
+    expect(windowsOf(rig)).toEqual(NOTHING_FAILED);
+  });
+});
+
+function incoming(signal: AbortSignal): IncomingCall {
+  return { path: '/', method: 'POST', headers: [], body: (async function* () {})(), signal } as unknown as IncomingCall;
+}

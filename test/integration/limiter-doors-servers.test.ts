@@ -176,7 +176,7 @@ describe.each(DOOR_KINDS)('the door of %s', (kind) => {
 
   it('tells its level with every answer while not everybody is admitted', async () => {
     const rig = limiterRig({ queue: { maxQueued: 1 } });
-    await using server = await limitedServer(kind, rig.limiter, hello);
+    await using server = await limitedServer(kind, rig.limiter, hello, { trusted: ['127.0.0.1'] });
     expect((await ask(server)).headers['evenkeel-admission-level']).toBeUndefined();
     await eventually('the permit is back', () => rig.limiter.inFlight === 0);
     await lowerLevel(rig);

@@ -1,7 +1,7 @@
 /** Limiters under a clock that stands, the three servers on node:http that have a door, and callers that see all of an answer. */
 import { Agent, request as httpRequest, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { type CallContext, createRuntime, type VirtualClock, virtualClock } from 'evenkeel/core';
+import { type CallContext, type Criticality, createRuntime, type VirtualClock, virtualClock } from 'evenkeel/core';
 import {
   callContextOf,
   createLimiter,
@@ -37,12 +37,15 @@ export function limiterRig(options: LimiterOptions = {}): LimiterRig {
   return { limiter, clock, windows };
 }
 
-/** Refuses so many sheddable calls that they are turned away at the door. */
-export async function lowerLevel({ clock, limiter }: LimiterRig): Promise<void> {
+/** Refuses so many sheddable calls, or calls of `criticality`, that they are turned away at the door. */
+export async function lowerLevel(
+  { clock, limiter }: Pick<LimiterRig, 'clock' | 'limiter'>,
+  criticality: Criticality = 'sheddable',
+): Promise<void> {
   for (let period = 0; period < 8 && limiter.level === 512; period++) {
     const held = limiter.tryAcquire();
     const waiting = limiter.acquire();
-    const refused = Array.from({ length: 400 }, () => limiter.acquire({ criticality: 'sheddable' }).catch(() => {}));
+    const refused = Array.from({ length: 400 }, () => limiter.acquire({ criticality }).catch(() => {}));
     await Promise.all(refused);
     held?.end();
     (await waiting).end();

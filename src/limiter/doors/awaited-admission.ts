@@ -5,6 +5,20 @@ import type { Permit } from '../permit.js';
 import type { Refusal } from '../refusal.js';
 import { type Claim, Waiter } from '../waiter.js';
 
+/**
+ * What is granted to a caller that has gone, in the same turn perhaps, is nobody's: it is given back, and no work begins.
+ * @throws {EvenkeelError} `cancelled`.
+ */
+export function checkCaller(permit: Permit, signal: AbortSignal | undefined): void {
+  if (!signal?.aborted) return;
+  permit.end('ignored');
+  throw goneError(signal);
+}
+
+function goneError({ reason }: AbortSignal): EvenkeelError {
+  return new EvenkeelError('cancelled', 'the caller left before there was a permit', { cause: reason });
+}
+
 export class AwaitedAdmission extends Waiter {
   readonly #limiter: LimiterCore;
   #settle: ((result: Permit | Refusal) => void) | undefined;
@@ -18,7 +32,7 @@ export class AwaitedAdmission extends Waiter {
   }
 
   /**
-   * For one whose result is not known yet. A permit that was granted is handed over even when its caller has left meanwhile.
+   * For one whose result is not known yet. A permit that was granted is handed over even when its caller has left meanwhile: see `checkCaller`.
    * @throws {EvenkeelError} `cancelled` when `signal` aborts first.
    */
   wait(signal: AbortSignal | undefined): Promise<Permit | Refusal> {
@@ -26,7 +40,7 @@ export class AwaitedAdmission extends Waiter {
       const leave = () => {
         if (!this.#limiter.withdraw(this)) return;
         signal?.removeEventListener('abort', leave);
-        reject(new EvenkeelError('cancelled', 'the caller left before there was a permit', { cause: signal?.reason }));
+        reject(goneError(signal as AbortSignal));
       };
       this.#settle = (result) => {
         signal?.removeEventListener('abort', leave);

@@ -27,8 +27,8 @@ export interface DoorOptions<Request> {
   /** Whose share it runs on. Default: none's. */
   partitionOf?: (request: Request) => string | undefined;
   /**
-   * Who asks: a user, a tenant, a session. The same ones are then shed first for an hour, here and in all services behind. Where it names one,
-   * a cohort that an untrusted caller claims does not count. Default: the cohort of the request, or one by chance.
+   * Who asks: a user, a tenant, a session. The same ones are then shed first for an hour, here and in all services behind. A cohort that a trusted
+   * caller brings stands. Default: one by chance.
    */
   userOf?: (request: Request) => string | undefined;
   /** Of a refusal for lack of room: 429 or 503. Default 503. A gRPC status is `RESOURCE_EXHAUSTED` in either case. */

@@ -29,10 +29,10 @@ export class Door<Request> {
     return this.limiter.runtime.clock.now();
   }
 
-  /** Value of `evenkeel-admission-level`; undefined while everybody is admitted. */
+  /** Value of `evenkeel-admission-level`; undefined while everybody is admitted, and where partitions have shares that no level takes away. */
   level(): string | undefined {
-    const { level } = this.limiter;
-    if (level >= ALL_PRIORITIES) return undefined;
+    const { gate, level } = this.limiter;
+    if (level >= ALL_PRIORITIES || gate.partitions.isSplit) return undefined;
     // It changes a few times a second; its text is asked for with every response.
     if (level !== this.#level) {
       this.#level = level;

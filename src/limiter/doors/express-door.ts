@@ -31,7 +31,7 @@ export function expressLimiter<Request extends IncomingMessage = IncomingMessage
       return;
     }
     carryContext(request, context);
-    if (door.claims.isSkipped(request)) next();
+    if (door.claims.isSkipped) next();
     else new MiddlewareAdmission(door, request, response, now, next).submit();
   };
 }

@@ -70,7 +70,7 @@ function receive<Request extends FastifyRequestLike>(
     return;
   }
   carryContext(request, context);
-  if (door.claims.isSkipped(request)) admit();
+  if (door.claims.isSkipped) admit();
   else new FastifyAdmission(door, request, reply, now, admit).submit();
 }
 

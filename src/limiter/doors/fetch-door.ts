@@ -2,11 +2,13 @@
 import type { CallContext } from '../../core/call-context.js';
 import { HEADERS } from '../../core/headers.js';
 import { watchedBody } from '../../core/internal/watched-body.js';
+import type { Outcome } from '../../core/load-counter.js';
 import { readRetryAfterMs } from '../../core/pushback.js';
 import type { Limiter } from '../limiter.js';
 import { outcomeOf, outcomeOfStatus } from '../outcome.js';
 import type { Permit } from '../permit.js';
-import { AwaitedAdmission } from './awaited-admission.js';
+import { AbandonedWork } from './abandoned-work.js';
+import { AwaitedAdmission, checkCaller } from './awaited-admission.js';
 import { checkHandler, Door } from './door.js';
 import type { DoorOptions } from './door-options.js';
 import type { RefusalAnswer } from './refusal-answer.js';
@@ -15,8 +17,8 @@ import type { RefusalAnswer } from './refusal-answer.js';
 export type FetchLimitedHandler = (request: Request, context: CallContext) => Response | Promise<Response>;
 
 /**
- * As `httpLimiter`, for handlers in the style of fetch. The permit ends when the body of the response has been read to its end, or left. What
- * the handler throws is thrown on, counted as an error. A caller that goes away while its request waits, which `request.signal` tells, leaves
+ * As `httpLimiter`, for handlers in the style of fetch. The permit ends when the body of the response has been read to its end, or left; of a caller that
+ * goes away before, when the handler is done and what it answered is let go, or half a minute later. What the handler throws is thrown on, counted as an error. A caller that goes away while its request waits, which `request.signal` tells, leaves
  * the queue; the promise rejects with `cancelled`, and nobody listens any more. Such requests do not tell the address of their caller: trust
  * takes a function. What becomes of the body of a refused request is the server's business; nothing of it is read here.
  * @throws {EvenkeelError} `invalid-argument` for an option out of range.
@@ -37,10 +39,11 @@ export function fetchLimiter(
       const now = door.now();
       const context = door.claims.read(request, headersOf(request), undefined, now);
       if ('code' in context) return refused(door, door.answers.malformed(context));
-      if (door.claims.isSkipped(request)) return handler(request, context);
+      if (door.claims.isSkipped) return handler(request, context);
       const admission = new AwaitedAdmission(door.limiter, door.claims.claim, now);
       const result = admission.result ?? (await admission.wait(request.signal));
       if (typeof result === 'string') return refused(door, door.answers.of(result));
+      checkCaller(result, request.signal);
       return serve(door, result, handler, request, context);
     };
   };
@@ -53,31 +56,46 @@ async function serve(
   request: Request,
   context: CallContext,
 ): Promise<Response> {
-  let response: Response;
+  // Not all of those who make requests give them a signal.
+  const signal = request.signal as AbortSignal | undefined;
+  let abandoned: AbandonedWork | undefined;
+  const leave = () => {
+    abandoned = new AbandonedWork(door.limiter.runtime.clock, () => permit.end('ignored'));
+  };
+  const onEnd = (outcome: Outcome, retryAfterMs: number) => {
+    signal?.removeEventListener('abort', leave);
+    permit.end(signal?.aborted ? 'ignored' : outcome, retryAfterMs);
+    abandoned?.over();
+  };
+  signal?.addEventListener('abort', leave, { once: true });
   try {
-    response = await handler(request, context);
-    return watched(door, request, response, permit);
+    return watched(door, request, await handler(request, context), onEnd);
   } catch (error) {
     const { outcome, retryAfterMs } = outcomeOf(error);
-    permit.end(outcome, retryAfterMs);
+    onEnd(outcome, retryAfterMs);
     throw error;
   }
 }
 
-function watched(door: Door<Request>, request: Request, response: Response, permit: Permit): Response {
+function watched(
+  door: Door<Request>,
+  request: Request,
+  response: Response,
+  onEnd: (outcome: Outcome, retryAfterMs: number) => void,
+): Response {
   const { body, status, statusText } = response;
   const outcome = outcomeOfStatus(status);
   const retryAfterMs =
     outcome === 'dropped' ? readRetryAfterMs([HEADERS.retryAfter.text, response.headers.get(HEADERS.retryAfter.text) ?? '']) : 0;
   const level = door.level();
   const isRead = body !== null && request.method !== 'HEAD';
-  if (!isRead) permit.end(outcome, retryAfterMs);
+  if (!isRead) onEnd(outcome, retryAfterMs);
   if (!isRead && level === undefined) return response;
   // A copy: those of a response that was fetched cannot be changed.
   const headers = new Headers(response.headers);
   if (level !== undefined) headers.set(HEADERS.admissionLevel.text, level);
   if (body === null) return new Response(null, { status, statusText, headers });
-  const whole = isRead ? watchedBody(body, (how) => permit.end(how === 'whole' ? outcome : how, retryAfterMs)) : body;
+  const whole = isRead ? watchedBody(body, (how) => onEnd(how === 'whole' ? outcome : how, retryAfterMs)) : body;
   return new Response(whole, { status, statusText, headers });
 }
 

@@ -5,6 +5,7 @@
  * The call is taken hold of by its own methods, and not wrapped in another: grpc-js adds methods to calls now and then, and an interceptor
  * that does not know them would break its server.
  */
+import { AsyncResource } from 'node:async_hooks';
 import { HEADERS, type HeaderList } from '../../core/headers.js';
 import type { Outcome } from '../../core/load-counter.js';
 import type { Limiter } from '../limiter.js';
@@ -99,13 +100,14 @@ class LimitedListener implements GrpcListenerLike {
       this.#refuse(door.answers.malformed(context));
       return;
     }
-    if (door.claims.isSkipped(request)) {
+    if (door.claims.isSkipped) {
       this.#inner.onReceiveMetadata(metadata);
       return;
     }
     const waiting = new GrpcWaiter(door.claims.claim, now, this);
     this.#waiting = waiting;
     door.limiter.submit(waiting);
+    if (waiting.isQueued) waiting.keepContext();
   }
 
   onReceiveMessage(message: unknown): void {
@@ -216,18 +218,28 @@ class LimitedListener implements GrpcListenerLike {
 
 class GrpcWaiter extends Waiter {
   readonly #listener: LimitedListener;
+  /** The permit comes free in the context of another call. */
+  #context: AsyncResource | undefined;
 
   constructor(claim: Claim, arrivedAt: number, listener: LimitedListener) {
     super(claim, arrivedAt);
     this.#listener = listener;
   }
 
+  keepContext(): void {
+    this.#context = new AsyncResource('evenkeel.limiter');
+  }
+
   onAdmitted(startedAt: number, isTimed: boolean): void {
-    this.#listener.onAdmitted(this, startedAt, isTimed);
+    const listener = this.#listener;
+    if (this.#context === undefined) listener.onAdmitted(this, startedAt, isTimed);
+    else this.#context.runInAsyncScope(listener.onAdmitted, listener, this, startedAt, isTimed);
   }
 
   onRefused(refusal: Refusal): void {
-    this.#listener.onRefused(refusal);
+    const listener = this.#listener;
+    if (this.#context === undefined) listener.onRefused(refusal);
+    else this.#context.runInAsyncScope(listener.onRefused, listener, refusal);
   }
 }
 

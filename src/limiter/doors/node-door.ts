@@ -39,7 +39,7 @@ export function httpLimiter(
         return;
       }
       const admission = new HttpAdmission(door, request, response, now, handler, context);
-      if (door.claims.isSkipped(request)) admission.proceed();
+      if (door.claims.isSkipped) admission.proceed();
       else admission.submit();
     };
   };

@@ -1,10 +1,10 @@
 /**
  * What a request claims, and what of it counts: read once, before its body, by one rule for all doors.
  *
- * Nobody's deadline exceeds `maxTimeoutMs`. Criticality above the cap, and a cohort where the service can tell the user itself, count for
- * trusted callers only: else whoever is shed would call itself `critical-plus`.
+ * Nobody's deadline exceeds `maxTimeoutMs`. Criticality above the cap, and a cohort, count for trusted callers only: else whoever is shed would
+ * call itself `critical-plus`, or one of those who are served first.
  */
-import type { CallContext } from '../../core/call-context.js';
+import { type CallContext, DEFAULT_CRITICALITY } from '../../core/call-context.js';
 import { cohortOf } from '../../core/cohort.js';
 import { readContextHeaders } from '../../core/context-headers.js';
 import { EvenkeelError, isEvenkeelError } from '../../core/errors.js';
@@ -19,6 +19,8 @@ import type { DoorSettings } from './door-options.js';
 export class RequestClaims<Request> {
   /** Of the request that was read last; the next one overwrites it. */
   readonly claim: Claim = emptyClaim();
+  /** That one is not limited: nothing it says is looked at but for its context. */
+  isSkipped = false;
   readonly #settings: DoorSettings<Request>;
   readonly #runtime: Runtime;
   readonly #partitions: Partitions;
@@ -44,11 +46,13 @@ export class RequestClaims<Request> {
     latest = Number.POSITIVE_INFINITY,
   ): CallContext | EvenkeelError {
     const { maxTimeoutMs, untrustedCriticality } = this.#settings;
+    this.isSkipped = this.#skips(request);
     const isTrusted = this.#isTrusted(headers, address);
     let told: CallContext;
     try {
       told = readContextHeaders(headers, { now, isTrusted, maxTimeoutMs, untrustedCriticality });
     } catch (error) {
+      if (this.isSkipped) return PLAIN;
       return isEvenkeelError(error) ? error : new EvenkeelError('internal', 'the headers cannot be read', { cause: error });
     }
     const context = this.#withUser(bounded(told, latest, now + maxTimeoutMs), request, isTrusted);
@@ -61,17 +65,6 @@ export class RequestClaims<Request> {
     claim.cohort = context.cohort;
     claim.deadline = context.deadline ?? Number.POSITIVE_INFINITY;
     return context;
-  }
-
-  isSkipped(request: Request): boolean {
-    const { skip } = this.#settings;
-    if (skip === undefined) return false;
-    try {
-      return skip(request) === true;
-    } catch (error) {
-      this.#report('skip', error);
-      return false;
-    }
   }
 
   #isTrusted(headers: HeaderList, address: string | undefined): boolean {
@@ -120,10 +113,23 @@ export class RequestClaims<Request> {
     }
   }
 
+  #skips(request: Request): boolean {
+    const { skip } = this.#settings;
+    if (skip === undefined) return false;
+    try {
+      return skip(request) === true;
+    } catch (error) {
+      this.#report('skip', error);
+      return false;
+    }
+  }
+
   #report(option: string, error: unknown): void {
     this.#runtime.diagnostics.report(`${this.#source}: ${option}`, error);
   }
 }
+
+const PLAIN: CallContext = Object.freeze({ criticality: DEFAULT_CRITICALITY });
 
 /** The framework's own deadline holds whatever the headers say. */
 function bounded(context: CallContext, latest: number, cap: number): CallContext {

@@ -45,7 +45,7 @@ export class BrakedLimit extends BaseLimit implements Disposable {
   /** Of the limit behind, and what of it is left. */
   #limit: number;
   #share = 1;
-  #looks: Timer;
+  #looks: Timer | undefined;
 
   constructor(inner: Limit, signals: readonly LimitSignal[], surroundings: BrakeSurroundings) {
     const { initial, max, quantile, windowCalls, windowMs } = inner;
@@ -56,6 +56,10 @@ export class BrakedLimit extends BaseLimit implements Disposable {
     this.#surroundings = surroundings;
     this.#limit = initial;
     if (inner.afterIdle !== undefined) this.afterIdle = (limit, idleMs) => this.#afterIdle(limit, idleMs);
+  }
+
+  /** Begins to look; not before whoever hears of a change can. */
+  start(): void {
     this.#looks = this.#lookLater();
   }
 
@@ -75,7 +79,7 @@ export class BrakedLimit extends BaseLimit implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#looks.cancel();
+    this.#looks?.cancel();
   }
 
   #lookLater(): Timer {

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import {
   aimdLimit,
+  createLimiter,
   fixedLimit,
   gradientLimit,
   type Limit,
@@ -9,7 +10,7 @@ import {
   type LimiterOptions,
   queueDelayLimit,
 } from '../../../src/limiter/index.js';
-import type { FakeRuntime } from '../../support/fake-host.js';
+import { type FakeRuntime, fakeRuntime } from '../../support/fake-host.js';
 import { codeOf, limiterOf } from '../../support/limiter-rig.js';
 
 /** A limit of somebody else's, with a window for each call. */
@@ -139,6 +140,24 @@ describe('a limit that somebody wrote', () => {
 
 describe('signals', () => {
   const signals = [{ key: 'gpu', max: 0.8 }];
+
+  it('are not looked at for a limiter that was refused', async () => {
+    const runtime = fakeRuntime();
+    runtime.load.signal('gpu', () => 1, { kind: 'utilization' });
+    for (const bad of [
+      { queue: { maxQueued: -1 } },
+      { partitions: { a: 2 } },
+      { share: {} as never },
+      { unit: 'bytes' as const },
+    ])
+      expect(() => {
+        runtime.load.counter('limiter:bad', { unit: 'calls' });
+        createLimiter({ name: 'bad', runtime, signals, ...bad });
+      }).toThrow(expect.objectContaining({ code: 'invalid-argument' }));
+    expect(runtime.clock.pending).toBe(0);
+    await runtime.clock.advance(1000);
+  });
+
   const rig = () => limiterOf({ limit: fixedLimit(100), signals });
 
   it('nobody publishes brake nothing', async () => {

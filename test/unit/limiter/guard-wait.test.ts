@@ -1,4 +1,5 @@
 /** Calls of a guarded transport that wait for their permits. */
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { describe, expect, it } from 'vitest';
 import { HEADERS } from '../../../src/core/index.js';
 import { createLimiters, fixedLimit } from '../../../src/limiter/index.js';
@@ -27,6 +28,26 @@ it('a guarded transport that drains serves the calls that wait, and refuses thos
   wire.last.answer();
   expect(waiting.log.lines.at(-1)).toBe('end');
   await drained;
+});
+
+it('a call that waited begins, and is refused, in the context of its own caller', async () => {
+  const storage = new AsyncLocalStorage<string>();
+  const seen: unknown[] = [];
+  const { limiter, start, wire } = guardRig();
+  const begin = wire.start.bind(wire);
+  wire.start = (...call) => {
+    seen.push(storage.getStore());
+    return begin(...call);
+  };
+  const refused = { onResponse() {}, onData() {}, onEnd() {}, onError: () => seen.push(`refused ${storage.getStore()}`) };
+  storage.run('first', () => start());
+  storage.run('second', () => start());
+  const transport = limiter.guard(wire);
+  storage.run('third', () => transport.start(TO, { path: '/' }, refused));
+  storage.run('other', () => wire.calls[0]?.answer());
+  await storage.run('other', () => transport.close());
+  await Promise.resolve();
+  expect(seen).toEqual(['first', 'second', 'refused third']);
 });
 
 describe('while it waits', () => {

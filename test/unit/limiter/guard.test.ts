@@ -116,7 +116,7 @@ describe('outcomes', () => {
     await clock.advance(1000);
     start();
     wire.last.answer(429, '', ['retry-after', '5']);
-    expect(limiter.explain().last.window.retryAfterMs).toBe(5000);
+    expect(limiter.explain().last.window?.retryAfterMs).toBe(5000);
     const { limit } = limiter;
     for (let i = 0; i < 4; i++) {
       await clock.advance(1000);

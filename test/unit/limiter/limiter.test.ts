@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { runWithContext } from '../../../src/core/index.js';
 import type { WorkCounter } from '../../../src/core/load-counter.js';
 import { aimdLimit, createLimiter, createThrottle, fixedLimit, type LimiterOptions } from '../../../src/limiter/index.js';
+import { lowerLevel } from '../../support/limiter-doors.js';
 import { codeOf, limiterOf } from '../../support/limiter-rig.js';
 
 describe('tryAcquire', () => {
@@ -48,6 +49,18 @@ describe('tryAcquire', () => {
     inFlight?.end();
     await limiter.close();
     expect(counter.read()).toMatchObject({ inFlight: 1, capacity: Number.POSITIVE_INFINITY, utilization: 0 });
+  });
+
+  it('leaves the board when it is closed, once its last call has ended', async () => {
+    const { limiter, runtime } = limiterOf();
+    const keys = () => [...runtime.load.keys()].filter((key) => key.startsWith('limiter:'));
+    for (let i = 0; i < 100; i++) await createLimiter({ name: `job-${i}`, runtime }).close();
+    expect(keys()).toEqual(['limiter:test']);
+    const permit = limiter.tryAcquire();
+    await limiter.close();
+    expect(keys()).toEqual(['limiter:test']);
+    permit?.end();
+    expect(keys()).toEqual([]);
   });
 
   it('refuses a call whose deadline has passed, with room or without', () => {
@@ -263,13 +276,39 @@ describe('acquire', () => {
     expect(limiter.snapshot().refused.cancelled?.critical).toBe(2);
   });
 
-  it('takes deadline and criticality from the ambient context, unless told otherwise', async () => {
+  it('takes criticality from the ambient context, unless told otherwise', async () => {
     const { limiter, runtime } = limiterOf();
     await runWithContext(runtime, { criticality: 'sheddable' }, async () => {
       await limiter.acquire();
       await limiter.acquire({ criticality: 'critical-plus' });
     });
     expect(limiter.snapshot().admitted).toEqual({ 'critical-plus': 1, critical: 0, 'sheddable-plus': 0, sheddable: 1 });
+  });
+
+  it.each([{ weight: 1 }, { partition: 'x' }, {}])('takes from the ambient context what %s does not tell', async (options) => {
+    const { limiter, runtime } = limiterOf({ limit: fixedLimit(9) });
+    const context = { criticality: 'sheddable', deadline: 0 } as const;
+    const refused = runWithContext(runtime, context, () => [
+      codeOf(limiter.wrap(() => 'not to be run', options)()),
+      codeOf(limiter.acquire(options)),
+    ]);
+    expect(await Promise.all(refused)).toEqual(['deadline-exceeded deadline', 'deadline-exceeded deadline']);
+    expect(limiter.snapshot().refused.deadline?.sheddable).toBe(2);
+    await runWithContext(runtime, context, () => limiter.run(() => 1, { ...options, deadline: 5 }));
+    expect(limiter.snapshot().admitted.sheddable).toBe(1);
+  });
+
+  it('hears when the caller of the ambient context goes', async () => {
+    const { clock, limiter, runtime } = limiterOf({ limit: fixedLimit(1) });
+    const caller = new AbortController();
+    const held = limiter.tryAcquire();
+    const waiting = runWithContext(runtime, { criticality: 'critical', signal: caller.signal }, () =>
+      codeOf(limiter.run(() => 'not to be run', { weight: 1 })),
+    );
+    await clock.settle();
+    caller.abort();
+    held?.end();
+    expect([await waiting, limiter.inFlight]).toEqual(['cancelled', 0]);
   });
 });
 
@@ -331,6 +370,26 @@ describe('ready', () => {
     expect(isReady).toBe(false);
     heavy?.end();
     await ready;
+  });
+
+  it('waits until calls of its criticality are not turned away at the door, and wakes the others meanwhile', async () => {
+    const rig = limiterOf({ limit: fixedLimit(1), queue: { maxQueued: 1 } });
+    const { clock, limiter } = rig;
+    await lowerLevel(rig, 'sheddable-plus');
+    expect(limiter.level).toBeLessThan(384);
+    let woken = 0;
+    const sheddable = limiter.ready({ criticality: 'sheddable' }).then(() => woken++);
+    await limiter.ready();
+    const held = limiter.tryAcquire({ cohort: 0 });
+    const critical = limiter.ready();
+    held?.end();
+    await critical;
+    expect(woken).toBe(0);
+    // Nobody comes any more, and nobody is told.
+    await clock.advance(3000);
+    await sheddable;
+    expect([limiter.level, limiter.tryAcquire({ criticality: 'sheddable' }) === undefined]).toEqual([512, false]);
+    await expect(limiter.ready({ criticality: 'urgent' as never })).rejects.toMatchObject({ code: 'invalid-argument' });
   });
 
   it('wakes the next puller, who wants less, when the first one leaves', async () => {

@@ -188,3 +188,32 @@ it('there are 64 at most', () => {
   expect(() => rig(shares(MAX_PARTITIONS))).not.toThrow();
   expect(() => rig(shares(MAX_PARTITIONS + 1))).toThrow(expect.objectContaining({ code: 'invalid-argument' }));
 });
+
+describe('under an overload that lasts', () => {
+  it.each(['critical', 'sheddable'] as const)(
+    'a share is served whoever floods the others, though its calls are %s',
+    async (criticality) => {
+      const { clock, limiter } = rig({ a: 0.5, b: 0.5 });
+      const served = { a: 0, b: 0 };
+      const call = (partition: 'a' | 'b', level: 'critical' | 'sheddable') => {
+        limiter
+          .run(() => clock.sleep(100), { partition, criticality: level })
+          .then(
+            () => served[partition]++,
+            () => {},
+          );
+      };
+      let leastLevel = 512;
+      // 1000 calls a second of a, of which 50 are its own; 20 of b, all of them its own.
+      for (let ms = 0; ms < 15_000; ms++) {
+        call('a', 'critical');
+        if (ms % 50 === 0) call('b', criticality);
+        await clock.advance(1);
+        leastLevel = Math.min(leastLevel, limiter.level);
+      }
+      expect(leastLevel).toBeLessThan(256);
+      expect(served.b).toBeGreaterThanOrEqual(295);
+      expect(served.a).toBeGreaterThan(1000);
+    },
+  );
+});

@@ -1,6 +1,8 @@
+import { Metadata } from '@grpc/grpc-js';
 import { createThrottle, type Throttle } from 'evenkeel/limiter';
 import { describe, expect, it } from 'vitest';
 import { EvenkeelError } from '../../../src/core/errors.js';
+import { runWithContext } from '../../../src/core/runtime.js';
 import { fakeRuntime } from '../../support/fake-host.js';
 
 /** Calls that a throttle lets through of `count`, each ended at once. */
@@ -108,6 +110,41 @@ it('counts the first end of a call only', () => {
   expect(throttle.snapshot().classes.critical.accepted).toBe(1);
 });
 
+it('is not blinded by old calls that are cancelled', async () => {
+  const runtime = fakeRuntime();
+  const throttle = createThrottle({ runtime });
+  const old = Array.from({ length: 1000 }, () => throttle.begin());
+  await runtime.clock.advance(10_000);
+  for (const call of old) call?.end('ignored');
+  let sent = 0;
+  for (let i = 0; i < 900; i++) {
+    const call = throttle.begin();
+    if (call !== undefined) sent++;
+    call?.end('dropped');
+    await runtime.clock.advance(2);
+  }
+  expect(sent).toBeLessThan(20);
+});
+
+it('takes back what is cancelled from where it was counted', async () => {
+  const runtime = fakeRuntime();
+  const throttle = createThrottle({ runtime });
+  const calls = Array.from({ length: 10 }, () => throttle.begin());
+  await runtime.clock.advance(1000);
+  for (const call of calls.slice(0, 4)) call?.end('ignored');
+  expect(throttle.snapshot().classes.critical).toMatchObject({ asked: 6, accepted: 6 });
+  await runtime.clock.advance(1100);
+  throttle.begin();
+  expect(throttle.snapshot().classes.critical).toMatchObject({ asked: 1, accepted: 1 });
+});
+
+it('takes what is not told from the ambient context', () => {
+  const runtime = fakeRuntime();
+  const throttle = createThrottle({ runtime });
+  runWithContext(runtime, { criticality: 'sheddable' }, () => throttle.begin({ cohort: 3 }));
+  expect(throttle.snapshot().classes.sheddable.asked).toBe(1);
+});
+
 describe('run', () => {
   it('takes an error that says full, and one that got no answer, for a refusal', async () => {
     const errors = [
@@ -116,6 +153,11 @@ describe('run', () => {
       new EvenkeelError('deadline-exceeded', 'late'),
       Object.assign(new Error('full'), { status: 503 }),
       new DOMException('late', 'TimeoutError'),
+      Object.assign(new TypeError('fetch failed'), { cause: Object.assign(new Error('refused'), { code: 'ECONNREFUSED' }) }),
+      Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' }),
+      Object.assign(new Error('late'), { code: 'UND_ERR_HEADERS_TIMEOUT' }),
+      Object.assign(new Error('gone'), { code: 14, metadata: new Metadata() }),
+      Object.assign(new Error('late'), { code: 4, metadata: new Metadata() }),
     ];
     for (const error of errors) {
       const throttle = createThrottle({ runtime: fakeRuntime() });

@@ -31,7 +31,7 @@ it('claims one call of default priority without a deadline for a bare request', 
 });
 
 it('forgets what the request before claimed', () => {
-  const { read, reader } = claims();
+  const { read, reader } = claims({ trusted: () => true });
   read([...baggage('evenkeel.criticality=sheddable,evenkeel.cohort=9'), 'evenkeel-timeout-ms', '10']);
   expect(reader.claim).toEqual({ weight: 1, rank: 3, cohort: 9, partition: 0, deadline: NOW + 10 });
   read();
@@ -76,9 +76,16 @@ it('draws the cohort of the user, and believes one that is brought from trusted 
   expect(read([], '10.0.0.7')).toMatchObject({ cohort: drawn });
 });
 
-it('keeps the cohort that is brought where no user is named', () => {
-  const { read } = claims({ userOf: () => undefined });
-  expect(read(baggage('evenkeel.cohort=7'))).toMatchObject({ cohort: 7 });
+it.each([{ userOf: () => undefined }, {}])('where no user is named, keeps the cohort that a trusted caller brings', (options) => {
+  const { read } = claims({ ...options, trusted: ['10.0.0.7'] });
+  expect(read(baggage('evenkeel.cohort=7'), '10.0.0.7')).toMatchObject({ cohort: 7 });
+  expect(read(baggage('evenkeel.cohort=0'))).toEqual({ criticality: 'critical' });
+});
+
+it('skips a request whatever its headers say', () => {
+  const { read, reader } = claims({ skip: () => true });
+  expect(read(['evenkeel-timeout-ms', 'soon'])).toEqual({ criticality: 'critical' });
+  expect(reader.isSkipped).toBe(true);
 });
 
 it('weighs and assigns by what the options say', () => {
@@ -105,7 +112,7 @@ it.each([
 ])('goes on without %s that fails, and tells the operator', (name, options) => {
   const { read, reader, warnings } = claims(options);
   expect(read()).toEqual({ criticality: 'critical' });
-  expect(reader.isSkipped('request')).toBe(false);
+  expect(reader.isSkipped).toBe(false);
   expect(reader.claim).toMatchObject({ weight: 1, partition: 0, cohort: undefined });
   expect(warnings).toEqual([expect.stringContaining(`limiter default: ${name}`)]);
 });
