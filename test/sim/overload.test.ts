@@ -14,7 +14,8 @@ import { rounds } from '../support/rounds.js';
 /** Bars are what docs/benchmarks.md claims, or as near to it as the worst of these seeds leaves some two points of room. */
 const SEEDS = Array.from({ length: rounds(2, 6) }, (_, i) => 2000 + i);
 const BASE: OverloadPhase = { load: 0.7, forMs: 4000 };
-const WELL_AGAIN_S = 1;
+/** Seconds, by side. */
+const WELL_AGAIN_S = { 'the limiter': 1, 'the limiter and the client throttle': 3 } as const;
 
 const unlimited = () => ({ arrive: (arrival) => arrival.serve(() => {}) }) satisfies Admission;
 /** Under `load` for ten seconds. */
@@ -38,13 +39,14 @@ describe.each(overloadScenarios)('the scenario $name', (scenario) => {
   };
 
   it.each(SEEDS)(
-    'comes back within a second with a limiter, throttled clients or not, and stays down without: seed %i',
+    'comes back within a second with a limiter, three with throttled clients, and stays down without: seed %i',
     async (seed) => {
       const { problems, tables } = await runOf(seed);
       expect(problems).toEqual([]);
       const table = tables[0] as Table;
       expect(table.rows[0]?.values.at(-1)).toBe('never');
-      for (const side of SIDES.slice(1)) expect(numberOf(table, side, 'well again after')).toBeLessThanOrEqual(WELL_AGAIN_S);
+      for (const [side, seconds] of Object.entries(WELL_AGAIN_S))
+        expect(numberOf(table, side, 'well again after')).toBeLessThanOrEqual(seconds);
     },
   );
 
@@ -84,7 +86,7 @@ describe('a server with a limiter', () => {
   it.each(SEEDS)('is hardly behind a fixed limit that is told what the server can do: seed %i', (seed) => {
     const told = limiterAdmission({ limit: fixedLimit(12) });
     const ratioAt = (load: number) => overloaded(seed, load).goodput / overloaded(seed, load, { admission: told }).goodput;
-    for (const load of [1.2, 2, 5]) expect(ratioAt(load)).toBeGreaterThan(0.95);
+    for (const load of [1.2, 2, 5]) expect(ratioAt(load)).toBeGreaterThan(0.93);
     expect(ratioAt(10)).toBeGreaterThan(0.92);
   });
 

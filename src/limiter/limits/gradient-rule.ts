@@ -15,7 +15,7 @@
  * | follow   | full                           | this one x gradient, plus headroom     | `measureAfter` windows, or a gradient of one half  |
  * | dip      | a window or two                | half of this one                       | both above the knee: dip again from here; else     |
  * |          |                                |                                        | the baseline is measured: follow, or start         |
- * | rise     | one window, half way to a dip  | half as much again                     | room above: start; else back to follow             |
+ * | rise     | one window, each 20 at most    | half as much again                     | room above: start; else back to follow             |
  * | quiet    | less than half of it in flight | this one, at most 5x what is in flight | traffic                                            |
  * | back off | calls were dropped             | nine tenths                            | a window without                                   |
  * @see Netflix concurrency-limits (Gradient2), Envoy's adaptive concurrency, failsafe-go: docs/limiter.md tells what is different here
@@ -45,8 +45,10 @@ const CHANCE = 2;
 const START_TOLERANCE = 1.5;
 /** Twice the limit, and hardly more throughput than before, but latency: it was in vain. */
 const IN_VAIN = 1.3;
-/** Windows from the first measurement to the second; the next takes twice as long, up to `measureEvery`. */
+/** Windows from the first measurement to the second; the next takes three times as long, up to `measureEvery`. */
 const FIRST_MEASURE = 4;
+/** Windows between two looks for room, at most: a rise costs next to nothing. */
+const RISE_EVERY = 20;
 /** At the least limit, where measuring costs nothing. */
 const LEAST_MEASURE = 2;
 /** Windows until the baseline is measured, once traffic fills the limit. */
@@ -122,7 +124,7 @@ export class Gradient extends BaseLimit {
     if (!this.#isStarting) {
       this.#busyWindows++;
       if (this.#busyWindows >= this.#measureAfter) return this.#dip(limit);
-      if (this.#busyWindows === Math.ceil(this.#measureAfter / 2)) return this.#rise(limit);
+      if (this.#busyWindows % Math.min(RISE_EVERY, Math.ceil(this.#measureAfter / 2)) === 0) return this.#rise(limit);
     }
     const better = this.#anchor.betterThan(limit, this.#throughput);
     return better === undefined ? this.#follow(window) : this.#undo(better);
@@ -146,7 +148,12 @@ export class Gradient extends BaseLimit {
     const gradient = this.#gradientAt(isSteadilyFull(window) ? latencyMs : latencyMs - CHANCE * window.latencyErrorMs);
     if (latencyMs > START_TOLERANCE * this.#baselineMs) this.#isStarting = false;
     // Far above, or a server that is far slower: half as many will tell at once.
-    if (gradient === LEAST_GRADIENT) return this.#dip(limit);
+    if (gradient === LEAST_GRADIENT) {
+      // Against what is now: smoothed with what was before, both levels would look alike.
+      this.#latencyMs = latencyMs;
+      this.#throughput = throughputOf(window);
+      return this.#dip(limit);
+    }
     // Full for a moment is not full: a level that was hardly used says little of twice as much.
     if (this.#isStarting && inFlight > STEADILY * limit) return this.#double(window);
     // One short window may be chance; the smoothed latency says so.
@@ -213,7 +220,7 @@ export class Gradient extends BaseLimit {
       this.#measureAfter = LEAST_MEASURE;
       return this.found(limit, 'latency at the least limit is the baseline');
     }
-    this.#measureAfter = Math.min(this.#measureEvery, 2 * this.#measureAfter);
+    this.#measureAfter = Math.min(this.#measureEvery, 3 * this.#measureAfter);
     this.#probe.begin(limit, this.#latencyMs, this.#throughput);
     return this.found(limit * DIP, 'dip to measure the baseline');
   }

@@ -18,7 +18,7 @@ export interface GradientLimitOptions {
   windowMs?: number;
   /** Least calls of a window. Default 32; 4 to 10,000. */
   windowCalls?: number;
-  /** Windows at the limit after which the baseline is measured anew. Default 50; 5 to 10,000. */
+  /** Windows at the limit after which the baseline is measured anew. Default 80; 5 to 10,000. */
   measureEvery?: number;
 }
 
@@ -28,7 +28,7 @@ const DEFAULT_TOLERANCE = 1.1;
 const DEFAULT_QUANTILE = 0.5;
 const DEFAULT_WINDOW_MS = 100;
 const DEFAULT_WINDOW_CALLS = 32;
-const DEFAULT_MEASURE_EVERY = 50;
+const DEFAULT_MEASURE_EVERY = 80;
 
 /**
  * Learns the limit from latency; the default. Zero settings for services from one call at a time to thousands, microseconds to minutes.

@@ -36,7 +36,8 @@ function overload(limit: Limit, knee: number, windows: number, from = limit.init
   let current = from;
   for (let i = 0; i < windows; i++) {
     const inFlight = Math.max(1, Math.floor(current));
-    current = limit.next(windowOf(current, latencyAt(inFlight, knee, aloneMs), inFlight));
+    const ended = Math.round((1000 / aloneMs) * Math.min(knee, inFlight));
+    current = limit.next({ ...windowOf(current, latencyAt(inFlight, knee, aloneMs), inFlight), ended });
     limits.push(current);
   }
   return limits;
@@ -78,8 +79,10 @@ describe('the gradient', () => {
   it('follows a knee that moves', () => {
     const limit = made();
     overload(limit, 64, 60);
+    // Within a second; and then for good.
     const fewer = overload(limit, 16, 60, 85);
-    expect(steady(fewer.slice(-10))).toBeLessThan(26);
+    expect(Math.max(...fewer.slice(9))).toBeLessThan(32);
+    expect(steady(fewer.slice(-10))).toBeLessThan(22);
     const more = overload(limit, 64, 120, fewer.at(-1));
     expect(steady(more.slice(-10))).toBeGreaterThan(60);
   });
@@ -97,7 +100,7 @@ describe('the gradient', () => {
   it.each([
     [80, 'more calls at once bring nothing'],
     [120, 'there is room'],
-  ])('rises for one window half way between two dips: %i calls ended in it', (ended, reason) => {
+  ])('rises for one window every 20 windows between two dips: %i calls ended in it', (ended, reason) => {
     const limit = made();
     let current = limit.initial;
     const next = (own: Partial<LimitWindow> = {}) => {
@@ -111,7 +114,7 @@ describe('the gradient', () => {
       next();
     }
     const risen = current;
-    expect(sinceDip).toBe(25);
+    expect(sinceDip % 20).toBe(0);
     next({ ended, latencyMs: ended === 80 ? latencyAt(risen, 8) : 12 });
     expect(limit.reason).toBe(reason);
     expect(current).toBeCloseTo(ended === 80 ? risen / 1.5 : risen);
