@@ -16,6 +16,7 @@ const LIMITS_KB = new Map([
   ['evenkeel/core', 23],
   ['evenkeel/router', 72],
   ['evenkeel/limiter', 42],
+  ['evenkeel/knobs', 24],
   ['evenkeel/sim', 112],
   ['evenkeel/http', 8],
   ['evenkeel/grpc', 9],

@@ -1,6 +1,6 @@
 /** The limiter: its public face over the gate, with promises. */
 import { type CallContext, CRITICALITIES, type Criticality, DEFAULT_CRITICALITY } from '../core/call-context.js';
-import { type EvenkeelError, invalidArgument } from '../core/errors.js';
+import type { EvenkeelError } from '../core/errors.js';
 import { EventSource } from '../core/events.js';
 import { Lifecycle } from '../core/lifecycle.js';
 import type { Outcome } from '../core/load-counter.js';
@@ -68,8 +68,6 @@ class GatedLimiter implements LimiterCore {
 
   constructor(options: LimiterOptions) {
     const { name = 'default', unit = 'calls', signals = [] } = options;
-    if (options.limit !== undefined && typeof options.limit !== 'function')
-      throw invalidArgument('limit', options.limit, 'a limit: gradientLimit(), fixedLimit(8), ...');
     this.name = checkName(name);
     this.runtime = options.runtime ?? createRuntime();
     const { clock, diagnostics, host, load, random, telemetry } = this.runtime;

@@ -1,5 +1,6 @@
 /** The limit of one limiter, from its options: looked at before it counts, braked by signals, and split with other processes. */
 
+import { invalidArgument } from '../../core/errors.js';
 import { checkedLimit } from './checked.js';
 import { gradientLimit } from './gradient.js';
 import type { Limit, LimitFactory, LimitSurroundings } from './limit.js';
@@ -22,8 +23,10 @@ export interface Layers {
   readonly braked: BrakedLimit | undefined;
 }
 
-/** @throws {EvenkeelError} `invalid-argument` for numbers that contradict each other. */
+/** @throws {EvenkeelError} `invalid-argument` for what is no limit, and for numbers that contradict each other. */
 export function layersOf({ isShared, limit, onChange, onError, signals, surroundings }: LayersOptions): Layers {
+  if (limit !== undefined && typeof limit !== 'function')
+    throw invalidArgument('limit', limit, 'a limit: gradientLimit(), fixedLimit(8), ...');
   const found = checkedLimit(isShared ? quotaOnly(limit) : (limit ?? gradientLimit()), onError)(surroundings);
   const onBrake = (next: number) => onChange(shared?.limitBehind(next) ?? next, braked?.reason ?? '');
   const isBraked = checkSignals(signals).length > 0;
