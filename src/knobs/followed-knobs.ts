@@ -5,8 +5,9 @@ import { EventSource } from '../core/events.js';
 import { randomId } from '../core/random.js';
 import { createRuntime, type Runtime } from '../core/runtime.js';
 import { ArmMeter } from './arm-meter.js';
+import { BreakGlass, withBreakGlass } from './break-glass.js';
 import { type CachedState, CacheFile } from './cached-state.js';
-import { checkText, type KnobDefinition, type KnobOptions, MAX_NAME_LENGTH, resolveDefinition } from './definition.js';
+import { checkText, type KnobOptions, MAX_NAME_LENGTH, resolveDefinition } from './definition.js';
 import { Effective } from './effective.js';
 import { HeadOrder } from './head-order.js';
 import { CountedKnob, type Knob, TableKnob } from './knob.js';
@@ -20,6 +21,7 @@ import { Reporter } from './reporter.js';
 import { SeenFlips } from './seen-flips.js';
 import { EMPTY_SNAPSHOT, isScope, type KnobSnapshot, type LevelScope } from './snapshot.js';
 import type { SourceHandle, SourceReading } from './source.js';
+import { Staleness } from './staleness.js';
 import { stateSource } from './state-source.js';
 import { KnobView, type PinOptions } from './view.js';
 import { weighed } from './weighed.js';
@@ -54,7 +56,7 @@ class FollowedKnobs implements Knobs {
   readonly events: EventSource<KnobsEvents>;
   readonly #scope: string;
   readonly #runtime: Runtime;
-  readonly #maxStalenessMs: number;
+  readonly #staleness: Staleness;
   readonly #cache: CacheFile | undefined;
   readonly #countsChecks: boolean;
   readonly #registry: Registry;
@@ -64,15 +66,13 @@ class FollowedKnobs implements Knobs {
   readonly #source: SourceHandle;
   readonly #ready: (() => void)[] = [];
   readonly #uses: KnobUses;
+  readonly #glass: BreakGlass;
   readonly #reporter: Reporter | undefined;
   /** Since when the present state is in force. */
   #appliedAtMs: number;
   #snapshot: KnobSnapshot = EMPTY_SNAPSHOT;
   #effective: Effective;
   readonly #startedAtMs: number;
-  #isStale = false;
-  /** Knobs whose policy for a stale state is in force. */
-  #lost = 0;
   /** From the store, or from the copy. */
   #isKnown = false;
   #change: Timer | undefined;
@@ -85,14 +85,21 @@ class FollowedKnobs implements Knobs {
     this.service = checkText('service', service, 1, MAX_NAME_LENGTH);
     this.#scope = checkText('scope', scope, 1, MAX_NAME_LENGTH);
     this.instance = checkText('instance', options.instance ?? randomId(this.#runtime.random.fork('knobs')), 1, MAX_NAME_LENGTH);
-    this.#maxStalenessMs = checkNumber('maxStalenessMs', maxStalenessMs ?? DEFAULT_MAX_STALENESS_MS, 100);
     this.#registry = new Registry(options.buried ?? []);
+    const maxMs = checkNumber('maxStalenessMs', maxStalenessMs ?? DEFAULT_MAX_STALENESS_MS, 100);
+    this.#staleness = new Staleness(maxMs, this.#registry);
     this.#cache = cacheFile === undefined ? undefined : new CacheFile(cacheFile, scope, this.#runtime, this.#onError);
     this.#countsChecks = options.countChecks ?? true;
     this.events = new EventSource(`knobs ${service}`, this.#runtime.diagnostics);
     this.#startedAtMs = this.#runtime.clock.now();
     this.#appliedAtMs = this.#startedAtMs;
     this.#uses = new KnobUses(this.#registry, this.#table, this.#runtime.clock);
+    this.#glass = new BreakGlass({
+      file: options.breakGlassFile,
+      runtime: this.#runtime,
+      onChange: () => this.#settle('break-glass'),
+      onError: this.#onError,
+    });
     this.#effective = this.#weigh();
     const everyMs = checkNumber('pollMs', pollMs ?? DEFAULT_POLL_MS, 100, 600_000);
     const listener = { onReading: this.#onReading, onError: this.#onError };
@@ -157,7 +164,8 @@ class FollowedKnobs implements Knobs {
     return {
       ...this.#stand(),
       scope: this.#scope,
-      isStale: this.#isStale,
+      isStale: this.#staleness.isStale,
+      isGlassBroken: this.#glass.snapshot !== undefined,
       level: this.level(),
       knobs: [...this.#registry].map(({ definition, index, meter }) => ({
         name: definition.name,
@@ -175,6 +183,7 @@ class FollowedKnobs implements Knobs {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#source.close();
+    this.#glass.close();
     this.#change?.cancel();
     this.#look.cancel();
     for (const wake of this.#ready.splice(0)) wake();
@@ -240,7 +249,9 @@ class FollowedKnobs implements Knobs {
   #settle(reason: KnobsEvents['change']['reason']): void {
     const effective = this.#weigh();
     const lostForMs = this.#lostForMs;
-    const state = weighed(this.#registry, effective, this.#table.size, (definition) => lostForMs > this.#boundOf(definition));
+    const state = weighed(this.#registry, effective, this.#table.size, (definition) => {
+      return this.#staleness.isLost(definition, lostForMs) && !this.#glass.holds(definition.name);
+    });
     this.#effective = effective;
     const changed = new Set(this.#table.apply(state));
     this.#change?.cancel();
@@ -254,11 +265,8 @@ class FollowedKnobs implements Knobs {
 
   #weigh(): Effective {
     const now = this.#runtime.clock.now();
-    return new Effective(this.#snapshot, this.instance, (flip) => this.#seen.elapsedMs(flip, now));
-  }
-
-  #boundOf({ maxStalenessMs }: KnobDefinition): number {
-    return maxStalenessMs ?? this.#maxStalenessMs;
+    const snapshot = withBreakGlass(this.#snapshot, this.#glass.snapshot);
+    return new Effective(snapshot, this.instance, (flip) => this.#seen.elapsedMs(flip, now));
   }
 
   /** As `ageMs`; of what nothing has ever proven, since the start. */
@@ -268,18 +276,9 @@ class FollowedKnobs implements Knobs {
 
   /** Tells whether the state is stale, once each way. True: the policy of some knob begins or ends. */
   #judge(): boolean {
-    const lostForMs = this.#lostForMs;
-    const isStale = lostForMs > this.#maxStalenessMs;
-    if (isStale !== this.#isStale) {
-      this.#isStale = isStale;
-      if (isStale) this.events.emit('stale', { ageMs: this.ageMs });
-      else this.events.emit('fresh', { revision: this.revision });
-    }
-    let lost = 0;
-    for (const { definition } of this.#registry)
-      if (definition.onStale !== 'hold' && lostForMs > this.#boundOf(definition)) lost++;
-    const isOther = lost !== this.#lost;
-    this.#lost = lost;
+    const { isOther, isTurned } = this.#staleness.judge(this.#lostForMs);
+    if (isTurned && this.#staleness.isStale) this.events.emit('stale', { ageMs: this.ageMs });
+    else if (isTurned) this.events.emit('fresh', { revision: this.revision });
     return isOther;
   }
 

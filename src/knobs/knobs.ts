@@ -27,6 +27,8 @@ export interface KnobsOptions {
   scope?: string;
   /** A copy of the state for a start with the store down, in a folder of this machine. Default: none. */
   cacheFile?: string;
+  /** A file of this machine that is above the store: see break-glass in docs/knobs.md. So is the variable `EVENKEEL_KNOBS`. Default: none. */
+  breakGlassFile?: string;
   /** How old an unproven state may be before `stale` is told, and policies of knobs begin. Milliseconds; default 3,000; 100 and up. */
   maxStalenessMs?: number;
   /** Between two questions to the store beside the watch, ms, a fifth more or less by chance. Default 10,000; 100 to 600,000. */
@@ -75,9 +77,12 @@ export interface Knobs extends AsyncDisposable {
   close(): Promise<void>;
 }
 
+/** The store; a ramp, or the end of a flip; a policy for what is not proven; the file on this machine. */
+export type ChangeReason = 'state' | 'time' | 'stale' | 'break-glass';
+
 export type KnobsEvents = {
-  /** Knobs that are on or off, or at another dose, since: `reason` is `state`, `time` (a ramp, the end of a flip) or `stale`. */
-  change: { readonly changed: readonly string[]; readonly revision: number; readonly reason: 'state' | 'time' | 'stale' };
+  /** Knobs that are on or off now, or at another dose. */
+  change: { readonly changed: readonly string[]; readonly revision: number; readonly reason: ChangeReason };
   stale: { readonly ageMs: number };
   fresh: { readonly revision: number };
   /** A source or the cache failed; what was in force stays. */
@@ -95,6 +100,8 @@ export interface KnobsSnapshot {
   /** Null: never proven. */
   readonly ageMs: number | null;
   readonly isStale: boolean;
+  /** This machine's file or variable has something to say. */
+  readonly isGlassBroken: boolean;
   readonly registryHash: string;
   readonly level: Level;
   readonly knobs: readonly KnobReport[];

@@ -4,7 +4,7 @@ import type { Effective } from './effective.js';
 import type { KnobRule, KnobState } from './knob-table.js';
 import type { Registry } from './registry.js';
 
-/** @param isLost - Nothing has proven that knob's state for longer than it allows. */
+/** @param isLost - The policy of that knob is in force: nothing has proven its state for longer than it allows. */
 export function weighed(
   registry: Registry,
   effective: Effective,
@@ -15,7 +15,7 @@ export function weighed(
   let rules: (KnobRule | undefined)[] | undefined;
   for (const { definition, index } of registry) {
     const { dose, rule } = effective.doseOf(definition);
-    const isByPolicy = definition.onStale !== 'hold' && isLost(definition);
+    const isByPolicy = isLost(definition);
     doses[index] = isByPolicy ? lostDose(definition, dose) : dose;
     if (rule === undefined || isByPolicy) continue;
     rules ??= new Array(size).fill(undefined);
