@@ -42,6 +42,8 @@ export const HEADERS = {
   rejected: headerName('evenkeel-rejected'),
   /** What the server admits at the moment, 0 to 512 priorities (4 criticalities times 128 cohorts); absent: everybody. */
   admissionLevel: headerName('evenkeel-admission-level'),
+  /** `REVISION;LEVEL;EPOCH` of the state of knobs that the sender holds. */
+  knobs: headerName('evenkeel-knobs'),
   /** Name of the shard a call is for. */
   shard: headerName('evenkeel-shard'),
   /** Version of the shard map: the caller's on a request; the server's on a 421 that says the shard is not here. */

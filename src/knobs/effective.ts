@@ -24,12 +24,17 @@ export class Effective {
   readonly #instance: number;
   readonly #levels = new Map<LevelScope, LevelFlip>();
   readonly #knobs = new Map<string, KnobFlip>();
+  readonly #told: Level;
   readonly #elapsedOf: (flip: Flip) => number;
   /** Milliseconds until something that was asked for becomes another; Infinity: it stays. */
   changesInMs = Number.POSITIVE_INFINITY;
 
-  /** @param elapsedOf - Milliseconds since this instance first saw a flip. */
-  constructor(snapshot: KnobSnapshot, instance: string, elapsedOf: (flip: Flip) => number) {
+  /**
+   * @param elapsedOf - Milliseconds since this instance first saw a flip.
+   * @param told - Not above this level, whatever the snapshot says.
+   */
+  constructor(snapshot: KnobSnapshot, instance: string, elapsedOf: (flip: Flip) => number, told: Level = NORMAL_LEVEL) {
+    this.#told = told;
     this.#instance = hashOf(instance);
     this.#elapsedOf = elapsedOf;
     for (const flip of snapshot.levels) this.#levels.set(flip.scope, flip);
@@ -38,7 +43,7 @@ export class Effective {
 
   levelOf({ feature, product, service }: Pick<KnobDefinition, 'feature' | 'product' | 'service'>): Level {
     const scopes: LevelScope[] = ['all', `service:${service}`, `product:${product}`, `feature:${feature}`];
-    return Math.min(...scopes.map((scope) => this.levelAt(scope))) as Level;
+    return Math.min(this.#told, ...scopes.map((scope) => this.levelAt(scope))) as Level;
   }
 
   levelAt(scope: LevelScope): Level {
@@ -48,6 +53,11 @@ export class Effective {
     if (!this.#takesPart(flip)) return this.#hasEnded(flip) ? NORMAL_LEVEL : from;
     if (this.#hasEnded(flip)) return NORMAL_LEVEL;
     return level > from && !this.#hasLetGo(flip) ? from : level;
+  }
+
+  /** Of a service as a whole. */
+  levelOfService(service: string): Level {
+    return Math.min(this.#told, this.levelAt('all'), this.levelAt(`service:${service}`)) as Level;
   }
 
   doseOf(definition: KnobDefinition): EffectiveDose {

@@ -1,37 +1,31 @@
 /** Knobs that follow a source: what it reads is put in order, weighed for this instance, and written where checks read it. */
-import type { Timer } from '../core/clock.js';
 import { checkNumber, invalidArgument } from '../core/errors.js';
 import { EventSource } from '../core/events.js';
 import { randomId } from '../core/random.js';
 import { createRuntime, type Runtime } from '../core/runtime.js';
+import type { CallExtension } from '../core/transport/call.js';
 import { ArmMeter } from './arm-meter.js';
-import { BreakGlass, withBreakGlass } from './break-glass.js';
 import { type CachedState, CacheFile } from './cached-state.js';
 import { checkText, type KnobOptions, MAX_NAME_LENGTH, resolveDefinition } from './definition.js';
-import { Effective } from './effective.js';
 import { HeadOrder } from './head-order.js';
+import { InForce } from './in-force.js';
 import { CountedKnob, type Knob, TableKnob } from './knob.js';
 import { KnobTable } from './knob-table.js';
 import { KnobUses } from './knob-uses.js';
-import type { Knobs, KnobsEvents, KnobsOptions, KnobsSnapshot } from './knobs.js';
+import type { ChangeReason, Knobs, KnobsEvents, KnobsOptions, KnobsSnapshot } from './knobs.js';
 import type { Level } from './level.js';
 import { Registry } from './registry.js';
 import type { InstanceReport } from './report.js';
 import { Reporter } from './reporter.js';
-import { SeenFlips } from './seen-flips.js';
-import { EMPTY_SNAPSHOT, isScope, type KnobSnapshot, type LevelScope } from './snapshot.js';
+import { isScope, type LevelScope } from './snapshot.js';
 import type { SourceHandle, SourceReading } from './source.js';
-import { Staleness } from './staleness.js';
 import { stateSource } from './state-source.js';
 import { KnobView, type PinOptions } from './view.js';
-import { weighed } from './weighed.js';
 
 const DEFAULT_MAX_STALENESS_MS = 3000;
 const DEFAULT_POLL_MS = 10_000;
 const DEFAULT_READY_MS = 5000;
 const DEFAULT_REPORT_MS = 10_000;
-/** How often the age is looked at. */
-const LOOK_EVERY_MS = 250;
 
 /**
  * Follows the knobs of `service` in `state`.
@@ -56,27 +50,20 @@ class FollowedKnobs implements Knobs {
   readonly events: EventSource<KnobsEvents>;
   readonly #scope: string;
   readonly #runtime: Runtime;
-  readonly #staleness: Staleness;
   readonly #cache: CacheFile | undefined;
   readonly #countsChecks: boolean;
   readonly #registry: Registry;
   readonly #table = new KnobTable();
   readonly #head = new HeadOrder();
-  readonly #seen = new SeenFlips();
   readonly #source: SourceHandle;
   readonly #ready: (() => void)[] = [];
   readonly #uses: KnobUses;
-  readonly #glass: BreakGlass;
   readonly #reporter: Reporter | undefined;
   /** Since when the present state is in force. */
   #appliedAtMs: number;
-  #snapshot: KnobSnapshot = EMPTY_SNAPSHOT;
-  #effective: Effective;
-  readonly #startedAtMs: number;
+  readonly #inForce: InForce;
   /** From the store, or from the copy. */
   #isKnown = false;
-  #change: Timer | undefined;
-  #look: Timer;
   #isClosed = false;
 
   constructor(options: KnobsOptions) {
@@ -86,25 +73,27 @@ class FollowedKnobs implements Knobs {
     this.#scope = checkText('scope', scope, 1, MAX_NAME_LENGTH);
     this.instance = checkText('instance', options.instance ?? randomId(this.#runtime.random.fork('knobs')), 1, MAX_NAME_LENGTH);
     this.#registry = new Registry(options.buried ?? []);
-    const maxMs = checkNumber('maxStalenessMs', maxStalenessMs ?? DEFAULT_MAX_STALENESS_MS, 100);
-    this.#staleness = new Staleness(maxMs, this.#registry);
     this.#cache = cacheFile === undefined ? undefined : new CacheFile(cacheFile, scope, this.#runtime, this.#onError);
     this.#countsChecks = options.countChecks ?? true;
     this.events = new EventSource(`knobs ${service}`, this.#runtime.diagnostics);
-    this.#startedAtMs = this.#runtime.clock.now();
-    this.#appliedAtMs = this.#startedAtMs;
+    this.#appliedAtMs = this.#runtime.clock.now();
     this.#uses = new KnobUses(this.#registry, this.#table, this.#runtime.clock);
-    this.#glass = new BreakGlass({
-      file: options.breakGlassFile,
+    this.#inForce = new InForce({
       runtime: this.#runtime,
-      onChange: () => this.#settle('break-glass'),
+      instance: this.instance,
+      registry: this.#registry,
+      table: this.#table,
+      head: this.#head,
+      maxStalenessMs: checkNumber('maxStalenessMs', maxStalenessMs ?? DEFAULT_MAX_STALENESS_MS, 100),
+      breakGlassFile: options.breakGlassFile,
+      poll: () => this.#source.poll(),
+      onChange: this.#onChange,
+      onStale: this.#onStale,
       onError: this.#onError,
     });
-    this.#effective = this.#weigh();
     const everyMs = checkNumber('pollMs', pollMs ?? DEFAULT_POLL_MS, 100, 600_000);
     const listener = { onReading: this.#onReading, onError: this.#onError };
     this.#source = stateSource({ state, scope, pollMs: everyMs }).start(this.#runtime, listener);
-    this.#look = this.#lookLater();
     this.#reporter = this.#reportTo(state, options.reportEveryMs ?? DEFAULT_REPORT_MS);
     if (this.#cache !== undefined) void this.#load(this.#cache);
   }
@@ -115,6 +104,18 @@ class FollowedKnobs implements Knobs {
 
   get revision(): number {
     return this.#head.revision;
+  }
+
+  get extension(): CallExtension {
+    return this.#inForce.hints;
+  }
+
+  get hint(): string | undefined {
+    return this.#inForce.hints.text();
+  }
+
+  hear(hint: string): void {
+    if (typeof hint === 'string') this.#inForce.hints.hear(hint);
   }
 
   get registryHash(): string {
@@ -131,7 +132,7 @@ class FollowedKnobs implements Knobs {
     const meter = new ArmMeter({ clock: this.#runtime.clock, onFailed });
     const knob = new (this.#countsChecks ? CountedKnob : TableKnob)(definition, this.#table, this.#table.add(), meter);
     this.#registry.add(knob as unknown as TableKnob);
-    this.#settle('state');
+    this.#inForce.settle('state');
     return knob;
   }
 
@@ -140,10 +141,9 @@ class FollowedKnobs implements Knobs {
   }
 
   level(scope?: LevelScope): Level {
-    if (scope === undefined)
-      return Math.min(this.#effective.levelAt('all'), this.#effective.levelAt(`service:${this.service}`)) as Level;
+    if (scope === undefined) return this.#inForce.effective.levelOfService(this.service);
     if (!isScope(scope)) throw invalidArgument('scope', scope, "'all', 'service:NAME', 'product:NAME' or 'feature:NAME'");
-    return this.#effective.levelAt(scope);
+    return this.#inForce.effective.levelAt(scope);
   }
 
   async ready({ timeoutMs = DEFAULT_READY_MS }: { timeoutMs?: number } = {}): Promise<boolean> {
@@ -164,8 +164,8 @@ class FollowedKnobs implements Knobs {
     return {
       ...this.#stand(),
       scope: this.#scope,
-      isStale: this.#staleness.isStale,
-      isGlassBroken: this.#glass.snapshot !== undefined,
+      isStale: this.#inForce.isStale,
+      isGlassBroken: this.#inForce.isGlassBroken,
       level: this.level(),
       knobs: [...this.#registry].map(({ definition, index, meter }) => ({
         name: definition.name,
@@ -183,9 +183,7 @@ class FollowedKnobs implements Knobs {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#source.close();
-    this.#glass.close();
-    this.#change?.cancel();
-    this.#look.cancel();
+    this.#inForce.close();
     for (const wake of this.#ready.splice(0)) wake();
     await Promise.all([this.#cache?.settled(), this.#reporter?.close()]);
     this.events.clear();
@@ -200,13 +198,24 @@ class FollowedKnobs implements Knobs {
     const news = this.#head.take(reading);
     if (news === 'older') return;
     if (news === 'newer' && reading.snapshot !== undefined) {
-      this.#hold(reading.snapshot);
+      this.#inForce.hold(reading.snapshot);
       this.#appliedAtMs = this.#runtime.clock.now();
       this.#reporter?.hurry();
     }
     this.#onKnown();
-    if (this.#judge() || news === 'newer') this.#settle('state');
+    if (this.#inForce.judge() || news === 'newer') this.#inForce.settle('state');
     if (news === 'newer' || this.#cache?.isDue) this.#cache?.save(this.#cached);
+  };
+
+  readonly #onChange = (changed: ReadonlySet<number>, reason: ChangeReason): void => {
+    if (!this.events.has('change')) return;
+    const names = [...this.#registry].filter(({ index }) => changed.has(index)).map(({ name }) => name);
+    this.events.emit('change', { changed: names, revision: this.revision, reason });
+  };
+
+  readonly #onStale = (isStale: boolean): void => {
+    if (isStale) this.events.emit('stale', { ageMs: this.ageMs });
+    else this.events.emit('fresh', { revision: this.revision });
   };
 
   readonly #onError = (error: unknown): void => {
@@ -240,64 +249,15 @@ class FollowedKnobs implements Knobs {
     return { service, instance, registryHash, epoch, revision, ageMs: ageMs === Number.POSITIVE_INFINITY ? null : ageMs };
   }
 
-  #hold(snapshot: KnobSnapshot): void {
-    this.#snapshot = snapshot;
-    this.#seen.take(snapshot, this.#runtime.clock.now());
-  }
-
-  /** Weighs all knobs anew, and again when time makes a difference. */
-  #settle(reason: KnobsEvents['change']['reason']): void {
-    const effective = this.#weigh();
-    const lostForMs = this.#lostForMs;
-    const state = weighed(this.#registry, effective, this.#table.size, (definition) => {
-      return this.#staleness.isLost(definition, lostForMs) && !this.#glass.holds(definition.name);
-    });
-    this.#effective = effective;
-    const changed = new Set(this.#table.apply(state));
-    this.#change?.cancel();
-    this.#change = undefined;
-    if (effective.changesInMs < Number.POSITIVE_INFINITY && !this.#isClosed)
-      this.#change = this.#runtime.clock.timer(effective.changesInMs, () => this.#settle('time'));
-    if (changed.size === 0 || !this.events.has('change')) return;
-    const names = [...this.#registry].filter(({ index }) => changed.has(index)).map(({ name }) => name);
-    this.events.emit('change', { changed: names, revision: this.revision, reason });
-  }
-
-  #weigh(): Effective {
-    const now = this.#runtime.clock.now();
-    const snapshot = withBreakGlass(this.#snapshot, this.#glass.snapshot);
-    return new Effective(snapshot, this.instance, (flip) => this.#seen.elapsedMs(flip, now));
-  }
-
-  /** As `ageMs`; of what nothing has ever proven, since the start. */
-  get #lostForMs(): number {
-    return Math.min(this.ageMs, this.#runtime.clock.now() - this.#startedAtMs);
-  }
-
-  /** Tells whether the state is stale, once each way. True: the policy of some knob begins or ends. */
-  #judge(): boolean {
-    const { isOther, isTurned } = this.#staleness.judge(this.#lostForMs);
-    if (isTurned && this.#staleness.isStale) this.events.emit('stale', { ageMs: this.ageMs });
-    else if (isTurned) this.events.emit('fresh', { revision: this.revision });
-    return isOther;
-  }
-
-  #lookLater(): Timer {
-    return this.#runtime.clock.timer(LOOK_EVERY_MS, () => {
-      this.#look = this.#lookLater();
-      if (this.#judge()) this.#settle('stale');
-    });
-  }
-
   async #load(cache: CacheFile): Promise<void> {
     const cached = await cache.load();
     if (cached === undefined || this.#isClosed || this.#head.epoch !== undefined) return;
     const { clock } = this.#runtime;
     this.#head.restore(cached.epoch, cached.revision);
-    this.#seen.restore(cached.elapsed, clock.wallTime() - cached.savedAt, clock.now());
-    this.#hold(cached.snapshot);
+    this.#inForce.seen.restore(cached.elapsed, clock.wallTime() - cached.savedAt, clock.now());
+    this.#inForce.hold(cached.snapshot);
     this.#onKnown();
-    this.#settle('state');
+    this.#inForce.settle('state');
   }
 
   #onKnown(): void {
@@ -309,7 +269,7 @@ class FollowedKnobs implements Knobs {
     epoch: this.#head.epoch ?? '',
     revision: this.#head.revision,
     savedAt: this.#runtime.clock.wallTime(),
-    elapsed: this.#seen.elapsed(this.#runtime.clock.now()),
-    snapshot: this.#snapshot,
+    elapsed: this.#inForce.seen.elapsed(this.#runtime.clock.now()),
+    snapshot: this.#inForce.snapshot,
   });
 }

@@ -8,6 +8,7 @@
  */
 import type { Events } from '../core/events.js';
 import type { Runtime } from '../core/runtime.js';
+import type { CallExtension } from '../core/transport/call.js';
 import type { StateTransport } from '../core/transport/state.js';
 import type { ArmCount } from './arm-meter.js';
 import type { KnobDefinition, KnobOptions } from './definition.js';
@@ -69,6 +70,15 @@ export interface Knobs extends AsyncDisposable {
   level(scope?: LevelScope): Level;
   /** Resolves when the state is proven, or was read from `cacheFile`; true: proven. Never rejects; waits at most `timeoutMs`, default 5,000. */
   ready(options?: { timeoutMs?: number }): Promise<boolean>;
+  /**
+   * For a router's `extensions`: tells servers which state this process holds, and hears which they hold. A newer one is asked for at once. While nothing
+   * proves the own state, a more severe level of `all` that servers told within the last minute counts.
+   */
+  readonly extension: CallExtension;
+  /** For answers: the value of the header `evenkeel-knobs`; undefined while the own state is not proven. */
+  readonly hint: string | undefined;
+  /** Takes the value of that header, of a request; what cannot be read says nothing. */
+  hear(hint: string): void;
   /** Of the names and what they mean: instances that disagree run different code. 16 hexadecimal digits. */
   readonly registryHash: string;
   /** Plain JSON. */
@@ -77,7 +87,7 @@ export interface Knobs extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-/** The store; a ramp, or the end of a flip; a policy for what is not proven; the file on this machine. */
+/** The store; a ramp, or the end of a flip; a policy for what is not proven, or what servers told meanwhile; the file on this machine. */
 export type ChangeReason = 'state' | 'time' | 'stale' | 'break-glass';
 
 export type KnobsEvents = {
