@@ -4,6 +4,7 @@
  * Wall time, from the call to the end of what it returned; of promises that is their settling.
  */
 import type { Clock } from '../core/clock.js';
+import type { WorkCounter } from '../core/load-counter.js';
 
 export interface ArmCount {
   /** Runs that ended, failures included. */
@@ -16,6 +17,8 @@ export interface ArmCount {
 
 export interface ArmSurroundings {
   readonly clock: Clock;
+  /** `knob:NAME` on the load board, made at the first run: what is in flight in either arm. */
+  readonly counter: () => WorkCounter;
   /** The reduced arm failed, and the full one stood in. */
   readonly onFailed: (error: unknown) => void;
 }
@@ -41,11 +44,14 @@ class Arm {
 export class ArmMeter {
   readonly #clock: Clock;
   readonly #onFailed: (error: unknown) => void;
+  readonly #counter: () => WorkCounter;
+  #work: WorkCounter | undefined;
   readonly #full = new Arm();
   readonly #reduced = new Arm();
 
-  constructor({ clock, onFailed }: ArmSurroundings) {
+  constructor({ clock, counter, onFailed }: ArmSurroundings) {
     this.#clock = clock;
+    this.#counter = counter;
     this.#onFailed = onFailed;
   }
 
@@ -66,10 +72,18 @@ export class ArmMeter {
 
   /** `instead`: what to do when it fails; undefined: the failure is the caller's. */
   #timed<T>(arm: Arm, work: () => T, instead: ((error: unknown) => T) | undefined): T {
+    this.#work ??= this.#counter();
+    const counter = this.#work;
     const startedAt = this.#clock.now();
+    counter.enter(1);
+    const end = (outcome: 'ok' | 'error') => {
+      const now = this.#clock.now();
+      counter.leave(1, outcome, startedAt, now);
+      arm.end(now - startedAt);
+    };
     const fail = (error: unknown): T => {
       arm.failed++;
-      arm.end(this.#clock.now() - startedAt);
+      end('error');
       if (instead === undefined) throw error;
       return instead(error);
     };
@@ -80,11 +94,11 @@ export class ArmMeter {
       return fail(error);
     }
     if (!(result instanceof Promise)) {
-      arm.end(this.#clock.now() - startedAt);
+      end('ok');
       return result;
     }
     return result.then((value) => {
-      arm.end(this.#clock.now() - startedAt);
+      end('ok');
       return value;
     }, fail) as T;
   }

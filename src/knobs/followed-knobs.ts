@@ -1,6 +1,7 @@
 /** Knobs that follow a source: what it reads is put in order, weighed for this instance, and written where checks read it. */
 import { checkNumber, invalidArgument } from '../core/errors.js';
 import { EventSource } from '../core/events.js';
+import type { WorkCounter } from '../core/load-counter.js';
 import { randomId } from '../core/random.js';
 import { createRuntime, type Runtime } from '../core/runtime.js';
 import type { CallExtension } from '../core/transport/call.js';
@@ -129,7 +130,9 @@ class FollowedKnobs implements Knobs {
       this.#runtime.diagnostics.report(`knob ${definition.name}`, error);
       this.events.emit('failed', { knob: definition.name, error });
     };
-    const meter = new ArmMeter({ clock: this.#runtime.clock, onFailed });
+    const { clock, load } = this.#runtime;
+    const counter = () => load.counter(`knob:${definition.name}`) as WorkCounter;
+    const meter = new ArmMeter({ clock, counter, onFailed });
     const knob = new (this.#countsChecks ? CountedKnob : TableKnob)(definition, this.#table, this.#table.add(), meter);
     this.#registry.add(knob as unknown as TableKnob);
     this.#inForce.settle('state');
