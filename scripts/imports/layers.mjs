@@ -38,7 +38,10 @@ const PEERS = new Map([
 ]);
 
 /** The programs have no user who could hand them a peer: they load it themselves, each at one place. */
-const LOADERS = new Map([['undici', 'src/cli/undici.ts']]);
+const LOADERS = new Map([
+  ['undici', 'src/cli/undici.ts'],
+  ['@nats-io/transport-node', 'src/cli/nats.ts'],
+]);
 
 /**
  * The unit a file belongs to: `core`, `router`, `transports/http`, `testing`, `index`.

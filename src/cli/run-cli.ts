@@ -1,10 +1,11 @@
 /** The table of commands, and which of them the arguments ask for. */
 import type { Command, CommandIo } from './command.js';
+import { knobsCommand } from './knobs.js';
 import { proxyCommand } from './proxy.js';
 import { ringsCommand } from './rings.js';
 import { simCommand } from './sim.js';
 
-const COMMANDS: readonly Command[] = [proxyCommand, simCommand, ringsCommand];
+const COMMANDS: readonly Command[] = [proxyCommand, knobsCommand, simCommand, ringsCommand];
 
 /** @returns The exit code: 2 when the arguments name no command. */
 export async function runCli(args: readonly string[], io: CommandIo, commands: readonly Command[] = COMMANDS): Promise<number> {
