@@ -74,7 +74,7 @@ async function perform(
   switch (task.type) {
     case 'status': {
       const status = await actuator.status();
-      say(status, statusLines(status));
+      say(status, statusLines(status, runtime.clock.wallTime()));
       return 0;
     }
     case 'watch':
@@ -156,7 +156,7 @@ async function watch(actuator: Actuator, io: CommandIo, asJson: boolean): Promis
       const text = JSON.stringify(status);
       if (text !== last) {
         if (asJson) io.out(text);
-        else for (const line of [...statusLines(status), '']) io.out(line);
+        else for (const line of [...statusLines(status, io.runtime.clock.wallTime()), '']) io.out(line);
       }
       last = text;
       await io.runtime.clock.sleep(WATCH_EVERY_MS, stop.signal, true).catch(() => {});

@@ -16,7 +16,7 @@ export type KnobChange =
   /** All levels to 4, and all knobs as the level says. */
   | { readonly type: 'release-all' };
 
-/** What is over stays for so long: until every instance has seen that it is. */
+/** What was released stays for so long: until every instance has seen that it was. */
 const KEPT_MS = 600_000;
 
 /**
@@ -70,14 +70,14 @@ function processDose(flip: KnobFlip | undefined): number | undefined {
   return flip === undefined || flip.requests < 1 || flip.cohorts.length > 0 ? undefined : flip.dose;
 }
 
-/** Without what ended long ago. Calendars of two writers differ by less than what is kept. */
+/**
+ * Without what was released long ago. What ends by itself stays until it is released: whether its time is over each instance says by its own clock, and a
+ * writer whose calendar is ahead must not end what others count on.
+ */
 function withoutOver({ knobs, levels }: KnobSnapshot, nowMs: number): KnobSnapshot {
-  const isOver = (flip: Flip, isReleased: boolean) => {
-    const endsAtMs = isReleased ? flip.atMs : flip.ttlMs > 0 ? flip.atMs + flip.ttlMs : Number.POSITIVE_INFINITY;
-    return endsAtMs + flip.rampMs + KEPT_MS < nowMs;
-  };
+  const isOld = ({ atMs, rampMs }: Flip) => atMs + rampMs + KEPT_MS < nowMs;
   return {
-    levels: levels.filter((flip) => !isOver(flip, flip.level === NORMAL_LEVEL)),
-    knobs: knobs.filter((flip) => !isOver(flip, flip.dose === undefined)),
+    levels: levels.filter((flip) => flip.level < NORMAL_LEVEL || !isOld(flip)),
+    knobs: knobs.filter((flip) => flip.dose !== undefined || !isOld(flip)),
   };
 }

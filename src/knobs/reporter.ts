@@ -3,7 +3,6 @@
  * writes a second at most. A store that is gone costs nothing but the report.
  */
 import type { Timer } from '../core/clock.js';
-import { isEvenkeelError } from '../core/errors.js';
 import { within } from '../core/internal/within.js';
 import type { Runtime } from '../core/runtime.js';
 import type { StateTransport } from '../core/transport/state.js';
@@ -25,6 +24,9 @@ export interface ReporterOptions {
 /** Reports that may go missing before an instance counts as gone. */
 const LEASES = 3;
 const JITTER = 0.2;
+/** Registries of code that nobody has run for a day are gone. */
+const REGISTRY_LEASE_MS = 24 * 3_600_000;
+const REGISTRY_EVERY_MS = 6 * 3_600_000;
 const ANSWER_WITHIN_MS = 5000;
 
 export class Reporter {
@@ -33,6 +35,7 @@ export class Reporter {
   #timer: Timer;
   #dueAtMs = 0;
   #registered = '';
+  #registerAgainMs = 0;
   #writing: Promise<void> | undefined;
   #isClosed = false;
 
@@ -82,7 +85,8 @@ export class Reporter {
     const told = report();
     try {
       await within(runtime.clock, ANSWER_WITHIN_MS, async (signal) => {
-        if (this.#registered !== told.registryHash) await this.#register(told, signal);
+        const isDue = runtime.clock.now() >= this.#registerAgainMs;
+        if (isDue || this.#registered !== told.registryHash) await this.#register(told, signal);
         const leaseMs = LEASES * everyMs;
         await state.put(reportKey(scope, told.service, told.instance), encodeReport(told), { leaseMs, signal });
       });
@@ -91,15 +95,14 @@ export class Reporter {
     }
   }
 
+  /** Once for all instances of the same code, and again before it falls out: code that nobody runs any more is forgotten. */
   async #register({ registryHash, service }: InstanceReport, signal: AbortSignal): Promise<void> {
-    const { definitions, scope, state } = this.#options;
+    const { definitions, runtime, scope, state } = this.#options;
     const key = registryKey(scope, service, registryHash);
-    try {
-      await state.put(key, encodeRegistry(definitions()), { expect: 'absent', signal });
-    } catch (error) {
-      // Another instance of the same code was first.
-      if (!isEvenkeelError(error, 'aborted')) throw error;
-    }
+    const isFirst = this.#registered !== registryHash;
+    if (!isFirst || (await state.get(key, { signal })) === undefined)
+      await state.put(key, encodeRegistry(definitions()), { leaseMs: REGISTRY_LEASE_MS, signal });
     this.#registered = registryHash;
+    this.#registerAgainMs = runtime.clock.now() + REGISTRY_EVERY_MS * (1 + JITTER * (2 * this.#random() - 1));
   }
 }

@@ -3,12 +3,15 @@ import type { HistoryEntry, KnobSnapshot, Plan, Propagation } from '../../knobs/
 
 const BAR_WIDTH = 30;
 
-export function statusLines(status: {
-  revision: number;
-  snapshot: KnobSnapshot;
-  instances: number;
-  disagreeing: readonly string[];
-}): string[] {
+export function statusLines(
+  status: {
+    revision: number;
+    snapshot: KnobSnapshot;
+    instances: number;
+    disagreeing: readonly string[];
+  },
+  nowMs: number,
+): string[] {
   const { disagreeing, instances, revision, snapshot } = status;
   const levels = snapshot.levels.filter(({ level }) => level < 4);
   const knobs = snapshot.knobs.filter(({ dose }) => dose !== undefined);
@@ -16,8 +19,8 @@ export function statusLines(status: {
   for (const service of disagreeing) lines.push(`! instances of ${service} do not agree on their knobs`);
   if (levels.length + knobs.length === 0) return [...lines, 'all is normal'];
   const rows = [
-    ...levels.map(({ level, scope, ...flip }) => [scope, `level ${level}`, ...flipCells(flip)]),
-    ...knobs.map(({ dose, knob, ...flip }) => [knob, dose === 0 ? 'off' : `dose ${dose}`, ...flipCells(flip)]),
+    ...levels.map(({ level, scope, ...flip }) => [scope, `level ${level}`, ...flipCells(flip, nowMs)]),
+    ...knobs.map(({ dose, knob, ...flip }) => [knob, dose === 0 ? 'off' : `dose ${dose}`, ...flipCells(flip, nowMs)]),
   ];
   return [...lines, '', ...table(['what', 'stands at', 'by', 'since', 'for', 'why'], rows)];
 }
@@ -81,8 +84,11 @@ function textOf(change: HistoryEntry['change']): string {
   }
 }
 
-function flipCells({ actor, atMs, reason, ttlMs }: { actor: string; atMs: number; reason: string; ttlMs: number }): string[] {
-  return [actor, new Date(atMs).toISOString(), durationText(ttlMs), reason];
+/** By this machine's calendar, its time is over: instances say so by their own clocks. */
+function flipCells(flip: { actor: string; atMs: number; reason: string; ttlMs: number }, nowMs: number): string[] {
+  const { actor, atMs, reason, ttlMs } = flip;
+  const isOver = ttlMs > 0 && atMs + ttlMs < nowMs;
+  return [actor, new Date(atMs).toISOString(), durationText(ttlMs) + (isOver ? ' (over)' : ''), reason];
 }
 
 function durationText(ms: number): string {
