@@ -19,7 +19,7 @@ import { limiterSnapshot, observeLimiter, waitHistogram } from './limiter-snapsh
 import { layersOf } from './limits/layers.js';
 import type { BrakedLimit } from './limits/signals.js';
 import { checkName, resolveQueue } from './options.js';
-import { outcomeOf, outcomeOfResult } from './outcome.js';
+import { type Ended, outcomeOf, outcomeOfResult } from './outcome.js';
 import { resolvePartitions } from './partitions.js';
 import { GatePermit, type Permit } from './permit.js';
 import { PromisedPermit } from './promised-permit.js';
@@ -129,7 +129,7 @@ class GatedLimiter implements LimiterCore {
   }
 
   tryAcquire(options?: AcquireOptions | CallContext): Permit | undefined {
-    const claim = this.#read(options);
+    const claim = this.#read(options, this.runtime.ambient.get());
     const refusal = this.#turnsAway(claim) ?? (this.gate.hasRoom(claim.weight) ? undefined : 'limit');
     if (refusal === undefined) return this.#begin(claim);
     this.gate.count(refusal, claim.rank);
@@ -138,8 +138,9 @@ class GatedLimiter implements LimiterCore {
 
   acquire(options?: AcquireOptions | CallContext): Promise<Permit> {
     try {
-      const claim = this.#read(options);
-      const signal = this.#signalOf(options);
+      const ambient = this.runtime.ambient.get();
+      const claim = this.#read(options, ambient);
+      const signal = options?.signal ?? ambient?.signal;
       this.#check(claim, signal);
       return this.gate.hasRoom(claim.weight) ? Promise.resolve(this.#begin(claim)) : this.#wait(claim, signal);
     } catch (error) {
@@ -148,18 +149,18 @@ class GatedLimiter implements LimiterCore {
   }
 
   async run<T>(work: (permit: Permit) => T | PromiseLike<T>, options?: AcquireOptions | CallContext): Promise<T> {
-    const claim = this.#read(options);
-    const signal = this.#signalOf(options);
+    const ambient = this.runtime.ambient.get();
+    const claim = this.#read(options, ambient);
+    const signal = options?.signal ?? ambient?.signal;
     this.#check(claim, signal);
     const permit = this.gate.hasRoom(claim.weight) ? this.#begin(claim) : await this.#wait(claim, signal);
     try {
       const result = await work(permit);
-      const { outcome, retryAfterMs } = outcomeOfResult(result);
-      permit.end(outcome, retryAfterMs);
+      if (typeof result === 'object' && result !== null) endAs(permit, outcomeOfResult(result));
+      else permit.end('ok');
       return result;
     } catch (error) {
-      const { outcome, retryAfterMs } = outcomeOf(error);
-      permit.end(outcome, retryAfterMs);
+      endAs(permit, outcomeOf(error));
       throw error;
     }
   }
@@ -258,14 +259,9 @@ class GatedLimiter implements LimiterCore {
     throw this.errors[refusal];
   }
 
-  #read(options: AcquireOptions | CallContext | undefined): Claim {
-    const ambient = this.runtime.ambient.get();
+  #read(options: AcquireOptions | CallContext | undefined, ambient: CallContext | undefined): Claim {
     if (options === undefined && ambient === undefined) return NOTHING_TOLD;
     return readClaim(this.#claim, options, ambient, this.gate.partitions);
-  }
-
-  #signalOf(options: AcquireOptions | CallContext | undefined): AbortSignal | undefined {
-    return options?.signal ?? this.runtime.ambient.get()?.signal;
   }
 
   #begin({ weight, partition, rank }: Claim): GatePermit {
@@ -314,6 +310,10 @@ class GatedLimiter implements LimiterCore {
     if (!this.#lifecycle.isOpen && this.#lifecycle.inFlight > 0 && this.gate.isIdle) this.#lifecycle.leave();
     this.gate.isAwaited = !this.#rooms.isEmpty || !this.#lifecycle.isOpen;
   };
+}
+
+function endAs(permit: Permit, { outcome, retryAfterMs }: Ended): void {
+  permit.end(outcome, retryAfterMs);
 }
 
 const NOTHING_TOLD: Readonly<Claim> = Object.freeze(emptyClaim());
