@@ -19,11 +19,8 @@ const server = createServer(
 await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
 const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
 const burst = await Promise.all(Array.from({ length: 400 }, () => fetch(url).then(({ status }) => status)));
-const count = (status: number) => burst.filter((one) => one === status).length;
+const [served, refused] = [200, 503].map((status) => burst.filter((one) => one === status).length) as [number, number];
 server.close();
-assert.equal(count(200) + count(503), 400);
-assert.ok(count(200) > 0 && count(503) > 0);
-const { admitted, refused } = limiter.snapshot();
-assert.equal(admitted.critical, count(200));
-assert.ok(Object.values(refused).every((by) => by.critical > 0));
+assert.ok(served > 0 && refused > 0 && served + refused === 400);
+assert.equal(limiter.snapshot().admitted.critical, served);
 console.log('served what fits, refused the rest with 503');
