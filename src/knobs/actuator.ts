@@ -34,7 +34,10 @@ export interface FlipOptions {
   rampMs?: number;
   /** First a share of the instances, 0 to 1, for a time; then all. Default: all at once. */
   canary?: { instances: number; forMs: number };
-  /** Asked every second of the canary and of `forMs` after the flip; when it says no, or throws, what was there before is put back. */
+  /**
+   * Asked every second of the canary and of `forMs` after the flip; when it says no, or throws, what was there before is put back. A proposal does not
+   * keep it.
+   */
   guard?: { isHealthy: () => boolean | Promise<boolean>; forMs: number };
   /** Alone although level 1 wants two; the history tells, for a review afterwards. */
   breakGlass?: boolean;

@@ -1,5 +1,6 @@
 /**
- * The copy of the state on disk, for a start with the store down: `{ v: 1, scope, epoch, revision, savedAt, elapsed, snapshot, sha256 }`.
+ * The copy of the state on disk, for a start with the store down: `{ v: 1, scope, sha256, body }`, the body a
+ * `CachedState` as text.
  *
  * Is it trustworthy? Only whole, and only of the same scope. `elapsed`: how long each flip had been seen, so that a process which starts over and over
  * does not keep it for ever; `savedAt` is this machine's calendar, and adds what passed since.

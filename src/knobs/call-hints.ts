@@ -52,7 +52,7 @@ export class CallHints implements CallExtension {
   /** The value of the header; undefined: nothing to say that is sure. */
   text(): string | undefined {
     const { epoch, revision } = this.#source.head;
-    if (epoch === undefined || this.#source.head.ageMs(this.#clock.now()) > MOST_AGE_MS) return undefined;
+    if (epoch === undefined || this.#source.head.ageMs(this.#clock.coarse()) > MOST_AGE_MS) return undefined;
     const level = this.#source.level();
     if (revision !== this.#revision || level !== this.#toldLevel || epoch !== this.#epoch) {
       this.#revision = revision;
@@ -75,20 +75,27 @@ export class CallHints implements CallExtension {
 
   /** What cannot be read says nothing. */
   hear(value: string): void {
+    const now = this.#clock.coarse();
+    // As nearly always: it holds what we hold.
+    if (value === this.#text) {
+      this.#believe(this.#toldLevel, now);
+      return;
+    }
     const match = value.length <= MAX_LENGTH ? /^(\d{1,15});([1-4]);(.*)$/s.exec(value) : null;
     if (match === null) return;
     const [, revision, level, epoch] = match as unknown as [string, string, string, string];
     const { head } = this.#source;
-    const now = this.#clock.now();
     const told = Number(level);
-    if (isLevel(told)) {
-      this.#level = told;
-      this.#levelUntilMs = now + LEVEL_FOR_MS;
-    }
+    if (isLevel(told)) this.#believe(told, now);
     const isOtherEpoch = head.epoch === undefined || encodeURIComponent(head.epoch) !== epoch;
     const isNews = isOtherEpoch ? head.ageMs(now) > ASK_EVERY_MS : Number(revision) > head.revision;
     if (!isNews || now - this.#askedAtMs < ASK_EVERY_MS) return;
     this.#askedAtMs = now;
     this.#source.poll();
+  }
+
+  #believe(level: Level, now: number): void {
+    this.#level = level;
+    this.#levelUntilMs = now + LEVEL_FOR_MS;
   }
 }

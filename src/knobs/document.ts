@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { keySegment } from '../core/announcement.js';
-import { EvenkeelError } from '../core/errors.js';
+import { EvenkeelError, isEvenkeelError } from '../core/errors.js';
 import type { StateTransport } from '../core/transport/state.js';
 import { MAX_STATE_BYTES } from '../core/transport/state.js';
 import { decodeSnapshot, encodeSnapshot, type KnobSnapshot } from './snapshot.js';
@@ -78,8 +78,14 @@ export async function writeSnapshot(
     await state.put(partKey(scope, id, part), bytes.subarray(part * PART_BYTES, (part + 1) * PART_BYTES), { expect: 'absent' });
   }
   const head: PartsHead = { v: 1, parts, id, sha256: sha256(bytes) };
-  const revision = await state.put(headKey(scope), new TextEncoder().encode(JSON.stringify(head)), { expect });
-  return revision;
+  const bytesOfHead = new TextEncoder().encode(JSON.stringify(head));
+  try {
+    return await state.put(headKey(scope), bytesOfHead, { expect });
+  } catch (error) {
+    // Another was faster, and nothing names these parts. After any other failure the head may be there.
+    if (isEvenkeelError(error, 'aborted')) await removeParts(state, scope, bytesOfHead).catch(() => {});
+    throw error;
+  }
 }
 
 /** Removes the parts of a head that was replaced. Best effort: what stays is never read. */

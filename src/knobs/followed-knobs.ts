@@ -20,7 +20,7 @@ import type { InstanceReport } from './report.js';
 import { Reporter } from './reporter.js';
 import { isScope, type LevelScope } from './snapshot.js';
 import type { SourceHandle, SourceReading } from './source.js';
-import { stateSource } from './state-source.js';
+import { StateFollower } from './state-source.js';
 import { KnobView, type PinOptions } from './view.js';
 
 const DEFAULT_MAX_STALENESS_MS = 3000;
@@ -68,7 +68,12 @@ class FollowedKnobs implements Knobs {
   #isClosed = false;
 
   constructor(options: KnobsOptions) {
-    const { cacheFile, maxStalenessMs, pollMs, scope = 'default', service, state } = options;
+    const { cacheFile, maxStalenessMs, scope = 'default', service, state } = options;
+    // All that may be refused is, before anything begins to run.
+    if (typeof state?.watch !== 'function') throw invalidArgument('state', state, 'a StateTransport');
+    const pollMs = checkNumber('pollMs', options.pollMs ?? DEFAULT_POLL_MS, 100, 600_000);
+    const reportMs = options.reportEveryMs ?? DEFAULT_REPORT_MS;
+    if (reportMs !== 0) checkNumber('reportEveryMs', reportMs, 1000, 600_000);
     this.#runtime = options.runtime ?? createRuntime();
     this.service = checkText('service', service, 1, MAX_NAME_LENGTH);
     this.#scope = checkText('scope', scope, 1, MAX_NAME_LENGTH);
@@ -92,10 +97,9 @@ class FollowedKnobs implements Knobs {
       onStale: this.#onStale,
       onError: this.#onError,
     });
-    const everyMs = checkNumber('pollMs', pollMs ?? DEFAULT_POLL_MS, 100, 600_000);
     const listener = { onReading: this.#onReading, onError: this.#onError };
-    this.#source = stateSource({ state, scope, pollMs: everyMs }).start(this.#runtime, listener);
-    this.#reporter = this.#reportTo(state, options.reportEveryMs ?? DEFAULT_REPORT_MS);
+    this.#source = new StateFollower({ state, scope, pollMs }, this.#runtime, listener);
+    this.#reporter = reportMs === 0 ? undefined : this.#reportTo(state, reportMs);
     if (this.#cache !== undefined) void this.#load(this.#cache);
   }
 
@@ -135,7 +139,7 @@ class FollowedKnobs implements Knobs {
     const meter = new ArmMeter({ clock, counter, onFailed });
     const knob = new (this.#countsChecks ? CountedKnob : TableKnob)(definition, this.#table, this.#table.add(), meter);
     this.#registry.add(knob as unknown as TableKnob);
-    this.#inForce.settle('state');
+    this.#inForce.add(definition);
     return knob;
   }
 
@@ -172,8 +176,6 @@ class FollowedKnobs implements Knobs {
       level: this.level(),
       knobs: [...this.#registry].map(({ definition, index, meter }) => ({
         name: definition.name,
-        level: definition.level,
-        oncall: definition.oncall,
         dose: this.#table.doseOf(index),
         checks: this.#table.hitsOf(index),
         ...meter.counts(),
@@ -207,7 +209,8 @@ class FollowedKnobs implements Knobs {
     }
     this.#onKnown();
     if (this.#inForce.judge() || news === 'newer') this.#inForce.settle('state');
-    if (news === 'newer' || this.#cache?.isDue) this.#cache?.save(this.#cached);
+    const hasTimes = !this.#inForce.seen.isEmpty;
+    if (news === 'newer' || (hasTimes && this.#cache?.isDue)) this.#cache?.save(this.#cached);
   };
 
   readonly #onChange = (changed: ReadonlySet<number>, reason: ChangeReason): void => {
@@ -226,14 +229,13 @@ class FollowedKnobs implements Knobs {
     this.events.emit('error', { error });
   };
 
-  #reportTo(state: KnobsOptions['state'], everyMs: number): Reporter | undefined {
-    if (everyMs === 0) return undefined;
+  #reportTo(state: KnobsOptions['state'], everyMs: number): Reporter {
     return new Reporter({
       state,
       scope: this.#scope,
       service: this.service,
       instance: this.instance,
-      everyMs: checkNumber('reportEveryMs', everyMs, 1000, 600_000),
+      everyMs,
       runtime: this.#runtime,
       report: () => this.#report(),
       definitions: () => [...this.#registry].map(({ definition }) => definition),

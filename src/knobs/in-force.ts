@@ -6,6 +6,7 @@ import type { Timer } from '../core/clock.js';
 import type { Runtime } from '../core/runtime.js';
 import { BreakGlass, withBreakGlass } from './break-glass.js';
 import { CallHints } from './call-hints.js';
+import type { KnobDefinition } from './definition.js';
 import { Effective } from './effective.js';
 import type { HeadOrder } from './head-order.js';
 import type { KnobTable } from './knob-table.js';
@@ -43,7 +44,7 @@ export class InForce {
   readonly #staleness: Staleness;
   readonly #startedAtMs: number;
   snapshot: KnobSnapshot = EMPTY_SNAPSHOT;
-  #effective: Effective;
+  effective: Effective;
   /** Told by servers, and weighed. */
   #told: Level = NORMAL_LEVEL;
   #change: Timer | undefined;
@@ -62,12 +63,8 @@ export class InForce {
       onError,
     });
     this.hints = new CallHints(runtime.clock, { head, level: () => this.effective.levelAt('all'), poll });
-    this.#effective = this.#weigh();
+    this.effective = this.#weigh();
     this.#look = this.#lookLater();
-  }
-
-  get effective(): Effective {
-    return this.#effective;
   }
 
   get isStale(): boolean {
@@ -84,6 +81,14 @@ export class InForce {
     this.seen.take(snapshot, this.#options.runtime.clock.now());
   }
 
+  /** One more knob. All are weighed anew only if it is not simply off: thousands of definitions would cost the square of that. */
+  add(definition: KnobDefinition): void {
+    const { changesInMs } = this.effective;
+    const { dose, rule } = this.effective.doseOf(definition);
+    const isOff = dose === 0 && rule === undefined && changesInMs === this.effective.changesInMs;
+    if (!isOff || this.#staleness.isLost(definition, this.#lostForMs())) this.settle('state');
+  }
+
   /** Weighs all knobs anew, and again when time makes a difference. */
   settle(reason: ChangeReason): void {
     const { onChange, registry, runtime, table } = this.#options;
@@ -93,7 +98,7 @@ export class InForce {
     const state = weighed(registry, effective, table.size, (definition) => {
       return this.#staleness.isLost(definition, lostForMs) && !this.#glass.holds(definition.name);
     });
-    this.#effective = effective;
+    this.effective = effective;
     const changed = new Set(table.apply(state));
     this.#change?.cancel();
     this.#change = undefined;

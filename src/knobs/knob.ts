@@ -31,15 +31,15 @@ export class TableKnob<Name extends string = string> implements Knob<Name> {
   readonly definition: KnobDefinition<Name>;
   readonly index: number;
   readonly meter: ArmMeter;
-  readonly #live: Uint8Array;
-  readonly #slot: number;
+  protected readonly live: Uint8Array;
+  protected readonly slot: number;
 
   constructor(definition: KnobDefinition<Name>, table: KnobTable, index: number, meter: ArmMeter) {
     this.definition = definition;
     this.index = index;
     this.meter = meter;
-    this.#live = table.chunkOf(index).live;
-    this.#slot = KnobTable.slotOf(index);
+    this.live = table.chunkOf(index).live;
+    this.slot = KnobTable.slotOf(index);
   }
 
   get name(): Name {
@@ -47,11 +47,11 @@ export class TableKnob<Name extends string = string> implements Knob<Name> {
   }
 
   get on(): boolean {
-    return this.#live[this.#slot] !== 0;
+    return this.live[this.slot] !== 0;
   }
 
   get dose(): number {
-    return this.#live[this.#slot] as number;
+    return this.live[this.slot] as number;
   }
 
   in(view: KnobView): boolean {
@@ -79,32 +79,27 @@ export class TableKnob<Name extends string = string> implements Knob<Name> {
 
 /** Counts its checks, too. */
 export class CountedKnob<Name extends string = string> extends TableKnob<Name> {
-  readonly #live: Uint8Array;
   readonly #hits: Uint32Array;
-  readonly #slot: number;
 
   constructor(definition: KnobDefinition<Name>, table: KnobTable, index: number, meter: ArmMeter) {
     super(definition, table, index, meter);
-    const { hits, live } = table.chunkOf(index);
-    this.#live = live;
-    this.#hits = hits;
-    this.#slot = KnobTable.slotOf(index);
+    this.#hits = table.chunkOf(index).hits;
   }
 
   override get on(): boolean {
-    const slot = this.#slot;
+    const { slot } = this;
     (this.#hits[slot] as number)++;
-    return this.#live[slot] !== 0;
+    return this.live[slot] !== 0;
   }
 
   override get dose(): number {
-    const slot = this.#slot;
+    const { slot } = this;
     (this.#hits[slot] as number)++;
-    return this.#live[slot] as number;
+    return this.live[slot] as number;
   }
 
   override doseIn(view: KnobView): number {
-    (this.#hits[this.#slot] as number)++;
+    (this.#hits[this.slot] as number)++;
     return super.doseIn(view);
   }
 }

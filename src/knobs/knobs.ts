@@ -119,8 +119,6 @@ export interface KnobsSnapshot {
 
 export interface KnobReport {
   readonly name: string;
-  readonly level: number;
-  readonly oncall: string;
   readonly dose: number;
   /** Checks so far, modulo 2^32. */
   readonly checks: number;

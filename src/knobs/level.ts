@@ -18,8 +18,6 @@ export type Level = 1 | 2 | 3 | 4;
 export type KnobLevel = 1 | 2 | 3;
 
 export const NORMAL_LEVEL = 4;
-/** Share of a product's demand that a level is to save. */
-export const LEVEL_TARGETS: Readonly<Record<KnobLevel, number>> = { 3: 0.05, 2: 0.1, 1: 0.2 };
 
 export function isLevel(value: unknown): value is Level {
   return value === 1 || value === 2 || value === 3 || value === 4;

@@ -27,7 +27,7 @@ export async function writeProposal(
   state: StateTransport,
   scope: string,
   entry: HistoryEntry,
-  { guard: _guard, ...options }: Omit<FlipOptions, 'signal'>,
+  { guard: _guard, signal: _signal, ...options }: FlipOptions,
 ): Promise<void> {
   const bytes = new TextEncoder().encode(JSON.stringify({ v: 1, ...entry, options }));
   await state.put(proposalKey(scope, entry.id), bytes, { expect: 'absent', leaseMs: LEASE_MS });

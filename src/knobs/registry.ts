@@ -22,10 +22,6 @@ export class Registry {
     return this.#hash;
   }
 
-  get(name: string): TableKnob | undefined {
-    return this.#knobs.get(name);
-  }
-
   [Symbol.iterator](): IterableIterator<TableKnob> {
     return this.#knobs.values();
   }

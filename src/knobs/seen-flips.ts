@@ -4,6 +4,10 @@ import type { Flip, KnobSnapshot } from './snapshot.js';
 export class SeenFlips {
   readonly #sinceMs = new Map<string, number>();
 
+  get isEmpty(): boolean {
+    return this.#sinceMs.size === 0;
+  }
+
   /** Notes those it has not seen, and forgets those that are no more. */
   take({ knobs, levels }: KnobSnapshot, nowMs: number): void {
     const present = new Set<string>();

@@ -1,5 +1,4 @@
 /** Where knobs have their state from. A source tells all it learns, in whatever order; who follows decides what is newer. */
-import type { Runtime } from '../core/runtime.js';
 import type { Reading } from './head-order.js';
 import type { KnobSnapshot } from './snapshot.js';
 
@@ -19,9 +18,4 @@ export interface SourceHandle {
   /** Asks now, whatever the interval. */
   poll(): void;
   close(): void;
-}
-
-export interface KnobSource {
-  readonly name: string;
-  start(runtime: Runtime, listener: SourceListener): SourceHandle;
 }

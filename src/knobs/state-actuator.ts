@@ -98,12 +98,8 @@ class StateActuator implements Actuator {
       throw new EvenkeelError('not-found', `there is no proposal ${id}: it was made, or its time is over`);
     if (proposal.actor === this.actor)
       throw new EvenkeelError('permission-denied', `${this.actor} proposed this; a second person has to approve it`);
-    const { canary, ...told } = proposal.options;
-    const flipped = await this.#apply(
-      proposal.change,
-      { ...told, ...(canary && { canary }), ...options, reason: proposal.reason },
-      { approvedBy: this.actor, actor: proposal.actor, id },
-    );
+    const by = { approvedBy: this.actor, actor: proposal.actor, id };
+    const flipped = await this.#apply(proposal.change, { ...proposal.options, ...options }, by);
     await this.#state.delete(proposalKey(this.#scope, id));
     return flipped;
   }
@@ -148,14 +144,11 @@ class StateActuator implements Actuator {
     const isSevere = change.type === 'level' && change.level === 1;
     if (!isSevere || options.breakGlass) return this.#apply(change, options, { approvedBy: null, actor: this.actor, id });
     await this.#checkFleet(change, options);
-    const { revision } = await this.#read();
-    const { signal: _signal, ...told } = options;
-    await writeProposal(
-      this.#state,
-      this.#scope,
-      this.#entry(change, options, revision, { approvedBy: null, actor: this.actor, id }),
-      told,
-    );
+    const { revision, snapshot } = await this.#read();
+    const entry = this.#entry(change, options, revision, { approvedBy: null, actor: this.actor, id });
+    // What could not be made is not proposed.
+    applyChange(snapshot, change, flipOf(entry, options, 1));
+    await writeProposal(this.#state, this.#scope, entry, options);
     return { id, outcome: 'proposed', revision: 0 };
   }
 
@@ -163,24 +156,26 @@ class StateActuator implements Actuator {
   async #apply(change: KnobChange, options: FlipOptions, by: By): Promise<Flipped> {
     const { canary, guard } = options;
     await this.#checkFleet(change, options);
-    const before = await this.#read();
+    let stage = by;
+    let first: Written | undefined;
     if (canary !== undefined) {
-      const first = await this.#write(change, options, by, canary.instances, options.expect);
-      await this.#watch(canary.forMs, guard?.isHealthy, () => this.#putBack(before, first, options, by), options.signal);
-      const rest = { ...by, id: `${by.id}.all` };
-      const revision = await this.#write(change, options, rest, 1, first);
-      if (guard !== undefined)
-        await this.#watch(guard.forMs, guard.isHealthy, () => this.#putBack(before, revision, options, by), options.signal);
-      return { id: by.id, outcome: 'applied', revision };
+      first = await this.#write(change, options, by, canary.instances, options.expect);
+      await this.#watch(canary.forMs, first, options, by);
+      stage = { ...by, id: `${by.id}.all` };
     }
-    const revision = await this.#write(change, options, by, 1, options.expect);
-    if (guard !== undefined)
-      await this.#watch(guard.forMs, guard.isHealthy, () => this.#putBack(before, revision, options, by), options.signal);
-    return { id: by.id, outcome: 'applied', revision };
+    const last = await this.#write(change, options, stage, 1, first?.revision ?? options.expect);
+    if (guard !== undefined) await this.#watch(guard.forMs, { ...last, before: (first ?? last).before }, options, by);
+    return { id: by.id, outcome: 'applied', revision: last.revision };
   }
 
-  /** Resolves with the revision. `expect`: of that state only; else of whatever is there when it is written. */
-  async #write(change: KnobChange, options: FlipOptions, by: By, instances: number, expect: number | undefined): Promise<number> {
+  /** `expect`: over that state only; else over whatever is there when it is written. */
+  async #write(
+    change: KnobChange,
+    options: FlipOptions,
+    by: By,
+    instances: number,
+    expect: number | undefined,
+  ): Promise<Written> {
     for (let race = 1; ; race++) {
       const held = await this.#read();
       if (expect !== undefined && held.revision !== expect)
@@ -192,23 +187,14 @@ class StateActuator implements Actuator {
           },
         );
       const entry = this.#entry(change, options, held.revision, by);
-      const flip: Flip = {
-        id: by.id,
-        actor: by.actor,
-        reason: options.reason,
-        atMs: entry.atMs,
-        ttlMs: entry.ttlMs,
-        rampMs: options.rampMs ?? DEFAULT_RAMP_MS,
-        instances,
-      };
-      const next = applyChange(held.snapshot, change, flip);
+      const next = applyChange(held.snapshot, change, flipOf(entry, options, instances));
       // Before the change: what was done is always told, and what was only tried as well.
       if (race === 1) await writeHistory(this.#state, this.#scope, entry);
       const revision = await this.#put(next, held).catch((error) => {
         if (!isEvenkeelError(error, 'aborted') || expect !== undefined || race >= MAX_RACES) throw error;
         return undefined;
       });
-      if (revision !== undefined) return revision;
+      if (revision !== undefined) return { before: held.snapshot, revision };
     }
   }
 
@@ -226,24 +212,20 @@ class StateActuator implements Actuator {
     return revision;
   }
 
-  /** Throws what it was reverted for; returns when all was well for so long. */
-  async #watch(
-    forMs: number,
-    isHealthy: (() => boolean | Promise<boolean>) | undefined,
-    putBack: () => Promise<number>,
-    signal: AbortSignal | undefined,
-  ): Promise<void> {
+  /** Throws what it was taken back for; returns when all was well for so long. */
+  async #watch(forMs: number, written: Written, options: FlipOptions, by: By): Promise<void> {
+    const { guard, signal } = options;
     const untilMs = this.#clock.now() + forMs;
     while (this.#clock.now() < untilMs) {
       await this.#clock.sleep(Math.min(GUARD_EVERY_MS, untilMs - this.#clock.now()), signal, true);
-      if (isHealthy === undefined) continue;
+      if (guard === undefined) continue;
       let cause: unknown;
       try {
-        if (await isHealthy()) continue;
+        if (await guard.isHealthy()) continue;
       } catch (error) {
         cause = error;
       }
-      const revision = await putBack();
+      const revision = await this.#putBack(written, options, by);
       throw new EvenkeelError('aborted', 'the guard said no: what was there before is back', {
         cause,
         details: { reverted: true, revision },
@@ -252,16 +234,20 @@ class StateActuator implements Actuator {
   }
 
   /** What was in force before; over what this flip wrote, and nothing else. */
-  async #putBack(before: Held, wrote: number, options: FlipOptions, by: By): Promise<number> {
+  async #putBack({ before, revision }: Written, options: FlipOptions, by: By): Promise<number> {
     const held = await this.#read();
-    if (held.revision !== wrote)
-      throw new EvenkeelError('aborted', `the guard said no, and others have turned knobs since: nothing was put back`, {
+    if (held.revision !== revision)
+      throw new EvenkeelError('aborted', 'the guard said no, and others have turned knobs since: nothing was put back', {
         details: { reverted: false, revision: held.revision },
       });
     const reason = `reverted by its guard: ${options.reason}`.slice(0, MAX_REASON_LENGTH);
     const back = { ...by, id: `${by.id}.back` };
-    await writeHistory(this.#state, this.#scope, this.#entry({ type: 'revert', of: by.id }, { ...options, reason }, wrote, back));
-    return this.#put(before.snapshot, held);
+    await writeHistory(
+      this.#state,
+      this.#scope,
+      this.#entry({ type: 'revert', of: by.id }, { ...options, reason }, revision, back),
+    );
+    return this.#put(before, held);
   }
 
   #entry(
@@ -313,8 +299,22 @@ class StateActuator implements Actuator {
   }
 }
 
+/** What a stage of a flip wrote, and over what. */
+interface Written {
+  readonly before: KnobSnapshot;
+  readonly revision: number;
+}
+
 interface By {
   readonly id: string;
   readonly actor: string;
   readonly approvedBy: string | null;
+}
+
+function flipOf(
+  { actor, atMs, id, reason, ttlMs }: HistoryEntry,
+  { rampMs = DEFAULT_RAMP_MS }: FlipOptions,
+  instances: number,
+): Flip {
+  return { id, actor, reason, atMs, ttlMs, rampMs, instances };
 }

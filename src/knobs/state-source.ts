@@ -3,13 +3,12 @@
  * failure of its kind; the poll asks the store itself, and finds what the watch has missed within its interval.
  */
 import type { Timer } from '../core/clock.js';
-import { invalidArgument } from '../core/errors.js';
 import { within } from '../core/internal/within.js';
 import type { Runtime } from '../core/runtime.js';
 import type { StateEvent, StateTransport, Watch } from '../core/transport/state.js';
 import { headKey, readSnapshot } from './document.js';
 import { EMPTY_SNAPSHOT, type KnobSnapshot } from './snapshot.js';
-import type { KnobSource, SourceHandle, SourceListener } from './source.js';
+import type { SourceHandle, SourceListener } from './source.js';
 
 export interface StateSourceOptions {
   readonly state: StateTransport;
@@ -23,14 +22,6 @@ const JITTER = 0.2;
 const DEAD_AFTER_MS = 10_000;
 const ANSWER_WITHIN_MS = 5000;
 
-/**
- * @throws {EvenkeelError} `invalid-argument` without a state transport.
- */
-export function stateSource(options: StateSourceOptions): KnobSource {
-  if (typeof options.state?.watch !== 'function') throw invalidArgument('state', options.state, 'a StateTransport');
-  return { name: `state:${options.scope}`, start: (runtime, listener) => new StateFollower(options, runtime, listener) };
-}
-
 /** A head as it came. */
 interface Head {
   readonly revision: number;
@@ -39,7 +30,7 @@ interface Head {
   readonly value: Uint8Array | undefined;
 }
 
-class StateFollower implements SourceHandle {
+export class StateFollower implements SourceHandle {
   readonly #options: StateSourceOptions;
   readonly #key: string;
   readonly #runtime: Runtime;
@@ -145,10 +136,11 @@ class StateFollower implements SourceHandle {
       const askedAt = clock.now();
       const entry = await within(clock, ANSWER_WITHIN_MS, (signal) => this.#options.state.get(this.#key, { signal }));
       if (this.#isClosed) return;
-      const told = this.#told?.revision ?? 0;
+      const { revision, value } = entry ?? { revision: 0, value: undefined };
       // Lower than what is known: another life of the store, which a watch can tell and an answer cannot.
-      if (entry === undefined || entry.revision < told) this.#reopen();
-      else this.#tell({ ...entry, epoch: this.#told?.epoch ?? '' }, askedAt, clock.now());
+      if (revision < (this.#told?.revision ?? 0)) this.#reopen();
+      else if (revision > 0 || this.#told !== undefined)
+        this.#tell({ revision, value, epoch: this.#told?.epoch ?? '' }, askedAt, clock.now());
     } catch (error) {
       if (!this.#isClosed) this.#listener.onError(error);
     } finally {

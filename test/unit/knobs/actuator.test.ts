@@ -74,6 +74,12 @@ describe('a level', () => {
     expect((await within(actuator.history()))[0]).toMatchObject({ id, actor: 'ada', approvedBy: 'bob', isBreakGlass: false });
   });
 
+  it('1 that could not be made is not proposed', async () => {
+    const { actuator, within } = await fleetRig();
+    expect(await codeOf(within(actuator.setLevel('planet:Earth' as never, 1, REASON)))).toBe('invalid-argument');
+    expect(await within(actuator.proposals())).toEqual([]);
+  });
+
   it('1 can be set alone by breaking the glass, which the history tells', async () => {
     const { actuator, share, within } = await fleetRig();
     await within(actuator.setLevel('all', 1, { ...REASON, breakGlass: true }));
@@ -225,6 +231,22 @@ describe('a canary', () => {
     await expect(flip).rejects.toMatchObject({ code: 'aborted', details: { reverted: true } });
     expect([share(({ candidates }) => candidates.on), share(({ rerank }) => rerank.on)]).toEqual([0, 1]);
     expect((await within(actuator.history())).map(({ change }) => change.type)).toEqual(['revert', 'level', 'level']);
+  });
+
+  it('that is taken back leaves what another turned just before it was written', async () => {
+    const { actuator, fleet, other, state, within } = await fleetRig(1);
+    const put = state.put.bind(state);
+    let isBeaten = false;
+    state.put = async (key, ...rest) => {
+      if (key === headKey('default') && !isBeaten) {
+        isBeaten = true;
+        await other.set('Feed/NoHistory', { dose: 9 }, REASON);
+      }
+      return put(key, ...rest);
+    };
+    const flip = within(actuator.setLevel('all', 3, { ...REASON, guard: { isHealthy: () => false, forMs: 5000 } }));
+    await expect(flip).rejects.toMatchObject({ details: { reverted: true } });
+    expect([fleet[0]?.rerank.on, fleet[0]?.history.dose]).toEqual([false, 9]);
   });
 
   it('is not taken back over what others have turned since', async () => {

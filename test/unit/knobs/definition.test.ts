@@ -89,8 +89,15 @@ describe('options of knobs', () => {
     { maxStalenessMs: 0 },
     { pollMs: Number.NaN },
     { buried: ['bad name'] },
+    { reportEveryMs: 5 },
     { state: {} as never },
-  ])('%s are refused', (options) => {
-    expect(() => knobsRig(options)).toThrow(expect.objectContaining({ code: 'invalid-argument' }));
+  ])('%s are refused, and nothing is left running', async (options) => {
+    const { clock, knobs, make } = knobsRig();
+    await knobs.close();
+    const { pending } = clock;
+    expect(() => make({ breakGlassFile: '/etc/knobs', ...options })).toThrow(
+      expect.objectContaining({ code: 'invalid-argument' }),
+    );
+    expect(clock.pending).toBe(pending);
   });
 });

@@ -1,7 +1,9 @@
 /** Knobs and their store: gone, back, restored, lying, and slow. */
 import { describe, expect, it } from 'vitest';
 import type { StateTransport } from '../../../src/core/index.js';
-import { headKey } from '../../../src/knobs/document.js';
+import { headKey, writeSnapshot } from '../../../src/knobs/document.js';
+import { createActuator } from '../../../src/knobs/index.js';
+import { listEntries } from '../../../src/knobs/listed.js';
 import { createMemoryState } from '../../../src/transports/memory/index.js';
 import { knobFlip, knobsRig, levelFlip, skipRerank } from '../../support/knobs-rig.internal.js';
 
@@ -41,6 +43,26 @@ describe('a store without a state of knobs', () => {
     expect([await ready, knob.on, knobs.revision]).toEqual([true, false, 0]);
     await clock.advance(10_000);
     expect(knobs.ageMs).toBeLessThanOrEqual(1000);
+  });
+});
+
+describe('a store that is asked again and again', () => {
+  it('keeps its one watch, with a state of knobs or without', async () => {
+    const rig = knobsRig();
+    let watches = 0;
+    const state = {
+      ...deaf(rig.state),
+      watch: (...of: Parameters<StateTransport['watch']>) => {
+        watches++;
+        return rig.state.watch(...of);
+      },
+    };
+    const knobs = rig.make({ state, pollMs: 1000 });
+    await rig.clock.advance(60_000);
+    expect([watches, knobs.ageMs <= 1000]).toEqual([1, true]);
+    await rig.write({ levels: [levelFlip()] });
+    await rig.clock.advance(60_000);
+    expect([watches, knobs.ageMs <= 1000]).toEqual([1, true]);
   });
 });
 
@@ -197,6 +219,27 @@ describe('10,000 knobs, and 10 MB', () => {
     await expect(
       rig.write({ knobs: Array.from({ length: 26_000 }, (_, i) => knobFlip(`Many/Knob${i}`, { reason })) }),
     ).rejects.toMatchObject({ code: 'out-of-range' });
+  });
+});
+
+describe('a snapshot in parts', () => {
+  it('leaves none of them when another was faster, nor when it is replaced', async () => {
+    const rig = knobsRig();
+    const knobs = Array.from({ length: 2000 }, (_, i) => knobFlip(`Many/Knob${i}`, { reason: 'x'.repeat(500) }));
+    await rig.write({ knobs });
+    const keys = async () => {
+      const entries = await listEntries(rig.state, 'knobs/', rig.clock, 1000);
+      return entries.map(({ key }) => key).sort();
+    };
+    const before = await keys();
+    expect(before.length).toBeGreaterThan(4);
+    const late = writeSnapshot(rig.state, 'default', { levels: [], knobs }, 'absent', 'late');
+    await expect(late).rejects.toMatchObject({ code: 'aborted' });
+    expect(await keys()).toEqual(before);
+    const actuator = createActuator({ state: rig.state, actor: 'ada', runtime: rig.runtime });
+    await actuator.release('all', { reason: 'x', rampMs: 0 });
+    const after = await keys();
+    expect(after.filter((key) => before.includes(key))).toEqual(['knobs/default/head']);
   });
 });
 
