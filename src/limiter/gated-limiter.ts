@@ -35,8 +35,8 @@ import type { Claim, Waiter } from './waiter.js';
  * A limiter with a queue of 1024 and, by default, a limit that it learns from latency: nothing has to be set. Where the size is known, `fixedLimit`;
  * where those behind refuse by themselves, `aimdLimit`; for Node's own thread, `queueDelayLimit`. To hold back what others refuse, `createThrottle`.
  *
- * Costs some 0.7 us a `run` and 0.1 us a `tryAcquire` with its `end`, 1.5 us more with the leak warning, which production leaves out; and 24 KB
- * each, so one for a resource, and not for each user: `createLimiters` keeps those of many pairs within a bound.
+ * Costs some 0.2 us a `run` and 0.05 us a `tryAcquire` with its `end` (`npm run bench -- limiter`, L6), more than 1 us on top with the leak warning,
+ * which production leaves out; and 24 KB each, so one for a resource, and not for each user: `createLimiters` keeps those of many pairs within a bound.
  * @throws {EvenkeelError} `invalid-argument` for an option out of range, limits that contradict each other, or a name of more than 200 characters.
  * @see docs/limiter.md; Sahraei et al., "XFaaS", SOSP'23, section 4.6; Zhou et al., "DAGOR", SoCC'18
  * @example
